@@ -1,0 +1,28 @@
+#ifndef SLUICE_BASE_LOG_H
+#define SLUICE_BASE_LOG_H
+/*
+ * One line is one event, on standard error: time, level, then key=value words. log_set_level is called once, before threads start;
+ * each line is one write, so lines of several threads do not mix.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/text.h"
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+void log_set_level(enum log_level level);
+/* False when `name` is none of error, warning, info, debug. */
+bool log_level_from_name(const char *name, enum log_level *level);
+bool log_is_enabled(enum log_level level);
+
+/* `format` gives `event=... key=value ...`; text from outside goes through log_quote first. */
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Copies `value` into `buffer` between double quotes, escaping quotes, backslashes, control and 8-bit bytes (no log line can be
+ * forged), cut at the capacity. Returns `buffer`.
+ */
+const char *log_quote(char *buffer, size_t capacity, struct text value);
+
+#endif

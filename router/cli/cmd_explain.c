@@ -1,0 +1,420 @@
+/*
+ * `sluice explain`: what Sluice would do with a request, without sending it. Each statement is asked of the code that
+ * decides (classify, balance, retry, the fault table), so that the explanation cannot differ from the deed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "routing/balance.h"
+#include "routing/classify.h"
+#include "routing/retry.h"
+#include "topology/build.h"
+
+static const char usage[] =
+    "usage: sluice explain -c FILE [--grpc] [--writeback] METHOD PATH\n"
+    "\n"
+    "Says how a request would be routed by the configuration or layout in FILE, and why: its class and the row that\n"
+    "decides it, the nodes that may serve it in order of preference, what is tried again, and the timeouts.\n"
+    "  --grpc       the request is gRPC (HTTP/2 with content-type application/grpc)\n"
+    "  --writeback  it comes from a plugin: by a writeback listener, or from the address of a processing node\n";
+
+struct request {
+    const char *config;
+    const char *method;
+    const char *target; /* a query may follow the path */
+    bool is_grpc;
+    bool is_writeback;
+    bool is_help;
+};
+
+/* A request under explanation: what the topology makes of it. */
+struct explanation {
+    const struct topology *topology; /* ref */
+    const struct request *request;   /* ref */
+    struct classify_answer answer;
+    uint64_t nodes;
+    uint64_t preferred;
+    enum balance_policy policy;
+};
+
+static int misuse(const char *argument, const char *problem)
+{
+    fprintf(stderr, "sluice explain: %s: %s\n\n", argument, problem);
+    fputs(usage, stderr);
+    return COMMAND_MISUSED;
+}
+
+static int parse_arguments(struct request *request, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i];
+        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
+            request->is_help = true;
+        else if (strcmp(argument, "--grpc") == 0)
+            request->is_grpc = true;
+        else if (strcmp(argument, "--writeback") == 0)
+            request->is_writeback = true;
+        else if (strcmp(argument, "-c") == 0 && i + 1 < argc)
+            request->config = argv[++i];
+        else if (argument[0] == '-')
+            return misuse(argument, strcmp(argument, "-c") == 0 ? "needs a file after it" : "is no option");
+        else if (request->method == NULL)
+            request->method = argument;
+        else if (request->target == NULL)
+            request->target = argument;
+        else
+            return misuse(argument, "is one argument too many");
+    }
+    if (request->is_help)
+        return COMMAND_OK;
+    if (request->config == NULL)
+        return misuse("-c FILE", "is missing");
+    return request->target == NULL ? misuse("METHOD PATH", "both are needed") : COMMAND_OK;
+}
+
+/* The largest unit that gives a whole number. */
+static void describe_duration(uint64_t duration_ms, char *buffer, size_t capacity)
+{
+    static const struct {
+        uint64_t factor;
+        const char *name;
+    } units[] = {{3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    if (duration_ms == 0) {
+        snprintf(buffer, capacity, "off");
+        return;
+    }
+    size_t i = 0;
+    while (duration_ms % units[i].factor != 0)
+        i++;
+    snprintf(buffer, capacity, "%" PRIu64 " %s", duration_ms / units[i].factor, units[i].name);
+}
+
+static void describe_size(uint64_t size_bytes, char *buffer, size_t capacity)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
+    size_t i = 0;
+    for (; i < 3 && size_bytes >= 1024 && size_bytes % 1024 == 0; i++)
+        size_bytes /= 1024;
+    snprintf(buffer, capacity, "%" PRIu64 " %s", size_bytes, units[i]);
+}
+
+static bool is_write(enum request_class class)
+{
+    return class == REQUEST_CLASS_WRITE || class == REQUEST_CLASS_WRITEBACK;
+}
+
+/* The status that a client gets for a fault, by what it speaks. */
+static void describe_status(const struct explanation *explanation, enum fault fault, char *buffer, size_t capacity)
+{
+    const struct fault_row *row = fault_row(fault);
+    if (explanation->request->is_grpc)
+        snprintf(buffer, capacity, "gRPC status %u", row->grpc_status);
+    else
+        snprintf(buffer, capacity, "%u", is_write(explanation->answer.class) ? row->write_status : row->http_status);
+}
+
+static void print_refusal(const struct explanation *explanation)
+{
+    const struct fault_row *row = fault_row(explanation->answer.refusal);
+    char status[32];
+    describe_status(explanation, explanation->answer.refusal, status, sizeof status);
+    printf("refused     with %s, %s: %s\n", status, row->name, row->text);
+}
+
+static bool is_builtin(const struct route *route)
+{
+    for (size_t i = 0; i < routes_builtin_count; i++) {
+        if (route == &routes_builtin[i])
+            return true;
+    }
+    return false;
+}
+
+/* The operator's route behind a row; the row's path has the asterisk again that the topology keeps as a flag. */
+static const struct topology_route *find_operator_route(const struct topology *topology, const struct route *row)
+{
+    for (size_t i = 0; i < topology->route_count; i++) {
+        const struct topology_route *route = &topology->routes[i];
+        struct text path = text_of_string(row->path);
+        path.length -= route->is_prefix ? 1 : 0;
+        if (text_equals(path, text_of_string(route->path)) && strcmp(route->method, row->methods) == 0)
+            return route;
+    }
+    return NULL;
+}
+
+static void print_row(const struct explanation *explanation)
+{
+    const struct route *row = explanation->answer.route;
+    printf("class       %s\n", request_class_name(explanation->answer.class));
+    if (is_builtin(row)) {
+        printf("route       %s %s\n", row->methods, row->path);
+        return;
+    }
+    const struct topology_route *route = find_operator_route(explanation->topology, row);
+    if (route != NULL)
+        printf("route       %s %s, from line %u of the configuration\n", row->methods, row->path, route->line);
+    else
+        printf("route       none: the database knows no such method and path, and `unknown` forwards them\n");
+}
+
+static const char *describe_policy(enum balance_policy policy)
+{
+    switch (policy) {
+    case BALANCE_WEIGHTED:
+        return "one after the other in proportion to their weights";
+    case BALANCE_LEAST_OUTSTANDING:
+        return "the less busy of two chosen at random";
+    case BALANCE_ROUND_ROBIN:
+        return "strictly one after the other";
+    case BALANCE_STICKY:
+        return "the one that was used last while it is usable, else the first";
+    case BALANCE_FIRST:
+        break;
+    }
+    return "the first that is usable";
+}
+
+static void print_target(const struct explanation *explanation)
+{
+    const char *policy = describe_policy(explanation->policy);
+    switch (explanation->answer.route->target) {
+    case ROUTE_TARGET_ONE:
+        printf("goes to     one node: %s\n", policy);
+        break;
+    case ROUTE_TARGET_NAMED:
+        printf("goes to     the node that the header X-Sluice-Node names; refused with %u without it\n",
+               fault_row(FAULT_NODE_NOT_NAMED)->http_status);
+        break;
+    case ROUTE_TARGET_NAMED_OR_ONE:
+        printf("goes to     the node that the header X-Sluice-Node names, else one: %s\n", policy);
+        break;
+    case ROUTE_TARGET_NAMED_OR_ALL:
+        printf("goes to     the node that the header X-Sluice-Node names, else all of them, one after the other\n");
+        break;
+    case ROUTE_TARGET_SLUICE:
+    case ROUTE_TARGET_NOBODY:
+        printf("goes to     no node: Sluice answers it\n");
+        break;
+    }
+}
+
+static uint64_t sum_of_weights(const struct topology *topology, uint64_t nodes)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < topology->node_count; i++)
+        total += (nodes >> i & 1) != 0 ? topology->nodes[i].weight : 0;
+    return total;
+}
+
+static void print_nodes(const struct explanation *explanation, uint64_t nodes, const char *heading)
+{
+    const struct topology *topology = explanation->topology;
+    uint64_t total = sum_of_weights(topology, nodes);
+    for (size_t i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        if ((nodes >> i & 1) == 0)
+            continue;
+        printf("%-11s %s", heading, node->node_id);
+        if (node->url != NULL)
+            printf(" at %s", node->url);
+        if (explanation->policy == BALANCE_WEIGHTED)
+            printf(", weight %u (%.1f %%)", node->weight, 100.0 * node->weight / (double)total);
+        printf("\n");
+        heading = "";
+    }
+}
+
+static void print_candidates(const struct explanation *explanation)
+{
+    if (explanation->nodes == 0) {
+        char status[32];
+        describe_status(explanation, FAULT_NO_NODE, status, sizeof status);
+        printf("nodes       none of this cluster can serve it: it is answered with %s, %s\n", status,
+               fault_row(FAULT_NO_NODE)->name);
+        return;
+    }
+    print_nodes(explanation, explanation->preferred, "nodes");
+    print_nodes(explanation, explanation->nodes & ~explanation->preferred, "then");
+}
+
+/* What may happen to an attempt, in the order of its life. */
+static const struct situation {
+    const char *text;
+    enum fault fault;
+    bool link_was_reused;
+    bool committed;
+} situations[] = {
+    {"cannot connect", FAULT_CONNECT_REFUSED, false, false},
+    {"kept-alive connection was closed unread", FAULT_LINK_CLOSED_UNREAD, true, false},
+    {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, false, false},
+    {"connection lost before an answer", FAULT_UPSTREAM_RESET, false, false},
+    {"no answer in time", FAULT_UPSTREAM_TIMEOUT, false, false},
+    {"answer breaks off", FAULT_UPSTREAM_TRUNCATED, false, true},
+};
+
+static enum retry_verdict ask_retry(const struct explanation *explanation, const struct situation *situation,
+                                    bool body_is_timestamped)
+{
+    const struct route *row = explanation->answer.route;
+    bool is_pinned = row->target == ROUTE_TARGET_NAMED || row->target == ROUTE_TARGET_NAMED_OR_ALL;
+    /* A write's one deadline is for all its attempts: when it has passed, there is no time for another. */
+    bool is_late = is_write(explanation->answer.class) && situation->fault == FAULT_UPSTREAM_TIMEOUT;
+    const struct retry_question question = {
+        .fault = situation->fault,
+        .class = explanation->answer.class,
+        .repeat = row->repeat,
+        .committed = situation->committed,
+        .body_is_whole = true,
+        .body_is_timestamped = body_is_timestamped,
+        .link_was_reused = situation->link_was_reused,
+        .attempts = 1,
+        .now_ms = is_late ? 1 : 0,
+        .deadline_ms = 1,
+        .others_usable = !is_pinned && (explanation->nodes & (explanation->nodes - 1)) != 0,
+    };
+    return retry_decide(&question);
+}
+
+static void describe_verdict(const struct explanation *explanation, const struct situation *situation,
+                             enum retry_verdict verdict, char *buffer, size_t capacity)
+{
+    if (verdict == RETRY_AGAIN_HERE) {
+        snprintf(buffer, capacity, "again on a fresh connection to the same node");
+    } else if (verdict == RETRY_AGAIN_ELSEWHERE) {
+        snprintf(buffer, capacity, "again on another node");
+    } else if (situation->committed) {
+        snprintf(buffer, capacity, "the client's answer breaks off, too");
+    } else {
+        char status[32];
+        describe_status(explanation, situation->fault, status, sizeof status);
+        snprintf(buffer, capacity, "the client gets %s", status);
+    }
+}
+
+/* Only some classes know answers that say "not my role". */
+static bool can_be_refused(enum request_class class)
+{
+    return retry_may_be_refusal(class, 500) || retry_may_be_refusal(class, 405);
+}
+
+static void print_situation(const struct explanation *explanation, const struct situation *situation)
+{
+    char always[96], timestamped[96];
+    enum retry_verdict verdict = ask_retry(explanation, situation, false);
+    enum retry_verdict timestamped_verdict = ask_retry(explanation, situation, true);
+    describe_verdict(explanation, situation, verdict, always, sizeof always);
+    describe_verdict(explanation, situation, timestamped_verdict, timestamped, sizeof timestamped);
+    printf("            %s: ", situation->text);
+    if (verdict == timestamped_verdict)
+        printf("%s\n", always);
+    else
+        printf("%s if each line carries its timestamp, else %s\n", timestamped, always);
+}
+
+static void print_retries(const struct explanation *explanation)
+{
+    char size[32];
+    describe_size(explanation->topology->limits.replay_bytes, size, sizeof size);
+    printf("retries     at most %u attempts, as long as the body has no more than %s (limits.replay)\n",
+           retry_attempts_maximum(explanation->answer.class), size);
+    for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++) {
+        bool is_refusal = situations[i].fault == FAULT_UPSTREAM_REFUSED_ROLE;
+        if (!is_refusal || can_be_refused(explanation->answer.class))
+            print_situation(explanation, &situations[i]);
+    }
+}
+
+static void print_timeout(const char *heading, const char *text, uint64_t duration_ms, const char *key)
+{
+    char duration[32];
+    describe_duration(duration_ms, duration, sizeof duration);
+    printf("%-11s %s: %s (timeouts.%s)\n", heading, text, duration, key);
+}
+
+static void print_timeouts(const struct explanation *explanation)
+{
+    const struct topology_timeouts *timeouts = &explanation->topology->timeouts;
+    print_timeout("timeouts", "waiting for a free connection", timeouts->queue_ms, "queue");
+    print_timeout("", "connecting to a node", timeouts->connect_ms, "connect");
+    if (is_write(explanation->answer.class))
+        print_timeout("", "all attempts together until the answer begins", timeouts->write_deadline_ms,
+                      "write_deadline");
+    else
+        print_timeout("", "each attempt until its answer begins", timeouts->response_ms, "response");
+    print_timeout("", "silence in the middle of a message", timeouts->idle_ms, "idle");
+}
+
+static void explain(struct explanation *explanation)
+{
+    printf("%s %s%s%s\n", explanation->request->method, explanation->request->target,
+           explanation->request->is_grpc ? ", gRPC" : "", explanation->request->is_writeback ? ", from a plugin" : "");
+    if (explanation->answer.refusal != FAULT_NONE) {
+        print_refusal(explanation);
+        return;
+    }
+    const struct route *row = explanation->answer.route;
+    explanation->nodes = classify_nodes(explanation->topology, row);
+    explanation->preferred = classify_preferred_nodes(explanation->topology, row);
+    explanation->policy = balance_policy_of(explanation->answer.class);
+    print_row(explanation);
+    print_target(explanation);
+    if (row->target == ROUTE_TARGET_SLUICE)
+        return;
+    print_candidates(explanation);
+    if (explanation->nodes == 0)
+        return;
+    print_retries(explanation);
+    print_timeouts(explanation);
+}
+
+static int explain_in(const struct topology *topology, const struct request *request)
+{
+    struct classifier *classifier = classifier_create(topology);
+    if (classifier == NULL) {
+        fprintf(stderr, "sluice: out of memory\n");
+        return COMMAND_FAILED;
+    }
+    struct text rest = text_of_string(request->target);
+    const struct classify_question question = {
+        .method = text_of_string(request->method),
+        .path = text_cut(&rest, '?'),
+        .is_grpc = request->is_grpc,
+        .is_writeback = request->is_writeback,
+    };
+    struct explanation explanation = {
+        .topology = topology, .request = request, .answer = classify(classifier, &question)};
+    explain(&explanation);
+    classifier_destroy(classifier);
+    return COMMAND_OK;
+}
+
+int command_explain(int argc, char **argv)
+{
+    struct request request = {0};
+    int status = parse_arguments(&request, argc, argv);
+    if (status != COMMAND_OK)
+        return status;
+    if (request.is_help) {
+        fputs(usage, stdout);
+        return COMMAND_OK;
+    }
+    struct findings *findings = findings_create();
+    if (findings == NULL) {
+        fprintf(stderr, "sluice: out of memory\n");
+        return COMMAND_FAILED;
+    }
+    struct topology *topology = topology_read(&request.config, 1, TOPOLOGY_PURPOSE_CHECK, findings);
+    /* Warnings are for `check`; here they would hide the explanation. */
+    if (topology == NULL)
+        findings_print(findings, stderr);
+    findings_destroy(findings);
+    if (topology == NULL)
+        return COMMAND_FAILED;
+    status = explain_in(topology, &request);
+    topology_release(topology);
+    return status;
+}

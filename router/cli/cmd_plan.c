@@ -1,0 +1,182 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "topology/build.h"
+#include "topology/schema.h"
+#include "topology/sizing.h"
+#include "topology/value.h"
+
+static const char usage[] =
+    "usage: sluice plan --cores N --mode M [--memory SIZE]\n"
+    "       sluice plan [--memory SIZE] FILE\n"
+    "\n"
+    "Proposes threads and memory for a node by the ratios that InfluxData documents, as an influxdb3 command with the\n"
+    "reason for each number. With FILE, a configuration or a cluster layout, does so for each of its nodes. SIZE is "
+    "the\n"
+    "memory of the machine, as 64GiB.\n";
+
+static const char engine_note[] =
+    "# Numbers for the Parquet storage engine. With the upgraded engine both thread pools may have as many threads as\n"
+    "# there are licensed cores; leave both options out there.\n";
+
+struct request {
+    struct topology_node node; /* modes and cores from the command line */
+    uint64_t memory_bytes;
+    const char *path;
+    bool is_help;
+};
+
+static int complain(const char *option, const char *problem)
+{
+    fprintf(stderr, "sluice plan: %s: %s\n", option, problem);
+    return COMMAND_MISUSED;
+}
+
+static int take_option(struct request *request, const char *option, const char *value)
+{
+    char problem[VALUE_PROBLEM_CAPACITY];
+    if (value == NULL)
+        return complain(option, "needs a value after it");
+    if (strcmp(option, "--memory") == 0) {
+        bool is_good = text_to_size_bytes(text_of_string(value), &request->memory_bytes) && request->memory_bytes > 0;
+        return is_good ? COMMAND_OK : complain(option, "is no size; write it as 64GiB");
+    }
+    const char *path = strcmp(option, "--cores") == 0 ? "nodes[].cores" : "nodes[].mode";
+    const struct schema_row *row = schema_find(text_of_string(path));
+    /* Modes and cores are numbers in the node: no storage is needed. */
+    if (!value_store(row, text_of_string(value), &request->node, NULL, problem))
+        return complain(option, problem);
+    return COMMAND_OK;
+}
+
+/* Both "--cores 8" and "--cores=8". */
+static int parse_argument(struct request *request, char **argv, int *position)
+{
+    static const char *const options[] = {"--cores", "--mode", "--memory"};
+    const char *argument = argv[*position];
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        size_t length = strlen(options[i]);
+        if (strncmp(argument, options[i], length) != 0)
+            continue;
+        if (argument[length] == '=')
+            return take_option(request, options[i], argument + length + 1);
+        if (argument[length] == '\0')
+            return take_option(request, options[i], argv[++*position]);
+    }
+    if (argument[0] == '-')
+        return complain(argument, "is no option; see sluice plan --help");
+    if (request->path != NULL)
+        return complain(argument, "is a second file; name one");
+    request->path = argument;
+    return COMMAND_OK;
+}
+
+static int parse_arguments(struct request *request, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        request->is_help = request->is_help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        if (request->is_help)
+            return COMMAND_OK;
+        int status = parse_argument(request, argv, &i);
+        if (status != COMMAND_OK)
+            return status;
+    }
+    if (request->path != NULL && (request->node.cores > 0 || request->node.modes != 0))
+        return complain(request->path, "has cores and modes of its own; leave out --cores and --mode");
+    if (request->path == NULL && (request->node.cores == 0 || request->node.modes == 0)) {
+        fputs(usage, stderr);
+        return COMMAND_MISUSED;
+    }
+    return COMMAND_OK;
+}
+
+static void print_memory(const struct sizing *sizing, uint64_t memory_bytes)
+{
+    if (sizing->memory_percent == 0)
+        return;
+    printf("# %u%% of the memory for query execution", sizing->memory_percent);
+    if (memory_bytes > 0)
+        printf(", %.1f GiB of %.1f", (double)memory_bytes * sizing->memory_percent / 100 / (1 << 30),
+               (double)memory_bytes / (1 << 30));
+    printf(": %s\n", sizing->memory_reason);
+    if (sizing->file_cache_bytes > 0)
+        printf("# %" PRIu64 " GB file cache: files in frequent use need no second download\n",
+               sizing->file_cache_bytes / 1000000000);
+}
+
+static void print_differences(const struct topology_node *node, const struct sizing *sizing)
+{
+    if (node->io_threads > 0 && node->io_threads != sizing->io_threads)
+        printf("# the file has %u IO threads\n", node->io_threads);
+    if (node->datafusion_threads > 0 && node->datafusion_threads != sizing->datafusion_threads)
+        printf("# the file has %u DataFusion threads\n", node->datafusion_threads);
+}
+
+static void print_plan(const struct topology_node *node, const char *cluster_id, uint64_t memory_bytes)
+{
+    char modes[64];
+    struct sizing sizing = sizing_of(node->modes, node->cores, memory_bytes);
+    node_modes_describe(node->modes, modes, sizeof modes);
+    printf("\n# %s: %s, %u cores\n", node->node_id != NULL ? node->node_id : "a node", modes, node->cores);
+    printf("# %u IO thread%s: %s\n", sizing.io_threads, sizing.io_threads == 1 ? "" : "s", sizing.io_reason);
+    printf("# %u DataFusion thread%s: %s\n", sizing.datafusion_threads, sizing.datafusion_threads == 1 ? "" : "s",
+           sizing.datafusion_reason);
+    print_memory(&sizing, memory_bytes);
+    print_differences(node, &sizing);
+    if ((node->modes & (NODE_MODE_COMPACT | NODE_MODE_ALL)) != 0)
+        printf("# the one node of its cluster that compacts: two of them corrupt the stored data\n");
+    printf("influxdb3 --num-io-threads=%u serve \\\n", sizing.io_threads);
+    printf("  --num-cores=%u \\\n  --datafusion-num-threads=%u \\\n", node->cores, sizing.datafusion_threads);
+    if (sizing.memory_percent > 0)
+        printf("  --exec-mem-pool-size=%u%% \\\n", sizing.memory_percent);
+    if (sizing.file_cache_bytes > 0)
+        printf("  --file-cache-size=%" PRIu64 "GB \\\n", sizing.file_cache_bytes / 1000000000);
+    if (node->plugin_dir != NULL || (node->modes & NODE_MODE_PROCESS) != 0)
+        printf("  --plugin-dir=%s \\\n", node->plugin_dir != NULL ? node->plugin_dir : "PLUGIN_DIR");
+    printf("  --mode=%s \\\n  --node-id=%s \\\n  --cluster-id=%s\n", modes,
+           node->node_id != NULL ? node->node_id : "NODE_ID", cluster_id != NULL ? cluster_id : "CLUSTER_ID");
+}
+
+static int plan_file(const struct request *request)
+{
+    struct findings *findings = findings_create();
+    if (findings == NULL) {
+        fprintf(stderr, "sluice: out of memory\n");
+        return COMMAND_FAILED;
+    }
+    struct topology *topology = topology_read(&request->path, 1, TOPOLOGY_PURPOSE_CHECK, findings);
+    findings_print(findings, stderr);
+    findings_destroy(findings);
+    if (topology == NULL)
+        return COMMAND_FAILED;
+    fputs(engine_note, stdout);
+    for (size_t i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        if (node->cores > 0)
+            print_plan(node, topology->cluster_id, request->memory_bytes);
+        else
+            printf("\n# %s: no plan, because the file does not say how many cores it has; add cores\n", node->node_id);
+    }
+    topology_release(topology);
+    return COMMAND_OK;
+}
+
+int command_plan(int argc, char **argv)
+{
+    struct request request = {0};
+    int status = parse_arguments(&request, argc, argv);
+    if (status != COMMAND_OK)
+        return status;
+    if (request.is_help) {
+        fputs(usage, stdout);
+        return COMMAND_OK;
+    }
+    if (request.path != NULL)
+        return plan_file(&request);
+    fputs(engine_note, stdout);
+    print_plan(&request.node, NULL, request.memory_bytes);
+    return COMMAND_OK;
+}

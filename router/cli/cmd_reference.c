@@ -1,0 +1,59 @@
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "topology/schema.h"
+
+static const char introduction[] =
+    "# Configuration of Sluice\n"
+    "\n"
+    "A YAML file. Durations have a unit (ms, s, m, h), sizes may have one (B, KiB, MiB, GiB, kB, MB, GB). `sluice "
+    "check\n"
+    "FILE` judges a file; `sluice reload` takes over what is marked so, everything else needs a restart.\n"
+    "\n"
+    "A file with a top-level `mode` in its documents is a cluster layout as InfluxData writes it: one document for "
+    "each\n"
+    "kind of node, an optional `count` of such nodes, and options of `influxdb3 serve` as keys, in any spelling\n"
+    "(num-cores, num_cores, cores). `check` and `plan` take it; `serve` needs a `url` for each node.\n";
+
+static void print_values(const struct schema_row *row)
+{
+    char buffer[32];
+    switch (row->type) {
+    case SCHEMA_INTEGER:
+    case SCHEMA_SIZE:
+    case SCHEMA_DURATION:
+        printf("%s to ", schema_describe_quantity(row, row->minimum, buffer, sizeof buffer));
+        printf("%s", schema_describe_quantity(row, row->maximum, buffer, sizeof buffer));
+        if (row->zero != NULL)
+            printf(", or 0: %s", row->zero);
+        break;
+    case SCHEMA_BOOLEAN:
+        printf("true, false");
+        break;
+    default:
+        printf("%s", row->words != NULL ? row->words : "");
+    }
+}
+
+static void print_row(const struct schema_row *row)
+{
+    printf("| `%s` | %s | ", row->path, schema_type_name(row->type));
+    if (row->fallback != NULL)
+        printf("`%s`", row->fallback);
+    else
+        printf("%s", row->is_required ? "required" : "");
+    printf(" | ");
+    print_values(row);
+    printf(" | %s | %s |\n", row->is_reloadable ? "yes" : "", row->help);
+}
+
+int command_reference(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    fputs(introduction, stdout);
+    printf("\n| key | type | default | values | reload | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < schema_row_count; i++)
+        print_row(&schema_rows[i]);
+    return COMMAND_OK;
+}

@@ -1,0 +1,137 @@
+#include "control/control.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "control/admin.h"
+#include "net/loop.h"
+#include "topology/topology.h"
+#include "upstream/cluster.h"
+#include "upstream/probe.h"
+#include "worker/fleet.h"
+
+/* How often a drain looks whether the last session has gone. */
+#define DRAIN_LOOK_MS 20
+
+struct control {
+    const struct topology *topology;
+    struct cluster *cluster;
+    struct loop *loop;
+    struct fleet *fleet;
+    struct prober *prober;
+    struct admin *admin;
+    struct event *terminate;
+    struct event *interrupt;
+    struct loop_timer drain_timer;
+    uint64_t drain_until_ms;
+    bool is_draining;
+};
+
+static void on_drain_look(void *owner)
+{
+    struct control *control = owner;
+    uint64_t now_ms = loop_now_ms(control->loop);
+    size_t sessions = fleet_session_count(control->fleet);
+    if (sessions > 0 && now_ms < control->drain_until_ms) {
+        loop_timer_set(control->loop, &control->drain_timer, now_ms + DRAIN_LOOK_MS);
+        return;
+    }
+    if (sessions > 0)
+        log_line(LOG_LEVEL_WARNING, "event=drain_cut sessions=%zu", sessions);
+    fleet_stop(control->fleet);
+    loop_stop(control->loop);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *argument)
+{
+    (void)what;
+    struct control *control = argument;
+    loop_enter(control->loop);
+    uint64_t now_ms = loop_now_ms(control->loop);
+    log_line(LOG_LEVEL_INFO, "event=%s signal=%d sessions=%zu", control->is_draining ? "stop" : "drain", (int)number,
+             fleet_session_count(control->fleet));
+    control->drain_until_ms = control->is_draining ? now_ms : now_ms + control->topology->timeouts.drain_ms;
+    if (!control->is_draining) {
+        control->is_draining = true;
+        atomic_store(&control->cluster->draining, 1);
+        fleet_drain(control->fleet);
+    }
+    loop_timer_set(control->loop, &control->drain_timer, now_ms);
+    loop_leave(control->loop);
+}
+
+static bool start(struct control *control, const struct classifier *classifier, char *reason, size_t capacity)
+{
+    text_append(reason, capacity, 0, "out of memory");
+    control->loop = loop_create();
+    if (control->loop == NULL)
+        return false;
+    control->cluster->started_ms = loop_now_ms(control->loop);
+    control->fleet = fleet_create(control->topology, classifier, control->cluster, reason, capacity);
+    if (control->fleet == NULL)
+        return false;
+    control->prober = prober_create(control->loop, control->cluster);
+    if (control->prober == NULL)
+        return false;
+    struct admin_settings settings = {control->cluster, control->fleet, control->prober};
+    if (control->topology->admin.host != NULL) {
+        control->admin = admin_create(control->loop, &settings, reason, capacity);
+        if (control->admin == NULL)
+            return false;
+    }
+    control->terminate = evsignal_new(loop_base(control->loop), SIGTERM, on_signal, control);
+    control->interrupt = evsignal_new(loop_base(control->loop), SIGINT, on_signal, control);
+    if (control->terminate == NULL || control->interrupt == NULL || event_add(control->terminate, NULL) != 0 ||
+        event_add(control->interrupt, NULL) != 0)
+        return false;
+    return fleet_start(control->fleet);
+}
+
+static void stop(struct control *control)
+{
+    /* libevent gives the signals their defaults back: one that comes now must not turn an orderly end into a death. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    if (control->terminate != NULL)
+        event_free(control->terminate);
+    if (control->interrupt != NULL)
+        event_free(control->interrupt);
+    admin_destroy(control->admin);
+    prober_destroy(control->prober);
+    fleet_destroy(control->fleet);
+    loop_destroy(control->loop);
+}
+
+static void announce(const struct topology *topology, const struct fleet *fleet)
+{
+    for (size_t i = 0; i < topology->listener_count; i++)
+        log_line(LOG_LEVEL_INFO, "event=listening address=%s%s workers=%zu", topology->listeners[i].address,
+                 topology->listeners[i].has_class ? " class=writeback" : "", fleet_worker_count(fleet));
+    if (topology->admin.host != NULL)
+        log_line(LOG_LEVEL_INFO, "event=listening address=%s role=admin", topology->admin.address);
+    log_line(LOG_LEVEL_INFO, "event=ready cluster_id=%s nodes=%zu", topology->cluster_id, topology->node_count);
+}
+
+int control_run(const struct topology *topology, const struct classifier *classifier, struct cluster *cluster)
+{
+    struct control control = {.topology = topology, .cluster = cluster};
+    char reason[256] = "";
+    loop_timer_init(&control.drain_timer, on_drain_look, &control);
+    signal(SIGPIPE, SIG_IGN);
+    bool started = start(&control, classifier, reason, sizeof reason);
+    if (started) {
+        announce(topology, control.fleet);
+        loop_run(control.loop);
+        fleet_join(control.fleet);
+        log_line(LOG_LEVEL_INFO, "event=stopped");
+    } else {
+        log_line(LOG_LEVEL_ERROR, "event=start_failed reason=\"%s\"", reason);
+    }
+    stop(&control);
+    return started ? 0 : 1;
+}

@@ -1,0 +1,104 @@
+#include "downstream/reply.h"
+
+#include <time.h>
+
+#include "http/message.h"
+#include "http/stream.h"
+
+#define FIELDS 12
+
+static struct text date_now(char *buffer, size_t capacity)
+{
+    time_t now = time(NULL);
+    struct tm broken;
+    gmtime_r(&now, &broken);
+    /* RFC 9110 section 5.6.7; the C locale is never changed, so the names are English. */
+    return text_of(buffer, strftime(buffer, capacity, "%a, %d %b %Y %H:%M:%S GMT", &broken));
+}
+
+void reply_send(struct stream *stream, const struct reply *reply)
+{
+    struct header_field fields[FIELDS];
+    struct message_head head = {.status = reply->status, .ends_connection = reply->ends_connection, .fields = fields};
+    char date[40];
+    char retry_after[12];
+    message_add(&head, FIELDS, HEADER_DATE, TEXT("Date"), date_now(date, sizeof date));
+    message_add(&head, FIELDS, HEADER_OTHER, TEXT("Server"), TEXT("sluice"));
+    if (reply->content_type.length > 0)
+        message_add(&head, FIELDS, HEADER_CONTENT_TYPE, TEXT("Content-Type"), reply->content_type);
+    message_add(&head, FIELDS, HEADER_OTHER, TEXT("Cache-Control"), TEXT("no-store"));
+    message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Origin"), TEXT("*"));
+    if (reply->allow_all_origins) {
+        message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Methods"), TEXT("*"));
+        message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Headers"), TEXT("*"));
+        message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Max-Age"), TEXT("86400"));
+    }
+    if (reply->request_id.length > 0)
+        message_add(&head, FIELDS, HEADER_X_REQUEST_ID, TEXT("X-Request-Id"), reply->request_id);
+    if (reply->v1_error.length > 0)
+        message_add(&head, FIELDS, HEADER_OTHER, TEXT("X-Influxdb-Error"), reply->v1_error);
+    if (reply->retry_after_s > 0) {
+        size_t length = text_append(retry_after, sizeof retry_after, 0, "%u", reply->retry_after_s);
+        message_add(&head, FIELDS, HEADER_RETRY_AFTER, TEXT("Retry-After"), text_of(retry_after, length));
+    }
+    bool may_have_body = reply->status != 204 && reply->status != 304;
+    head.content_length = reply->body.length;
+    head.announces_length = may_have_body;
+    head.body = may_have_body && reply->body.length > 0 ? BODY_LENGTH : BODY_NONE;
+    stream_send_head(stream, &head);
+    if (head.body == BODY_LENGTH)
+        stream_send_data(stream, reply->body);
+    stream_send_end(stream);
+    stream_release(stream);
+}
+
+/* The vocabulary of the v2 API (clients.md 2). */
+static const char *code_of_status(unsigned status)
+{
+    switch (status) {
+    case 401:
+        return "unauthorized";
+    case 403:
+        return "forbidden";
+    case 404:
+        return "not found";
+    case 405:
+        return "method not allowed";
+    case 413:
+        return "request too large";
+    case 502:
+    case 503:
+    case 504:
+        return "unavailable";
+    default:
+        return status < 500 ? "invalid" : "internal error";
+    }
+}
+
+/* After a request that nobody should have sent, or that stopped half-way, the client is not heard again on this connection. */
+static bool ends_connection(enum fault fault)
+{
+    return fault == FAULT_REQUEST_TIMEOUT || fault == FAULT_REQUEST_MALFORMED || fault == FAULT_REQUEST_METHOD ||
+           fault == FAULT_REQUEST_PATH_AMBIGUOUS;
+}
+
+unsigned reply_send_fault(struct stream *stream, const struct reply_fault *fault)
+{
+    const struct fault_row *row = fault_row(fault->fault);
+    unsigned status = fault->is_write ? row->write_status : row->http_status;
+    char body[512];
+    size_t length =
+        text_append(body, sizeof body, 0, "{\"error\":\"%s\",\"code\":\"%s\",\"message\":\"%s\",\"error_code\":\"router_%s\"}\n",
+                    row->text, code_of_status(status), row->text, row->name);
+    struct reply reply = {
+        .status = status,
+        .content_type = TEXT("application/json"),
+        .body = text_of(body, length),
+        .request_id = fault->request_id,
+        .v1_error = fault->is_v1_path ? text_of_string(row->text) : TEXT_EMPTY,
+        .ends_connection = ends_connection(fault->fault),
+        .retry_after_s = status == 503 ? fault->retry_after_s : 0,
+    };
+    reply_send(stream, &reply);
+    return status;
+}

@@ -1,0 +1,39 @@
+#ifndef SLUICE_DOWNSTREAM_REPLY_H
+#define SLUICE_DOWNSTREAM_REPLY_H
+/* Answers that Sluice makes itself: faults, and the few routes that are its own. Each ends and releases the stream. */
+#include <stdbool.h>
+
+#include "base/fault.h"
+#include "base/text.h"
+
+struct stream;
+
+struct reply {
+    unsigned status;
+    struct text content_type;  /* empty: no body */
+    struct text body;
+    struct text request_id;    /* empty: not sent */
+    struct text v1_error;      /* value of X-Influxdb-Error; empty: not sent */
+    bool allow_all_origins;    /* the whole set of CORS fields, for OPTIONS */
+    unsigned retry_after_s;    /* 0: not sent */
+    bool ends_connection;      /* no further request is heard on this connection */
+};
+
+/* Sends the answer, ends the stream and releases it. */
+void reply_send(struct stream *stream, const struct reply *reply);
+
+struct reply_fault {
+    enum fault fault;
+    bool is_write;             /* class write or writeback: the row's write_status counts */
+    bool is_v1_path;           /* /write and /query: X-Influxdb-Error as well (clients.md 5, E2) */
+    struct text request_id;
+    unsigned retry_after_s;    /* 0: not sent; only with a 503 */
+};
+
+/*
+ * One JSON body that every client understands: `error` and `message` (the same sentence), `code` (words of the v2 API), `error_code`
+ * (the fault's name). Returns the status that was sent.
+ */
+unsigned reply_send_fault(struct stream *stream, const struct reply_fault *fault);
+
+#endif

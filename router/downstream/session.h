@@ -1,0 +1,61 @@
+#ifndef SLUICE_DOWNSTREAM_SESSION_H
+#define SLUICE_DOWNSTREAM_SESSION_H
+/*
+ * One accepted connection: chooses the codec, keeps the deadlines that belong to the connection (first byte of a head until its end,
+ * idle keep-alive), and hands each request to its handler. The admin listener uses the same sessions with another handler.
+ *
+ * The sessions of a listener hang on one list, which the worker owns: session_drain is called for each of them at shutdown, and
+ * on_session_closed tells when one is gone.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/list.h"
+#include "http/h1.h"
+#include "http/stream.h"
+#include "net/address.h"
+#include "net/buffer.h"
+#include "net/loop.h"
+
+struct session;
+
+struct session_handler {
+    /* The handler sets the stream's owner and events (or replies) before it returns. */
+    void (*on_request)(void *owner, struct session *session, struct stream *stream, const struct message_head *head);
+    /* The request is not acceptable; the handler replies. */
+    void (*on_refused)(void *owner, struct session *session, struct stream *stream, enum fault fault);
+    void (*on_session_closed)(void *owner);
+};
+
+struct session_settings {
+    const struct session_handler *handler;
+    void *owner;
+    const struct h1_settings *h1;   /* ref */
+    struct buffer_pool *buffers;    /* ref */
+    uint64_t request_head_ms;
+    uint64_t keep_alive_ms;
+    uint64_t buffer_bytes;
+    bool is_writeback;              /* the listener says: writes here are plugin write-back */
+};
+
+struct session {
+    struct list_node node;          /* in the worker's list */
+    struct loop *loop;
+    const struct session_settings *settings; /* ref: the listener's */
+    struct list *sessions;          /* ref: the list it hangs on */
+    struct link *link;
+    bool is_draining;               /* keep-alive is down to the grace */
+    struct loop_timer timer;
+    struct address client;
+    char client_host[ADDRESS_TEXT_BYTES];
+};
+
+/* Takes over an accepted socket; false (and the socket is closed) when memory is out. */
+bool session_create(struct loop *loop, int fd, const struct session_settings *settings, struct list *sessions);
+/* No more requests: an idle session closes after a grace of a second, a busy one with its present answer. */
+void session_drain(struct session *session);
+/* Closes at once; on_session_closed is not called. */
+void session_close(struct session *session);
+
+#endif

@@ -1,0 +1,480 @@
+#include <stdlib.h>
+
+#include "http/h1.h"
+#include "http/h1_body.h"
+#include "http/h1_parse.h"
+#include "http/h1_write.h"
+#include "net/loop.h"
+
+/*
+ *   IDLE --open_stream--> AWAITING --head--> BODY --last byte--> RECEIVED --released, all sent--> IDLE
+ *                            +----no body------------------------^
+ *   any --fault, reset, not reusable--> DEAD
+ */
+enum client_state { CLIENT_IDLE, CLIENT_AWAITING, CLIENT_BODY, CLIENT_RECEIVED, CLIENT_DEAD };
+
+/* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
+#define VERDICT_MS 60
+
+/* Interim answers before a final one; more is a fault of the node (security.md 1d). */
+#define INTERIM_MAXIMUM 20
+
+struct h1_client {
+    struct link link; /* first */
+    struct stream stream;
+    struct loop *loop;
+    const struct h1_settings *settings;
+    enum client_state state;
+    bool has_sent_head;
+    bool has_sent_all;
+    bool has_received;         /* a byte of an answer to this request */
+    bool is_chunked;           /* the request */
+    bool to_head_request;
+    bool keep_alive;           /* the node will take another request */
+    bool is_paused;
+    unsigned interim_count;
+    uint64_t begun_turn;       /* of the loop: bytes that are readable in the same turn were there before the request */
+    uint64_t sent_before_bytes;/* handed to the kernel before this request */
+    enum fault pending_fault;
+    struct h1_search search;
+    struct h1_body body;
+    struct loop_task fail_task;
+    struct loop_timer verdict_timer; /* the node has closed: did it read the request? */
+};
+
+static void destroy_client(void *object)
+{
+    free(object);
+}
+
+static void enter_dead(struct h1_client *client)
+{
+    if (client->state == CLIENT_DEAD)
+        return;
+    client->state = CLIENT_DEAD;
+    loop_task_cancel(client->loop, &client->fail_task);
+    loop_timer_clear(client->loop, &client->verdict_timer);
+    conn_close(client->link.conn);
+    loop_bury(client->loop, client, destroy_client);
+}
+
+/* The link is over: the stream's owner and the pool are told. Only from the loop. */
+static void fail_link(struct h1_client *client, enum fault fault)
+{
+    if (client->state == CLIENT_DEAD)
+        return;
+    bool had_stream = client->state != CLIENT_IDLE;
+    enter_dead(client);
+    if (had_stream)
+        client->stream.events->on_failed(client->stream.owner, fault);
+    client->link.events->on_closed(client->link.owner, fault);
+}
+
+static void run_fail(void *owner)
+{
+    struct h1_client *client = owner;
+    fail_link(client, client->pending_fault);
+}
+
+static void fail_later(struct h1_client *client, enum fault fault)
+{
+    client->pending_fault = fault;
+    loop_defer(client->loop, &client->fail_task);
+}
+
+static bool is_unsent(const struct h1_client *client)
+{
+    return conn_sent_bytes(client->link.conn) == client->sent_before_bytes;
+}
+
+/* ---- was the request read? ---- */
+
+/*
+ * The node closed a kept-alive connection while the request was on its way. If it provably never read it, the request may go
+ * elsewhere whatever it is; if that is not known yet, the verdict waits a moment. True when it was given or is waited for.
+ */
+static bool judge_unread(struct h1_client *client, bool may_wait)
+{
+    switch (conn_may_be_read(client->link.conn, client->sent_before_bytes)) {
+    case CONN_READING_RULED_OUT:
+        fail_link(client, FAULT_LINK_CLOSED_UNREAD);
+        return true;
+    case CONN_READING_UNKNOWN:
+        if (may_wait)
+            loop_timer_set(client->loop, &client->verdict_timer, loop_now_ms(client->loop) + VERDICT_MS);
+        return may_wait;
+    default:
+        return false;
+    }
+}
+
+static void on_verdict(void *owner)
+{
+    struct h1_client *client = owner;
+    if (!judge_unread(client, false))
+        fail_link(client, client->has_received ? FAULT_UPSTREAM_MALFORMED : FAULT_UPSTREAM_CLOSED);
+}
+
+/*
+ * Bytes that crossed the request on its way, a late 408 for instance, are nobody's answer; whether the node still reads the
+ * request shows a moment later.
+ */
+static void distrust(struct h1_client *client)
+{
+    client->has_received = true;
+    conn_pause(client->link.conn);
+    loop_timer_set(client->loop, &client->verdict_timer, loop_now_ms(client->loop) + VERDICT_MS);
+}
+
+/*
+ * An answer acknowledges the request in the same segment. Asking the kernel costs a call, so it is asked about answers that look
+ * like a parting word on a kept-alive link only.
+ */
+static bool is_parting_word(const struct h1_client *client, unsigned status, bool keep_alive)
+{
+    return client->link.used > 1 && (status == 408 || (!keep_alive && status >= 400)) &&
+           conn_may_be_read(client->link.conn, client->sent_before_bytes) != CONN_READING_POSSIBLE;
+}
+
+
+/* ---- receiving ---- */
+
+static void finish_message(struct h1_client *client)
+{
+    client->state = CLIENT_RECEIVED;
+    client->stream.events->on_end(client->stream.owner);
+}
+
+static void take_final(struct h1_client *client, const struct message_head *head, const struct h1_framing *framing)
+{
+    client->keep_alive = framing->keep_alive;
+    client->state = CLIENT_BODY;
+    if (framing->is_chunked)
+        h1_body_start_chunked(&client->body, 0);
+    else if (framing->until_close)
+        h1_body_start_until_close(&client->body);
+    else
+        h1_body_start_length(&client->body, head->body == BODY_NONE ? 0 : head->content_length, 0);
+    client->stream.events->on_head(client->stream.owner, head);
+}
+
+/* Consumes one head; false when it is not complete or the link is dead. */
+static bool take_head(struct h1_client *client, struct text *input)
+{
+    size_t length;
+    enum fault fault;
+    switch (h1_find_head_end(&client->search, *input, H1_ROLE_RESPONSE, &client->settings->limits, &length, &fault)) {
+    case H1_SEARCH_MORE:
+        return false;
+    case H1_SEARCH_BAD:
+        fail_link(client, fault);
+        return false;
+    default:
+        break;
+    }
+    struct message_head head = {.fields = client->settings->fields};
+    struct h1_framing framing;
+    fault = h1_parse_response(text_of(input->bytes, length), &client->settings->limits, client->to_head_request, &head,
+                              &framing);
+    *input = text_of(input->bytes + length, input->length - length);
+    client->search = (struct h1_search){0};
+    bool is_interim = fault == FAULT_NONE && head.status < 200;
+    /* 101 answers an Upgrade, and none is ever sent. */
+    if (fault != FAULT_NONE || head.status == 101 || (is_interim && ++client->interim_count > INTERIM_MAXIMUM)) {
+        fail_link(client, fault != FAULT_NONE ? fault : FAULT_UPSTREAM_MALFORMED);
+        return false;
+    }
+    if (is_parting_word(client, head.status, framing.keep_alive)) {
+        distrust(client);
+        return false;
+    }
+    if (!is_interim)
+        take_final(client, &head, &framing);
+    else if (head.status != 100)
+        client->stream.events->on_interim(client->stream.owner, &head);
+    return client->state != CLIENT_DEAD;
+}
+
+/* Consumes one piece of the body; false when the input is used up or the link is dead. */
+static bool take_body(struct h1_client *client, struct text *input)
+{
+    struct text data;
+    switch (h1_body_next(&client->body, input, &data)) {
+    case H1_BODY_RESULT_DATA:
+        client->stream.events->on_data(client->stream.owner, data);
+        return client->state == CLIENT_BODY;
+    case H1_BODY_RESULT_END:
+        /* Behind a complete answer nothing may follow: those bytes must never become the next one (RFC 9112 section 9.2). */
+        if (input->length > 0)
+            client->keep_alive = false;
+        finish_message(client);
+        return false;
+    case H1_BODY_RESULT_MORE:
+        return false;
+    default:
+        fail_link(client, FAULT_UPSTREAM_MALFORMED);
+        return false;
+    }
+}
+
+static size_t on_bytes(void *owner, struct text bytes)
+{
+    struct h1_client *client = owner;
+    struct text input = bytes;
+    if (bytes.length > 0) {
+        if (client->state == CLIENT_IDLE) {
+            /* Nobody asked. */
+            fail_link(client, FAULT_UPSTREAM_MALFORMED);
+            return bytes.length;
+        }
+        if (client->state == CLIENT_RECEIVED)
+            client->keep_alive = false;
+        /* Nothing can be answered before a byte of it has left: these bytes belong to nobody, the request may go elsewhere. */
+        if (client->state == CLIENT_AWAITING && is_unsent(client)) {
+            fail_link(client, FAULT_LINK_CLOSED_UNREAD);
+            return bytes.length;
+        }
+        if (client->state == CLIENT_AWAITING && !client->has_received && client->begun_turn == loop_turn_number(client->loop)) {
+            distrust(client);
+            return bytes.length;
+        }
+        client->has_received = true;
+    }
+    bool again = true;
+    while (again) {
+        if (client->state == CLIENT_AWAITING)
+            again = input.length > 0 && take_head(client, &input);
+        else if (client->state == CLIENT_BODY && !client->is_paused)
+            again = take_body(client, &input);
+        else
+            again = false;
+    }
+    bool is_over = client->state != CLIENT_AWAITING && client->state != CLIENT_BODY;
+    return is_over ? bytes.length : bytes.length - input.length;
+}
+
+static void on_drained(void *owner)
+{
+    struct h1_client *client = owner;
+    if (client->state != CLIENT_IDLE)
+        client->stream.events->on_drained(client->stream.owner);
+}
+
+static enum fault judge_end(const struct h1_client *client, enum conn_end end)
+{
+    if (client->state == CLIENT_AWAITING && !client->has_received)
+        return end == CONN_END_CLOSED ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET;
+    return client->state == CLIENT_IDLE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_TRUNCATED;
+}
+
+static void on_ended(void *owner, enum conn_end end)
+{
+    struct h1_client *client = owner;
+    bool is_proper_end = client->state == CLIENT_BODY && end == CONN_END_CLOSED &&
+                         h1_body_ends_with_connection(&client->body);
+    if (is_proper_end)
+        finish_message(client);
+    client->keep_alive = false;
+    /* A complete answer stays good; the link goes when its stream is released. */
+    if (client->state == CLIENT_RECEIVED)
+        return;
+    /* Distrusted bytes came before: the end is no part of an answer, and the verdict need not wait. */
+    if (loop_timer_is_set(&client->verdict_timer)) {
+        on_verdict(client);
+        return;
+    }
+    bool may_be_unread = client->state == CLIENT_AWAITING && !client->has_received &&
+                         (is_unsent(client) || (client->link.used > 1 && end == CONN_END_CLOSED));
+    if (!may_be_unread || !judge_unread(client, true))
+        fail_link(client, judge_end(client, end));
+}
+
+const struct conn_events h1_client_conn_events = {
+    .on_bytes = on_bytes,
+    .on_drained = on_drained,
+    .on_ended = on_ended,
+};
+
+/* ---- sending ---- */
+
+static struct h1_client *client_of(struct stream *stream)
+{
+    return LIST_OWNER(stream, struct h1_client, stream);
+}
+
+static void send_bytes(struct h1_client *client, struct text bytes)
+{
+    if (!conn_write(client->link.conn, bytes))
+        fail_later(client, FAULT_OUT_OF_MEMORY);
+}
+
+static void send_head(struct stream *stream, const struct message_head *head)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD || client->has_sent_head)
+        return;
+    client->has_sent_head = true;
+    client->is_chunked = head->body == BODY_STREAM;
+    client->to_head_request = text_equals(head->method, TEXT("HEAD"));
+    size_t bound = h1_request_head_bytes(head);
+    char *room = bound <= BUFFER_BLOCK_BYTES ? conn_reserve(client->link.conn, bound) : malloc(bound);
+    if (room == NULL) {
+        fail_later(client, FAULT_OUT_OF_MEMORY);
+        return;
+    }
+    size_t length = h1_write_request_head(room, head);
+    if (bound <= BUFFER_BLOCK_BYTES) {
+        conn_commit(client->link.conn, length);
+        return;
+    }
+    send_bytes(client, text_of(room, length));
+    free(room);
+}
+
+static void send_nothing(struct stream *stream, const struct message_head *head)
+{
+    (void)stream;
+    (void)head;
+}
+
+static void send_data(struct stream *stream, struct text bytes)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD || bytes.length == 0)
+        return;
+    if (!client->is_chunked) {
+        send_bytes(client, bytes);
+        return;
+    }
+    char line[H1_CHUNK_LINE_BYTES];
+    send_bytes(client, text_of(line, h1_write_chunk_line(line, bytes.length)));
+    send_bytes(client, bytes);
+    send_bytes(client, TEXT("\r\n"));
+}
+
+static void send_end(struct stream *stream)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD || client->has_sent_all)
+        return;
+    if (client->is_chunked)
+        send_bytes(client, TEXT("0\r\n\r\n"));
+    client->has_sent_all = true;
+}
+
+static void pause_stream(struct stream *stream)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD || client->is_paused)
+        return;
+    client->is_paused = true;
+    conn_pause(client->link.conn);
+}
+
+static void resume_stream(struct stream *stream)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD || !client->is_paused)
+        return;
+    client->is_paused = false;
+    conn_resume(client->link.conn);
+}
+
+static bool is_congested(const struct stream *stream)
+{
+    const struct h1_client *client =
+        (const struct h1_client *)(const void *)((const char *)stream - offsetof(struct h1_client, stream));
+    return conn_is_congested(client->link.conn);
+}
+
+/* HTTP/1 has no other way to cancel than to close: the node then stops the query (influxdb3.md 4.9). */
+static void reset_stream(struct stream *stream, enum fault fault)
+{
+    (void)fault;
+    enter_dead(client_of(stream));
+}
+
+static void release_stream(struct stream *stream)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD)
+        return;
+    bool is_reusable = client->state == CLIENT_RECEIVED && client->has_sent_all && client->keep_alive;
+    if (!is_reusable) {
+        enter_dead(client);
+        return;
+    }
+    if (client->is_paused)
+        conn_resume(client->link.conn);
+    client->is_paused = false;
+    client->state = CLIENT_IDLE;
+}
+
+static const struct stream_verbs client_stream_verbs = {
+    .send_head = send_head,
+    .send_interim = send_nothing,
+    .send_data = send_data,
+    .send_end = send_end,
+    .pause = pause_stream,
+    .resume = resume_stream,
+    .is_congested = is_congested,
+    .reset = reset_stream,
+    .release = release_stream,
+};
+
+/* ---- the link ---- */
+
+static struct stream *open_stream(struct link *link)
+{
+    struct h1_client *client = (struct h1_client *)link;
+    if (client->state != CLIENT_IDLE)
+        return NULL;
+    client->state = CLIENT_AWAITING;
+    client->has_sent_head = false;
+    client->has_sent_all = false;
+    client->has_received = false;
+    client->is_chunked = false;
+    client->keep_alive = false;
+    client->is_paused = false;
+    client->interim_count = 0;
+    client->search = (struct h1_search){0};
+    client->begun_turn = loop_turn_number(client->loop);
+    client->sent_before_bytes = conn_sent_bytes(link->conn);
+    link->used++;
+    return &client->stream;
+}
+
+static bool has_room(const struct link *link)
+{
+    return ((const struct h1_client *)(const void *)link)->state == CLIENT_IDLE;
+}
+
+static void close_link(struct link *link)
+{
+    enter_dead((struct h1_client *)link);
+}
+
+static const struct link_verbs client_link_verbs = {
+    .open_stream = open_stream,
+    .has_room = has_room,
+    .drain = close_link,
+    .close = close_link,
+};
+
+struct link *h1_client_create(struct loop *loop, struct conn *conn, const struct h1_settings *settings,
+                              const struct link_events *events, void *owner)
+{
+    struct h1_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        conn_close(conn);
+        return NULL;
+    }
+    client->link = (struct link){.verbs = &client_link_verbs, .events = events, .owner = owner, .conn = conn};
+    client->stream.verbs = &client_stream_verbs;
+    client->loop = loop;
+    client->settings = settings;
+    loop_task_init(&client->fail_task, run_fail, client);
+    loop_timer_init(&client->verdict_timer, on_verdict, client);
+    conn_set_owner(conn, &h1_client_conn_events, client);
+    return &client->link;
+}

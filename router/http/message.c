@@ -1,0 +1,140 @@
+#include "http/message.h"
+
+#include <stdlib.h>
+
+/* By name length, so that most fields are told apart without a comparison. */
+static const struct {
+    struct text name;
+    enum header_name known;
+} names[] = {
+    {{"te", 2}, HEADER_TE},
+    {{"via", 3}, HEADER_VIA},
+    {{"host", 4}, HEADER_HOST},
+    {{"date", 4}, HEADER_DATE},
+    {{"expect", 6}, HEADER_EXPECT},
+    {{"trailer", 7}, HEADER_TRAILER},
+    {{"upgrade", 7}, HEADER_UPGRADE},
+    {{"forwarded", 9}, HEADER_FORWARDED},
+    {{"x-real-ip", 9}, HEADER_X_REAL_IP},
+    {{"connection", 10}, HEADER_CONNECTION},
+    {{"keep-alive", 10}, HEADER_KEEP_ALIVE},
+    {{"user-agent", 10}, HEADER_USER_AGENT},
+    {{"retry-after", 11}, HEADER_RETRY_AFTER},
+    {{"content-type", 12}, HEADER_CONTENT_TYPE},
+    {{"x-request-id", 12}, HEADER_X_REQUEST_ID},
+    {{"authorization", 13}, HEADER_AUTHORIZATION},
+    {{"x-sluice-node", 13}, HEADER_X_SLUICE_NODE},
+    {{"content-length", 14}, HEADER_CONTENT_LENGTH},
+    {{"http2-settings", 14}, HEADER_HTTP2_SETTINGS},
+    {{"accept-encoding", 15}, HEADER_ACCEPT_ENCODING},
+    {{"x-forwarded-for", 15}, HEADER_X_FORWARDED_FOR},
+    {{"content-encoding", 16}, HEADER_CONTENT_ENCODING},
+    {{"proxy-connection", 16}, HEADER_PROXY_CONNECTION},
+    {{"x-forwarded-host", 16}, HEADER_X_FORWARDED_HOST},
+    {{"transfer-encoding", 17}, HEADER_TRANSFER_ENCODING},
+    {{"x-forwarded-proto", 17}, HEADER_X_FORWARDED_PROTO},
+    {{"proxy-authenticate", 18}, HEADER_PROXY_AUTHENTICATE},
+    {{"proxy-authorization", 19}, HEADER_PROXY_AUTHORIZATION},
+};
+#define NAME_COUNT (sizeof names / sizeof names[0])
+#define NAME_LENGTH_MAXIMUM 19
+
+/* Where in `names` each length begins; names of length n stand in [begins[n], begins[n + 1]). */
+static const unsigned char begins[NAME_LENGTH_MAXIMUM + 2] = {
+    0, 0, 0, 1, 2, 4, 4, 5, 7, 7, 9, 12, 13, 15, 17, 19, 21, 24, 26, 27, 28,
+};
+
+enum header_name header_name_of(struct text name)
+{
+    if (name.length > NAME_LENGTH_MAXIMUM)
+        return HEADER_OTHER;
+    for (unsigned i = begins[name.length]; i < begins[name.length + 1]; i++) {
+        if (text_lower(name.bytes[0]) == names[i].name.bytes[0] && text_equals_ignoring_case(name, names[i].name))
+            return names[i].known;
+    }
+    return HEADER_OTHER;
+}
+
+const struct header_field *message_find(const struct message_head *head, enum header_name known)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (head->fields[i].known == known)
+            return &head->fields[i];
+    }
+    return NULL;
+}
+
+static struct text moved(struct text t, const char *from, const char *to)
+{
+    if (t.bytes != NULL)
+        t.bytes = to + (t.bytes - from);
+    return t;
+}
+
+struct message_head *message_head_copy(const struct message_head *head)
+{
+    size_t fields_bytes = head->field_count * sizeof *head->fields;
+    struct message_head *copy = malloc(sizeof *copy + fields_bytes + head->raw.length);
+    if (copy == NULL)
+        return NULL;
+    *copy = *head;
+    copy->fields = (struct header_field *)(void *)(copy + 1);
+    char *raw = (char *)(copy + 1) + fields_bytes;
+    const char *from = head->raw.bytes;
+    memcpy(raw, from, head->raw.length);
+    copy->raw.bytes = raw;
+    copy->method = moved(head->method, from, raw);
+    copy->target = moved(head->target, from, raw);
+    copy->path = moved(head->path, from, raw);
+    copy->authority = moved(head->authority, from, raw);
+    for (size_t i = 0; i < head->field_count; i++) {
+        copy->fields[i].name = moved(head->fields[i].name, from, raw);
+        copy->fields[i].value = moved(head->fields[i].value, from, raw);
+        copy->fields[i].known = head->fields[i].known;
+    }
+    return copy;
+}
+
+bool message_add(struct message_head *head, size_t capacity, enum header_name known, struct text name,
+                 struct text value)
+{
+    if (head->field_count >= capacity)
+        return false;
+    head->fields[head->field_count++] = (struct header_field){name, value, known};
+    return true;
+}
+
+const char *message_reason(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *reason;
+    } reasons[] = {
+        {100, "Continue"}, {102, "Processing"}, {103, "Early Hints"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"},
+        {204, "No Content"}, {206, "Partial Content"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
+        {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"},
+        {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
+        {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
+        {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {417, "Expectation Failed"},
+        {421, "Misdirected Request"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"},
+        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+        {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"}, {508, "Loop Detected"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    }
+    return "Unknown";
+}
+
+bool message_list_next(struct text *rest, struct text *element)
+{
+    while (rest->bytes != NULL) {
+        *element = text_trim(text_cut(rest, ','));
+        if (element->length > 0)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,121 @@
+#ifndef SLUICE_NET_CONN_H
+#define SLUICE_NET_CONN_H
+/*
+ * A byte connection: a non-blocking socket, what was read and not yet understood, what is to be written.
+ *
+ * The owner makes one with conn_accept or conn_connect and gets events from the loop only, never from inside a command. It ends
+ * a conn with conn_close (at once, no event follows) or with conn_finish (after the output has gone out and the other side has had
+ * time to read it; only on_finished follows). The memory goes to the loop's grave.
+ *
+ * Reading: bytes arrive in a buffer that all conns of the loop share; what the owner leaves unconsumed is kept by the conn (and
+ * only then does it own memory for input). Writing: output gathers during an event and goes out in one write at its end.
+ * System calls on the hot path: one read and one write per message. Read interest stays registered; only back-pressure
+ * (conn_pause) and a full socket buffer touch epoll.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/text.h"
+#include "net/address.h"
+#include "net/buffer.h"
+
+struct conn;
+struct loop;
+
+enum conn_end {
+    CONN_END_CLOSED,          /* the other side closed in order (FIN) */
+    CONN_END_RESET,           /* it reset, or writing to it failed */
+    CONN_END_CONNECT_REFUSED, /* conn_connect only */
+    CONN_END_CONNECT_FAILED,
+    CONN_END_NO_RESOURCES,    /* conn_connect only: no descriptor, port or memory here; says nothing about the other side */
+};
+
+struct conn_events {
+    /* Connected; bytes may be written. Only after conn_connect. */
+    void (*on_connected)(void *owner);
+    /*
+     * Bytes have arrived: returns how many of them are understood. The rest comes again, in front of the next arrival or after
+     * conn_resume. To stop in the middle, call conn_pause and return what was consumed.
+     */
+    size_t (*on_bytes)(void *owner, struct text bytes);
+    /* Output that had grown above the high-water mark has fallen below the low one. */
+    void (*on_drained)(void *owner);
+    /* Nothing more will be read; the owner must close. Bytes that came before have been offered before. */
+    void (*on_ended)(void *owner, enum conn_end end);
+    /* What conn_finish began is over, the conn is gone. Required where conn_finish is used. */
+    void (*on_finished)(void *owner);
+};
+
+struct conn_settings {
+    const struct conn_events *events;
+    void *owner;
+    struct buffer_pool *pool;     /* ref: owner of the loop */
+    size_t high_water_bytes;      /* conn_is_congested above it */
+    size_t input_maximum_bytes;   /* unconsumed input kept at most; above it reading pauses until the owner consumes */
+};
+
+/* Takes over a connected socket; NULL (and the socket is closed) when memory is out. */
+struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *settings);
+
+/*
+ * Starts to connect. NULL with *end set when the kernel refuses at once; otherwise on_connected or on_ended follows from
+ * the loop. There is no timeout here: the caller has a timer.
+ */
+struct conn *conn_connect(struct loop *loop, const struct address *address, const struct conn_settings *settings,
+                          enum conn_end *end);
+
+/* Changes who gets the events (a link moves from dialling to serving). */
+void conn_set_owner(struct conn *conn, const struct conn_events *events, void *owner);
+
+/* Queues bytes for output; false when memory is out (the conn should then be closed). */
+bool conn_write(struct conn *conn, struct text bytes) __attribute__((warn_unused_result));
+/* Room to write into directly, then conn_commit; NULL when memory is out. `length` at most BUFFER_BLOCK_BYTES. */
+char *conn_reserve(struct conn *conn, size_t length) __attribute__((warn_unused_result));
+void conn_commit(struct conn *conn, size_t length);
+
+bool conn_is_congested(const struct conn *conn);
+size_t conn_output_bytes(const struct conn *conn);
+/* Bytes that were read and not yet understood. */
+size_t conn_input_bytes(const struct conn *conn);
+
+/*
+ * Stops on_bytes. While it lasts nothing is read, so the other side's going is noticed by writing only: the owner keeps a deadline.
+ * Idempotent.
+ */
+void conn_pause(struct conn *conn);
+/* on_bytes again: once from the loop with the kept input, even if that is empty, then with what arrives. */
+void conn_resume(struct conn *conn);
+
+/* Closes at once. Output that is left is lost, and the other side sees a reset then. NULL is allowed. */
+void conn_close(struct conn *conn);
+/* Like conn_close, but makes the other side see a reset, so that a cut message cannot pass for a whole one. */
+void conn_abort(struct conn *conn);
+/*
+ * Sends the remaining output, shuts the sending side down, then reads and drops what still arrives for at most `linger_ms`, and closes:
+ * without this a client that is still sending loses the answer to a reset (RFC 9112 section 9.6).
+ */
+void conn_finish(struct conn *conn, uint64_t linger_ms);
+
+enum conn_reading {
+    CONN_READING_POSSIBLE, /* the process behind the other side may have read them, or may yet */
+    CONN_READING_UNKNOWN,  /* it has closed its sending side; a reset may be on its way: ask again in a round trip */
+    CONN_READING_RULED_OUT,/* it had closed before they came: provably nobody reads them */
+};
+
+/*
+ * After an orderly end from the other side (CONN_END_CLOSED): can it have read anything behind the first `sent_bytes` bytes? A FIN alone
+ * proves nothing, because the side that sent it may still read and its acknowledgement may be delayed; but a socket that is closed
+ * both ways answers data with a reset at once and acknowledges none of it.
+ */
+enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes);
+/* All bytes that were handed to the kernel so far. */
+uint64_t conn_sent_bytes(const struct conn *conn);
+
+/* Acknowledge at once: for a sender that waits (Nagle) between a head and its body. */
+void conn_quick_acknowledge(struct conn *conn);
+
+const struct address *conn_remote_address(const struct conn *conn);
+
+#endif

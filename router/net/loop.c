@@ -1,0 +1,321 @@
+#include "net/loop.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define SLOTS 512
+#define WORDS (SLOTS / 64)
+/* A tick that is later than this was not just busy. */
+#define LATE_MS 50
+
+struct grave_entry {
+    void *object;
+    void (*destroy)(void *object);
+};
+
+struct loop {
+    struct event_base *base;
+    struct event *tick;            /* wakes the loop for the next occupied slot of the wheel */
+    uint64_t now_ms;
+    uint64_t turn_number;
+    uint64_t tick_armed_ms;        /* when `tick` fires; 0: not armed */
+    uint64_t wheel_done;           /* ticks up to and including this one have been looked at */
+    struct list_node slots[SLOTS]; /* heads of rings of timers, by tick % SLOTS; those of a later round stay */
+    uint64_t occupied[WORDS];      /* one bit per slot that may hold timers */
+    struct list tasks;
+    bool sockets_first;            /* a tick came much too late: it was put off once */
+    unsigned depth;                /* nested loop_enter calls; tasks run when the outermost leaves */
+    bool stopping;
+    struct grave_entry *grave;
+    size_t grave_count;
+    size_t grave_capacity;
+    char scratch[LOOP_SCRATCH_BYTES];
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *argument);
+
+struct loop *loop_create(void)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (loop == NULL)
+        return NULL;
+    for (size_t i = 0; i < SLOTS; i++)
+        list_node_init(&loop->slots[i]);
+    list_init(&loop->tasks);
+    struct event_config *config = event_config_new();
+    if (config != NULL) {
+        /* Each loop belongs to one thread, so libevent needs no locks. */
+        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+        loop->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    if (loop->base != NULL)
+        loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
+    if (loop->tick == NULL) {
+        loop_destroy(loop);
+        return NULL;
+    }
+    loop->now_ms = clock_ms();
+    loop->wheel_done = loop->now_ms / LOOP_TICK_MS;
+    return loop;
+}
+
+static void empty_grave(struct loop *loop)
+{
+    /* A destructor may bury more; the index walks on until nothing new came. */
+    for (size_t i = 0; i < loop->grave_count; i++) {
+        struct grave_entry entry = loop->grave[i];
+        entry.destroy(entry.object);
+    }
+    loop->grave_count = 0;
+}
+
+void loop_destroy(struct loop *loop)
+{
+    if (loop == NULL)
+        return;
+    empty_grave(loop);
+    if (loop->tick != NULL)
+        event_free(loop->tick);
+    if (loop->base != NULL)
+        event_base_free(loop->base);
+    free(loop->grave);
+    free(loop);
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+bool loop_turn(struct loop *loop, bool may_wait)
+{
+    loop->turn_number++;
+    bool has_events = event_base_loop(loop->base, EVLOOP_ONCE | (may_wait ? 0 : EVLOOP_NONBLOCK)) == 0;
+    empty_grave(loop);
+    return has_events;
+}
+
+void loop_run(struct loop *loop)
+{
+    while (!loop->stopping && loop_turn(loop, true))
+        ;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stopping = true;
+    event_base_loopbreak(loop->base);
+}
+
+uint64_t loop_turn_number(const struct loop *loop)
+{
+    return loop->turn_number;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return loop->now_ms;
+}
+
+void loop_enter(struct loop *loop)
+{
+    if (loop->depth++ == 0)
+        loop->now_ms = clock_ms();
+}
+
+void loop_leave(struct loop *loop)
+{
+    if (loop->depth == 1) {
+        struct list_node *node;
+        while ((node = list_take_first(&loop->tasks)) != NULL) {
+            struct loop_task *task = LIST_OWNER(node, struct loop_task, node);
+            task->run(task->owner);
+        }
+    }
+    loop->depth--;
+}
+
+void loop_task_init(struct loop_task *task, void (*run)(void *owner), void *owner)
+{
+    list_node_init(&task->node);
+    task->run = run;
+    task->owner = owner;
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+    if (!list_node_is_linked(&task->node))
+        list_append(&loop->tasks, &task->node);
+}
+
+void loop_task_cancel(struct loop *loop, struct loop_task *task)
+{
+    list_remove(&loop->tasks, &task->node);
+}
+
+void loop_timer_init(struct loop_timer *timer, void (*on_deadline)(void *owner), void *owner)
+{
+    list_node_init(&timer->node);
+    timer->deadline_ms = 0;
+    timer->on_deadline = on_deadline;
+    timer->owner = owner;
+}
+
+/* The wheel's rings need no count, so a timer can leave without knowing which slot it is in. */
+static void ring_join(struct list_node *head, struct list_node *node)
+{
+    node->next = head;
+    node->previous = head->previous;
+    head->previous->next = node;
+    head->previous = node;
+}
+
+static void ring_leave(struct list_node *node)
+{
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
+    list_node_init(node);
+}
+
+/* The tick after which a deadline has passed. */
+static uint64_t tick_of(uint64_t deadline_ms)
+{
+    return deadline_ms / LOOP_TICK_MS + 1;
+}
+
+static void arm_tick(struct loop *loop, uint64_t at_ms)
+{
+    if (loop->tick_armed_ms != 0 && loop->tick_armed_ms <= at_ms)
+        return;
+    uint64_t delay_ms = at_ms > loop->now_ms ? at_ms - loop->now_ms : 0;
+    struct timeval delay = {(time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000)};
+    event_add(loop->tick, &delay);
+    loop->tick_armed_ms = at_ms;
+}
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t deadline_ms)
+{
+    loop_timer_clear(loop, timer);
+    timer->deadline_ms = deadline_ms;
+    uint64_t tick = tick_of(deadline_ms);
+    if (tick <= loop->wheel_done)
+        tick = loop->wheel_done + 1;
+    size_t slot = tick % SLOTS;
+    ring_join(&loop->slots[slot], &timer->node);
+    loop->occupied[slot / 64] |= UINT64_C(1) << slot % 64;
+    /* A deadline of a later round still needs a look in this one, because the slot comes by before. */
+    uint64_t visit = tick - loop->wheel_done > SLOTS ? loop->wheel_done + SLOTS : tick;
+    arm_tick(loop, visit * LOOP_TICK_MS);
+}
+
+void loop_timer_clear(struct loop *loop, struct loop_timer *timer)
+{
+    (void)loop;
+    ring_leave(&timer->node);
+}
+
+static void fire_slot(struct loop *loop, size_t slot, uint64_t tick)
+{
+    struct list_node due;
+    list_node_init(&due);
+    struct list_node *head = &loop->slots[slot];
+    for (struct list_node *node = head->next; node != head;) {
+        struct loop_timer *timer = LIST_OWNER(node, struct loop_timer, node);
+        node = node->next;
+        if (tick_of(timer->deadline_ms) > tick)
+            continue;
+        ring_leave(&timer->node);
+        ring_join(&due, &timer->node);
+    }
+    if (head->next == head)
+        loop->occupied[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+    /* One timer's callback may clear another that is due: it then leaves this list by itself. */
+    while (due.next != &due) {
+        struct loop_timer *timer = LIST_OWNER(due.next, struct loop_timer, node);
+        ring_leave(&timer->node);
+        timer->on_deadline(timer->owner);
+    }
+}
+
+/* Arms the tick for the next slot that holds timers; a slot whose timers were all cleared costs one idle wake. */
+static void arm_next(struct loop *loop)
+{
+    loop->tick_armed_ms = 0;
+    for (uint64_t ahead = 1; ahead <= SLOTS; ahead++) {
+        size_t slot = (loop->wheel_done + ahead) % SLOTS;
+        if (slot % 64 == 0 && loop->occupied[slot / 64] == 0) {
+            ahead += 63;
+            continue;
+        }
+        if ((loop->occupied[slot / 64] >> slot % 64 & 1) != 0) {
+            arm_tick(loop, (loop->wheel_done + ahead) * LOOP_TICK_MS);
+            return;
+        }
+    }
+}
+
+/*
+ * After a suspension (SIGSTOP, a frozen machine) libevent runs timers before it has looked at the sockets: deadlines would fire for
+ * answers that have long arrived. One round of sockets goes first. True when the tick was put off.
+ */
+static bool put_off(struct loop *loop)
+{
+    bool is_late = loop->now_ms > loop->tick_armed_ms + LATE_MS;
+    loop->sockets_first = is_late && !loop->sockets_first;
+    if (!loop->sockets_first)
+        return false;
+    loop->tick_armed_ms = 0;
+    arm_tick(loop, loop->now_ms + LOOP_TICK_MS);
+    return true;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    struct loop *loop = argument;
+    loop_enter(loop);
+    if (put_off(loop)) {
+        loop_leave(loop);
+        return;
+    }
+    uint64_t now_tick = loop->now_ms / LOOP_TICK_MS;
+    /* After a pause (a suspended machine) one round over all slots finds everything that is due. */
+    if (now_tick > loop->wheel_done + SLOTS)
+        loop->wheel_done = now_tick - SLOTS;
+    while (loop->wheel_done < now_tick) {
+        loop->wheel_done++;
+        size_t slot = loop->wheel_done % SLOTS;
+        if ((loop->occupied[slot / 64] >> slot % 64 & 1) != 0)
+            fire_slot(loop, slot, now_tick);
+    }
+    arm_next(loop);
+    loop_leave(loop);
+}
+
+void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object))
+{
+    if (loop->grave_count == loop->grave_capacity) {
+        size_t capacity = loop->grave_capacity == 0 ? 64 : loop->grave_capacity * 2;
+        struct grave_entry *grave = realloc(loop->grave, capacity * sizeof *grave);
+        if (grave == NULL)
+            return;
+        loop->grave = grave;
+        loop->grave_capacity = capacity;
+    }
+    loop->grave[loop->grave_count++] = (struct grave_entry){object, destroy};
+}
+
+char *loop_scratch(struct loop *loop)
+{
+    return loop->scratch;
+}

@@ -1,0 +1,86 @@
+#ifndef SLUICE_NET_LOOP_H
+#define SLUICE_NET_LOOP_H
+/*
+ * One thread's event loop: libevent underneath, and on top of it the three things that keep callbacks safe.
+ *
+ *   tasks   work that a command postpones, so that it never calls back before it returns. A task runs at the end of the event
+ *           that is being handled (loop_leave), outside of any caller.
+ *   timers  deadlines in a wheel: setting and clearing one is a few pointer writes and never a system call. They fire up to one
+ *           tick (LOOP_TICK_MS) late, never early.
+ *   grave   objects that died during this turn. They are destroyed after the turn, because libevent may still hold an event
+ *           for them; until then their entry points must return at once.
+ *
+ * Every callback from libevent brackets its work with loop_enter and loop_leave. All calls come from the loop's own thread,
+ * except loop_wake.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct event_base;
+struct loop;
+
+#define LOOP_TICK_MS 16
+/* The size of the buffer that all reads of a loop share. */
+#define LOOP_SCRATCH_BYTES 65536
+
+struct loop_task {
+    struct list_node node;
+    void (*run)(void *owner);
+    void *owner;
+};
+
+struct loop_timer {
+    struct list_node node;
+    uint64_t deadline_ms;
+    void (*on_deadline)(void *owner);
+    void *owner;
+};
+
+/* NULL when libevent or memory fails. */
+struct loop *loop_create(void);
+/* Destroys what is in the grave; timers and tasks are forgotten. NULL is allowed. */
+void loop_destroy(struct loop *loop);
+
+struct event_base *loop_base(struct loop *loop);
+
+/* One turn: dispatches what is ready (waiting for it if it may), then empties the grave. False when nothing can ever happen. */
+bool loop_turn(struct loop *loop, bool may_wait);
+/* Turns until loop_stop. */
+void loop_run(struct loop *loop);
+/* Makes loop_run return after the present turn. */
+void loop_stop(struct loop *loop);
+
+/* Counts the turns: what became readable in the same turn in which something was sent was there before. */
+uint64_t loop_turn_number(const struct loop *loop);
+
+/* Milliseconds of the monotonic clock, as of the last loop_enter. */
+uint64_t loop_now_ms(const struct loop *loop);
+
+void loop_enter(struct loop *loop);
+void loop_leave(struct loop *loop);
+
+void loop_task_init(struct loop_task *task, void (*run)(void *owner), void *owner);
+/* Queues the task once; a task that is queued stays where it is. */
+void loop_defer(struct loop *loop, struct loop_task *task);
+void loop_task_cancel(struct loop *loop, struct loop_task *task);
+
+void loop_timer_init(struct loop_timer *timer, void (*on_deadline)(void *owner), void *owner);
+/* Fires once at `deadline_ms` (clock of loop_now_ms) or up to a tick later; a timer that is set is moved. */
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t deadline_ms);
+void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
+
+static inline bool loop_timer_is_set(const struct loop_timer *timer)
+{
+    return list_node_is_linked(&timer->node);
+}
+
+/* `destroy(object)` is called after this turn. When memory for the note is out, the object is leaked rather than freed early. */
+void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object));
+
+/* LOOP_SCRATCH_BYTES that are valid until the present callback returns. */
+char *loop_scratch(struct loop *loop);
+
+#endif

@@ -1,0 +1,156 @@
+#include "observe/access_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define GATHER_BYTES 65536
+#define LINE_BYTES 2048
+#define TARGET_BYTES 1024
+
+struct access_log {
+    int fd;
+    bool owns_fd;
+    size_t used;
+    char gathered[GATHER_BYTES];
+};
+
+struct access_log *access_log_open(const char *path, const char **reason)
+{
+    struct access_log *log = calloc(1, sizeof *log);
+    if (log == NULL) {
+        *reason = "out of memory";
+        return NULL;
+    }
+    bool is_stdout = strcmp(path, "-") == 0;
+    log->owns_fd = !is_stdout;
+    log->fd = is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (log->fd < 0) {
+        *reason = strerror(errno);
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void access_log_flush(struct access_log *log)
+{
+    size_t written = 0;
+    while (written < log->used) {
+        ssize_t length = write(log->fd, log->gathered + written, log->used - written);
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0)
+            break; /* a full disk must not stop the router; the lines are lost */
+        written += (size_t)length;
+    }
+    log->used = 0;
+}
+
+void access_log_close(struct access_log *log)
+{
+    if (log == NULL)
+        return;
+    access_log_flush(log);
+    if (log->owns_fd)
+        close(log->fd);
+    free(log);
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = text_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The database decodes keys before it compares them; longer than the longest secret key is none. */
+static struct text decode_key(struct text key, char *buffer, size_t capacity)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < key.length; i++) {
+        if (used == capacity)
+            return TEXT_EMPTY;
+        bool is_escape = key.bytes[i] == '%' && i + 2 < key.length && hex_value(key.bytes[i + 1]) >= 0 &&
+                         hex_value(key.bytes[i + 2]) >= 0;
+        buffer[used++] = is_escape ? (char)(hex_value(key.bytes[i + 1]) << 4 | hex_value(key.bytes[i + 2])) : key.bytes[i];
+        i += is_escape ? 2 : 0;
+    }
+    return text_of(buffer, used);
+}
+
+static bool is_secret_key(struct text raw)
+{
+    char decoded[8];
+    struct text key = decode_key(raw, decoded, sizeof decoded);
+    return text_equals(key, TEXT("p")) || text_equals(key, TEXT("u")) || text_equals(key, TEXT("token"));
+}
+
+static size_t put(char *buffer, size_t capacity, size_t used, struct text t)
+{
+    size_t length = t.length < capacity - used ? t.length : capacity - used;
+    if (length > 0)
+        memcpy(buffer + used, t.bytes, length);
+    return used + length;
+}
+
+/* The target with the values of secret query keys replaced (influxdb3.md 6: a token may stand in the URL). */
+static struct text redact(struct text target, char *buffer, size_t capacity)
+{
+    struct text rest = target;
+    struct text path = text_cut(&rest, '?');
+    size_t used = put(buffer, capacity, 0, path);
+    char separator = '?';
+    while (rest.bytes != NULL) {
+        struct text value = text_cut(&rest, '&');
+        struct text key = text_cut(&value, '=');
+        used = put(buffer, capacity, used, text_of(&separator, 1));
+        used = put(buffer, capacity, used, key);
+        if (value.bytes != NULL) {
+            used = put(buffer, capacity, used, TEXT("="));
+            used = put(buffer, capacity, used, is_secret_key(key) ? TEXT("-") : value);
+        }
+        separator = '&';
+    }
+    return text_of(buffer, used);
+}
+
+size_t access_log_format(const struct access_record *record, char *buffer, size_t capacity)
+{
+    char redacted[TARGET_BYTES];
+    char target[TARGET_BYTES + 16];
+    char id[160];
+    char time_text[32];
+    struct timespec now;
+    struct tm broken;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &broken);
+    strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &broken);
+    log_quote(target, sizeof target, redact(record->target, redacted, sizeof redacted));
+    log_quote(id, sizeof id, record->request_id);
+    size_t used = text_append(buffer, capacity, 0,
+                       "time=%s.%03ldZ client=%s method=%.*s target=%s class=%s node=%s attempts=%u status=%u "
+                       "request_bytes=%llu response_bytes=%llu duration_ms=%llu fault=%s id=%s\n",
+                       time_text, now.tv_nsec / 1000000, record->client_host, TEXT_ARGUMENTS(record->method), target,
+                       request_class_name(record->class), record->node_id == NULL ? "-" : record->node_id,
+                       record->attempts, record->status, (unsigned long long)record->request_bytes,
+                       (unsigned long long)record->response_bytes, (unsigned long long)record->duration_ms,
+                       fault_row(record->fault)->name, id);
+    /* A line that was cut still ends, or the next one would be glued to it. */
+    if (used > 0 && buffer[used - 1] != '\n')
+        buffer[used - 1] = '\n';
+    return used;
+}
+
+void access_log_write(struct access_log *log, const struct access_record *record)
+{
+    if (GATHER_BYTES - log->used < LINE_BYTES)
+        access_log_flush(log);
+    log->used += access_log_format(record, log->gathered + log->used, LINE_BYTES);
+}

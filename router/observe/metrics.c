@@ -1,0 +1,82 @@
+#include "observe/metrics.h"
+
+#include <stdlib.h>
+
+#include "base/text.h"
+
+#define TEXT_BYTES 65536
+
+struct output {
+    char *bytes;
+    size_t used;
+    const struct metrics *const *slices;
+    size_t count;
+};
+
+/* The sum of one counter, given by its place in the slice. */
+static unsigned long sum(const struct output *output, size_t offset)
+{
+    unsigned long total = 0;
+    for (size_t i = 0; i < output->count; i++) {
+        const char *slice = (const char *)output->slices[i];
+        total += atomic_load_explicit((const atomic_ulong *)(const void *)(slice + offset), memory_order_relaxed);
+    }
+    return total;
+}
+
+static void put_head(struct output *output, const char *name, const char *help)
+{
+    output->used = text_append(output->bytes, TEXT_BYTES, output->used, "# HELP %s %s\n# TYPE %s counter\n", name, help,
+                               name);
+}
+
+static void put_counter(struct output *output, const char *name, const char *help, size_t offset)
+{
+    put_head(output, name, help);
+    output->used = text_append(output->bytes, TEXT_BYTES, output->used, "%s %lu\n", name, sum(output, offset));
+}
+
+static void put_responses(struct output *output)
+{
+    static const char *const groups[METRICS_STATUS_GROUPS] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    put_head(output, "sluice_responses_total", "Finished exchanges by class and status; none: the client had gone.");
+    for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class++) {
+        for (unsigned group = 0; group < METRICS_STATUS_GROUPS; group++) {
+            size_t offset = offsetof(struct metrics, responses) +
+                            (class * METRICS_STATUS_GROUPS + group) * sizeof(atomic_ulong);
+            output->used = text_append(output->bytes, TEXT_BYTES, output->used,
+                                       "sluice_responses_total{class=\"%s\",status=\"%s\"} %lu\n",
+                                       request_class_name((enum request_class)class), groups[group],
+                                       sum(output, offset));
+        }
+    }
+}
+
+static void put_faults(struct output *output)
+{
+    put_head(output, "sluice_faults_total", "Exchanges that ended in a fault of this kind.");
+    for (unsigned fault = 1; fault < FAULT_COUNT; fault++)
+        output->used = text_append(output->bytes, TEXT_BYTES, output->used, "sluice_faults_total{fault=\"%s\"} %lu\n",
+                                   fault_row((enum fault)fault)->name,
+                                   sum(output, offsetof(struct metrics, faults) + fault * sizeof(atomic_ulong)));
+}
+
+char *metrics_format(const struct metrics *const *slices, size_t count, size_t *length)
+{
+    struct output output = {.bytes = malloc(TEXT_BYTES), .slices = slices, .count = count};
+    if (output.bytes == NULL)
+        return NULL;
+    put_responses(&output);
+    put_faults(&output);
+    put_counter(&output, "sluice_retries_total", "Attempts after the first.", offsetof(struct metrics, retries));
+    put_counter(&output, "sluice_request_body_bytes_total", "Bytes of request bodies.",
+                offsetof(struct metrics, request_bytes));
+    put_counter(&output, "sluice_response_body_bytes_total", "Bytes of response bodies.",
+                offsetof(struct metrics, response_bytes));
+    put_counter(&output, "sluice_sessions_opened_total", "Accepted connections.",
+                offsetof(struct metrics, sessions_opened));
+    put_counter(&output, "sluice_sessions_closed_total", "Accepted connections that are gone.",
+                offsetof(struct metrics, sessions_closed));
+    *length = output.used;
+    return output.bytes;
+}

@@ -1,0 +1,36 @@
+#ifndef SLUICE_OBSERVE_METRICS_H
+#define SLUICE_OBSERVE_METRICS_H
+/*
+ * What happened, counted. Each worker writes its own slice and nobody else writes to it; the admin route reads all slices and adds them up.
+ * Relaxed atomics, so that reading from another thread is defined and counting stays one instruction.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "topology/topology.h"
+
+/* Status codes by their first digit: 1xx to 5xx, and 0 for "the client was gone". */
+#define METRICS_STATUS_GROUPS 6
+
+struct metrics {
+    atomic_ulong responses[REQUEST_CLASS_COUNT][METRICS_STATUS_GROUPS];
+    atomic_ulong faults[FAULT_COUNT];   /* attempts and requests that ended in it */
+    atomic_ulong retries;               /* attempts after the first */
+    atomic_ulong request_bytes;
+    atomic_ulong response_bytes;
+    atomic_ulong sessions_opened;
+    atomic_ulong sessions_closed;
+};
+
+static inline void metrics_add(atomic_ulong *counter, uint64_t amount)
+{
+    /* One writer: a load and a store suffice, no locked instruction. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+/* Adds `slices[0..count)` and writes them as Prometheus text (version 0.0.4) into a heap string that the caller frees; NULL without memory. */
+char *metrics_format(const struct metrics *const *slices, size_t count, size_t *length);
+
+#endif

@@ -1,0 +1,148 @@
+#include "routing/path_check.h"
+
+#include <stdint.h>
+
+/* What a byte means to the first pass. Zero, the default, is a byte that every reader takes for itself. */
+enum byte_kind { BYTE_PLAIN, BYTE_SLASH, BYTE_DOT, BYTE_CARE, BYTE_BAD };
+
+static const uint8_t byte_kinds[256] = {
+    [0x00 ... 0x1f] = BYTE_BAD, [0x7f] = BYTE_BAD,  [' '] = BYTE_BAD,          ['\\'] = BYTE_BAD,
+    ['#'] = BYTE_BAD,           ['?'] = BYTE_BAD,   ['A' ... 'Z'] = BYTE_CARE, ['%'] = BYTE_CARE,
+    [';'] = BYTE_CARE,          ['/'] = BYTE_SLASH, ['.'] = BYTE_DOT,
+};
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = text_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that the escape at `position` stands for, or -1 when it is no escape. */
+static int decode_escape(struct text path, size_t position)
+{
+    if (path.length - position < 3 || path.bytes[position] != '%')
+        return -1;
+    int high = hex_digit(path.bytes[position + 1]);
+    int low = hex_digit(path.bytes[position + 2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* A broken escape (-1), a control, or a separator that only some readers would see. */
+static bool is_dangerous_escape(int byte)
+{
+    return byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\';
+}
+
+/* The second pass: each escape is sound, and no segment is a dot segment once decoded and freed of its parameters. */
+static bool escapes_and_segments_are_sound(struct text path)
+{
+    size_t name_length = 0, dots = 0;
+    bool in_parameters = false;
+    for (size_t i = 1; i < path.length; i++) {
+        int byte = (unsigned char)path.bytes[i];
+        if (byte == '/') {
+            if (name_length == dots && (dots == 1 || dots == 2))
+                return false;
+            name_length = dots = 0;
+            in_parameters = false;
+            continue;
+        }
+        if (byte == '%') {
+            byte = decode_escape(path, i);
+            if (is_dangerous_escape(byte))
+                return false;
+            i += 2;
+        }
+        in_parameters = in_parameters || byte == ';';
+        if (!in_parameters) {
+            name_length++;
+            dots += byte == '.';
+        }
+    }
+    return !(name_length == dots && (dots == 1 || dots == 2));
+}
+
+enum path_shape path_shape(struct text path)
+{
+    if (path.length == 0 || path.bytes[0] != '/')
+        return PATH_SHAPE_REFUSED;
+    bool needs_care = path.length > 1 && path.bytes[path.length - 1] == '/';
+    for (size_t i = 1; i < path.length; i++) {
+        uint8_t kind = byte_kinds[(unsigned char)path.bytes[i]];
+        if (kind == BYTE_PLAIN)
+            continue;
+        if (kind == BYTE_BAD || (kind == BYTE_SLASH && path.bytes[i - 1] == '/'))
+            return PATH_SHAPE_REFUSED;
+        needs_care = needs_care || kind == BYTE_CARE || (kind == BYTE_DOT && path.bytes[i - 1] == '/');
+    }
+    if (!needs_care)
+        return PATH_SHAPE_PLAIN;
+    if (path.length > PATH_CANONICAL_BYTES || !escapes_and_segments_are_sound(path))
+        return PATH_SHAPE_REFUSED;
+    return PATH_SHAPE_FOLDABLE;
+}
+
+/* Decodes in place; true when there was something to decode. */
+static bool decode_once(char *buffer, size_t *length)
+{
+    struct text source = text_of(buffer, *length);
+    size_t used = 0;
+    for (size_t i = 0; i < source.length; i++) {
+        int byte = decode_escape(source, i);
+        if (byte >= 0)
+            i += 2;
+        buffer[used++] = byte >= 0 ? (char)byte : source.bytes[i];
+    }
+    bool changed = used != *length;
+    *length = used;
+    return changed;
+}
+
+/* Turns backslashes, folds case, and cuts at what would begin a query or a fragment. */
+static size_t fold(char *buffer, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (buffer[i] == '?' || buffer[i] == '#')
+            return i;
+        buffer[i] = buffer[i] == '\\' ? '/' : text_lower(buffer[i]);
+    }
+    return length;
+}
+
+/* Writes the segments back over themselves: what is written never overtakes what is read. */
+static size_t resolve_segments(char *buffer, size_t length)
+{
+    struct text rest = text_of(buffer, length);
+    size_t used = 0;
+    while (rest.bytes != NULL) {
+        struct text parameters = text_cut(&rest, '/');
+        struct text name = text_cut(&parameters, ';');
+        if (name.length == 0 || text_equals(name, TEXT(".")))
+            continue;
+        if (text_equals(name, TEXT(".."))) {
+            while (used > 0 && buffer[--used] != '/')
+                ;
+            continue;
+        }
+        buffer[used++] = '/';
+        memmove(buffer + used, name.bytes, name.length);
+        used += name.length;
+    }
+    if (used == 0)
+        buffer[used++] = '/';
+    return used;
+}
+
+size_t path_canonical(struct text path, char *buffer)
+{
+    /* Nobody decodes more often than this: a front end, a framework and a handler. */
+    enum { DECODINGS_MAXIMUM = 3 };
+
+    size_t length = path.length < PATH_CANONICAL_BYTES ? path.length : PATH_CANONICAL_BYTES;
+    memcpy(buffer, path.bytes, length);
+    for (int i = 0; i < DECODINGS_MAXIMUM && decode_once(buffer, &length); i++)
+        ;
+    return resolve_segments(buffer, fold(buffer, length));
+}

@@ -1,0 +1,32 @@
+#ifndef SLUICE_ROUTING_PATH_CHECK_H
+#define SLUICE_ROUTING_PATH_CHECK_H
+/*
+ * Could another reader take a raw path for a different one (security.md 1g)? InfluxDB compares paths byte by byte, but
+ * a proxy before us, or a future version behind us, may decode, fold case, or resolve dots. Paths are forwarded
+ * unchanged, so what may be misread is refused. Pure; nothing is allocated.
+ */
+#include <stddef.h>
+
+#include "base/text.h"
+
+enum path_shape {
+    PATH_SHAPE_PLAIN,    /* it is its own canonical form */
+    PATH_SHAPE_FOLDABLE, /* its canonical form differs: compare what both reach */
+    PATH_SHAPE_REFUSED,  /* ambiguous on its own: dot or empty segments, bad escapes, controls, a backslash */
+};
+
+/* One pass for plain paths; a second one when something needs care. */
+enum path_shape path_shape(struct text path);
+
+/* Longer paths that are not plain are refused: this bounds the buffer on the stack. */
+#define PATH_CANONICAL_BYTES 4096
+
+/*
+ * What the most lenient reader would make of `path`: escapes decoded (repeatedly), cut at "?" and "#", parameters after
+ * ";" cut, backslashes turned, empty and dot segments resolved, lower case, no trailing slash. Returns the length
+ * written to `buffer`, which has room for PATH_CANONICAL_BYTES; `path` must begin with a slash and not be longer than
+ * that.
+ */
+size_t path_canonical(struct text path, char *buffer);
+
+#endif

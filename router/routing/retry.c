@@ -1,0 +1,166 @@
+#include "routing/retry.h"
+
+#include "routing/line_protocol.h"
+
+const char *retry_verdict_name(enum retry_verdict verdict)
+{
+    static const char *const names[] = {"again here", "again elsewhere", "give up"};
+    return names[verdict];
+}
+
+unsigned retry_attempts_maximum(enum request_class class)
+{
+    return class == REQUEST_CLASS_WRITEBACK ? 2 : RETRY_ATTEMPTS_MAXIMUM;
+}
+
+/* May the node get this request a second time, should it have acted on the first? */
+static bool is_harmless_twice(const struct retry_question *question)
+{
+    if (question->class == REQUEST_CLASS_WRITEBACK)
+        return false;
+    switch (question->repeat) {
+    case ROUTE_REPEAT_SAFE:
+        return true;
+    case ROUTE_REPEAT_WRITE:
+        return question->body_is_timestamped;
+    case ROUTE_REPEAT_UNSENT:
+        break;
+    }
+    return false;
+}
+
+static bool may_repeat(const struct retry_question *question)
+{
+    if (question->committed || !question->body_is_whole)
+        return false;
+    if (question->attempts >= retry_attempts_maximum(question->class))
+        return false;
+    if (question->deadline_ms != 0 && question->now_ms >= question->deadline_ms)
+        return false;
+    switch (fault_row(question->fault)->repeat) {
+    case FAULT_REPEAT_NEVER:
+        return false;
+    case FAULT_REPEAT_UNSENT:
+        return true;
+    case FAULT_REPEAT_UNKNOWN:
+        break;
+    }
+    return is_harmless_twice(question);
+}
+
+/* A kept-alive link may have died of age: then the node itself is well, and a fresh link to it will do. */
+static bool may_be_link_age(const struct retry_question *question)
+{
+    return question->link_was_reused &&
+           (question->fault == FAULT_LINK_CLOSED_UNREAD || question->fault == FAULT_UPSTREAM_CLOSED ||
+            question->fault == FAULT_UPSTREAM_RESET);
+}
+
+enum retry_verdict retry_decide(const struct retry_question *question)
+{
+    if (!may_repeat(question))
+        return RETRY_GIVE_UP;
+    if (question->fault == FAULT_LINK_CLOSED_UNREAD && question->link_was_reused)
+        return RETRY_AGAIN_HERE;
+    if (question->others_usable)
+        return RETRY_AGAIN_ELSEWHERE;
+    return may_be_link_age(question) ? RETRY_AGAIN_HERE : RETRY_GIVE_UP;
+}
+
+bool retry_body_is_timestamped(struct text body, bool is_gzip, uint64_t inflated_maximum_bytes)
+{
+    struct line_protocol_scan scan = {0};
+    bool fed = is_gzip ? line_protocol_feed_gzip(&scan, body, inflated_maximum_bytes) : line_protocol_feed(&scan, body);
+    return fed && line_protocol_finish(&scan);
+}
+
+static struct text skip(struct text t, size_t count)
+{
+    return text_of(t.bytes + count, t.length - count);
+}
+
+/*
+ * The error's own words: the whole body, or in JSON what follows `"message":"` or else `"error":"`. Only their
+ * beginning is compared, because further on a node quotes the client's lines.
+ */
+static struct text error_words(struct text body)
+{
+    static const struct text keys[] = {{"\"message\":", 10}, {"\"error\":", 8}};
+    body = text_trim(body);
+    if (body.length == 0 || body.bytes[0] != '{')
+        return body;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        ptrdiff_t at = text_find(body, keys[i]);
+        if (at < 0)
+            continue;
+        struct text words = text_trim(skip(body, (size_t)at + keys[i].length));
+        return words.length > 0 && words.bytes[0] == '"' ? skip(words, 1) : TEXT_EMPTY;
+    }
+    return TEXT_EMPTY;
+}
+
+static bool begins_with(struct text t, struct text beginning)
+{
+    return t.length >= beginning.length && text_equals_ignoring_case(text_of(t.bytes, beginning.length), beginning);
+}
+
+/*
+ * The length of one layer that an error puts before its cause, "error from wal: "; 0 when there is none. Plain words only, so a layer
+ * never reaches into line protocol that a node quotes.
+ */
+#define LAYER_BYTES 40
+#define LAYERS_MAXIMUM 4
+static size_t layer_length(struct text words)
+{
+    for (size_t i = 0; i < words.length && i < LAYER_BYTES; i++) {
+        char c = text_lower(words.bytes[i]);
+        if (c == ':')
+            return i > 0 && i + 1 < words.length && words.bytes[i + 1] == ' ' ? i + 2 : 0;
+        if (c != ' ' && (c < 'a' || c > 'z'))
+            return 0;
+    }
+    return 0;
+}
+
+static bool is_write_refusal(struct text body)
+{
+    static const struct text beginnings[] = {
+        {"cannot write to a read-only server", 34},
+        {"cannot write to a compactor-only server", 39},
+        {"wal is shutdown", 15},
+        {"wal is shutting down", 20},
+    };
+    struct text words = error_words(body);
+    for (unsigned layers = 0; layers <= LAYERS_MAXIMUM; layers++) {
+        for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+            if (begins_with(words, beginnings[i]))
+                return true;
+        }
+        if (layers == 0 && !begins_with(words, TEXT("write buffer error: ")))
+            return false;
+        words = skip(words, layer_length(words));
+    }
+    return false;
+}
+
+bool retry_may_be_refusal(enum request_class class, unsigned status)
+{
+    switch (class) {
+    case REQUEST_CLASS_WRITE:
+    case REQUEST_CLASS_WRITEBACK:
+        return status == 400 || status == 500 || status == 503;
+    case REQUEST_CLASS_ENGINE:
+        return status == 404 || status == 405;
+    default:
+        return false;
+    }
+}
+
+bool retry_is_refusal(enum request_class class, unsigned status, struct text body)
+{
+    if (!retry_may_be_refusal(class, status))
+        return false;
+    if (class != REQUEST_CLASS_ENGINE)
+        return is_write_refusal(body);
+    return status == 405 || text_equals(body, TEXT("{error: \"not found\"}"));
+}

@@ -1,0 +1,62 @@
+#ifndef SLUICE_ROUTING_RETRY_H
+#define SLUICE_ROUTING_RETRY_H
+/*
+ * The only place where "again" is decided: a fault and what is known of the exchange become a verdict. Pure.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "base/text.h"
+#include "routing/classify.h"
+
+enum retry_verdict { RETRY_AGAIN_HERE, RETRY_AGAIN_ELSEWHERE, RETRY_GIVE_UP };
+
+/* "again here", "again elsewhere", "give up": for logs. */
+const char *retry_verdict_name(enum retry_verdict verdict);
+
+struct retry_question {
+    enum fault fault;
+    enum request_class class;
+    enum route_repeat repeat;
+    bool committed;            /* a byte of the response has gone to the client: never again */
+    bool body_is_whole;        /* each byte of the request body read so far can be sent once more */
+    bool body_is_timestamped;  /* line protocol whose every line carries a timestamp (retry_body_is_timestamped) */
+    bool link_was_reused;      /* the attempt ran on a kept-alive link */
+    unsigned attempts;         /* made so far, this one included */
+    uint64_t now_ms;
+    uint64_t deadline_ms;      /* no attempt starts at or after it; 0: none */
+    bool others_usable;        /* another node that was not tried could take it */
+};
+
+/*
+ * At most RETRY_ATTEMPTS_MAXIMUM attempts; a writeback has exactly one fallback hop (two attempts) and only for faults
+ * of the connect class (FAULT_REPEAT_UNSENT). A link closed unread is tried again on a fresh link to the same node
+ * first.
+ */
+#define RETRY_ATTEMPTS_MAXIMUM 4
+enum retry_verdict retry_decide(const struct retry_question *question);
+/* How many attempts, the first included, a request of this class gets at most. */
+unsigned retry_attempts_maximum(enum request_class class);
+
+/*
+ * True when `body` is line protocol whose every line ends in an integer timestamp: then a node that gets it twice
+ * stores it once (same table, tags and time: influxdb3.md 3.6). False when in doubt: a quoted string that does not
+ * close, an unknown encoding. `is_gzip`: it is inflated first, at most `inflated_maximum_bytes` of it; more is doubt.
+ */
+bool retry_body_is_timestamped(struct text body, bool is_gzip, uint64_t inflated_maximum_bytes);
+
+/*
+ * Does this answer say that the node refused the request without acting on it, so that another node may be asked?
+ *   write, writeback: 400, 500 or 503 whose body says that the server is read-only, compactor-only, or its WAL is
+ *   shutting down
+ *                     (influxdb3.md 1a and 3.7: v2 clients would drop the batch on that 400);
+ *   engine:           405, or 404 with exactly {error: "not found"} (influxdb3.md 8.4).
+ * `body` is its first part, at most RETRY_REFUSAL_BYTES.
+ */
+#define RETRY_REFUSAL_BYTES 1024
+bool retry_is_refusal(enum request_class class, unsigned status, struct text body);
+/* May an answer with this head turn out to be a refusal? Only then is its body looked at before the client gets it. */
+bool retry_may_be_refusal(enum request_class class, unsigned status);
+
+#endif

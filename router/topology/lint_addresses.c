@@ -1,0 +1,199 @@
+#include <arpa/inet.h>
+
+#include "topology/lint_rules.h"
+
+/* A host as an address, where it is a literal. */
+struct literal {
+    int family; /* AF_INET, AF_INET6, or 0 for a name */
+    unsigned char bytes[16];
+};
+
+static struct literal literal_of(const char *host)
+{
+    struct literal literal = {0};
+    if (inet_pton(AF_INET, host, literal.bytes) == 1)
+        literal.family = AF_INET;
+    else if (inet_pton(AF_INET6, host, literal.bytes) == 1)
+        literal.family = AF_INET6;
+    return literal;
+}
+
+static bool is_wildcard(const char *host)
+{
+    static const unsigned char zeros[16];
+    struct literal literal = literal_of(host);
+    return literal.family != 0 && memcmp(literal.bytes, zeros, literal.family == AF_INET ? 4 : 16) == 0;
+}
+
+static bool is_localhost(const char *host)
+{
+    return text_equals_ignoring_case(text_of_string(host), TEXT("localhost"));
+}
+
+static bool is_loopback(const char *host)
+{
+    static const unsigned char one[16] = {[15] = 1};
+    struct literal literal = literal_of(host);
+    if (literal.family == AF_INET)
+        return literal.bytes[0] == 127;
+    return literal.family == AF_INET6 ? memcmp(literal.bytes, one, 16) == 0 : is_localhost(host);
+}
+
+static bool is_same_host(const char *a, const char *b)
+{
+    struct literal left = literal_of(a);
+    struct literal right = literal_of(b);
+    if (left.family != 0 && left.family == right.family)
+        return memcmp(left.bytes, right.bytes, sizeof left.bytes) == 0;
+    if (left.family == 0 && right.family == 0)
+        return text_equals_ignoring_case(text_of_string(a), text_of_string(b));
+    return (is_localhost(a) && is_loopback(b)) || (is_localhost(b) && is_loopback(a));
+}
+
+/* Would both want the same port of the same interface? A wildcard takes every interface of its family. */
+static bool overlaps(const struct topology_listener *a, const struct topology_listener *b)
+{
+    if (a->host == NULL || b->host == NULL || a->port != b->port || a->port == 0)
+        return false;
+    if (is_same_host(a->host, b->host))
+        return true;
+    int left = literal_of(a->host).family;
+    int right = literal_of(b->host).family;
+    return (is_wildcard(a->host) || is_wildcard(b->host)) && (left == right || left == 0 || right == 0);
+}
+
+/* Would a connection to `host` and `port` arrive at the listener? */
+static bool is_reached(const struct topology_listener *listener, const char *host, uint16_t port)
+{
+    if (listener->host == NULL || listener->port != port)
+        return false;
+    return is_same_host(listener->host, host) || (is_wildcard(listener->host) && is_loopback(host));
+}
+
+void lint_addresses_listen_missing(const struct lint *lint)
+{
+    if (lint->is_serving && lint->is_complete && lint->topology->listener_count == 0)
+        findings_error(lint->findings, lint_place(lint, lint->topology, "listen"),
+                       "listen is missing or empty, so no client could connect; add listen: [\"0.0.0.0:8181\"]");
+}
+
+void lint_addresses_listen_twice(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        const struct topology_listener *listener = &topology->listeners[i];
+        struct place place = lint_place(lint, listener, "listen[].address");
+        for (size_t j = 0; j < i; j++) {
+            if (!overlaps(&topology->listeners[j], listener))
+                continue;
+            findings_error(lint->findings, place, "%s takes the port of %s on line %u; give each listener its own port",
+                           listener->address, topology->listeners[j].address, topology->listeners[j].line);
+            break;
+        }
+        if (overlaps(&topology->admin, listener))
+            findings_error(lint->findings, lint_place(lint, topology, "admin.address"),
+                           "admin: %s takes the port of the listener %s on line %u; give it its own port",
+                           topology->admin.address, listener->address, listener->line);
+    }
+}
+
+/* On a write-back listener every write follows the plugins' rules: round robin, and one hop at most. */
+void lint_addresses_only_writeback(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        if (!topology->listeners[i].has_class)
+            return;
+    }
+    if (topology->listener_count > 0 && lint->is_complete)
+        findings_warning(
+            lint->findings, lint_place(lint, &topology->listeners[0], "listen[].class"),
+            "every listener is for write-back, so the clients' writes are balanced as if from plugins; add a "
+            "listener without class");
+}
+
+void lint_addresses_writeback_without_ingest(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    if (!lint->is_complete || topology->node_count == 0 || lint_has_capability(topology, NODE_CAPABILITY_INGEST))
+        return;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        if (topology->listeners[i].has_class)
+            findings_error(
+                lint->findings, lint_place(lint, &topology->listeners[i], "listen[].class"),
+                "a write-back listener, but no node ingests; add a node with mode ingest, or remove the listener");
+    }
+}
+
+/* Whoever reaches the admin listener drains nodes and reads the configuration; it has no tokens. */
+void lint_addresses_admin_public(const struct lint *lint)
+{
+    const struct topology_listener *admin = &lint->topology->admin;
+    if (admin->host != NULL && !is_loopback(admin->host))
+        findings_error(lint->findings, lint_place(lint, lint->topology, "admin.address"),
+                       "admin: %s can be reached from other machines, and the admin listener asks for no token; use "
+                       "127.0.0.1:%u",
+                       admin->address, admin->port);
+}
+
+void lint_addresses_url_missing(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->node_count && lint->is_serving; i++) {
+        const struct topology_node *node = &lint->topology->nodes[i];
+        /* A node without even a name has its own finding. */
+        if (node->node_id != NULL && !origins_has(lint->origins, node, "nodes[].url"))
+            findings_error(lint->findings, lint_place(lint, node, "nodes[].url"),
+                           "\"%s\" has no url, so Sluice cannot reach it; add url: \"http://%s:8181\"", node->node_id,
+                           node->node_id);
+    }
+}
+
+/* One process under two names would get twice its share, and its two healths would differ. */
+void lint_addresses_url_twice(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    for (size_t i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        for (size_t j = 0; j < i && node->host != NULL; j++) {
+            const struct topology_node *earlier = &topology->nodes[j];
+            if (earlier->host == NULL || earlier->port != node->port || !is_same_host(earlier->host, node->host))
+                continue;
+            struct place place = lint_place(lint, earlier, "nodes[].url");
+            findings_error(lint->findings, lint_place(lint, node, "nodes[].url"),
+                           "\"%s\" has the address of \"%s\" at %s:%u; give each node its own url",
+                           lint_node_name(node), lint_node_name(earlier), place.file, place.line);
+            break;
+        }
+    }
+}
+
+void lint_addresses_url_wildcard(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->node_count; i++) {
+        const struct topology_node *node = &lint->topology->nodes[i];
+        if (node->host != NULL && is_wildcard(node->host))
+            findings_error(lint->findings, lint_place(lint, node, "nodes[].url"),
+                           "\"%s\": %s is an address to listen on, not to connect to; write the node's own address",
+                           lint_node_name(node), node->host);
+    }
+}
+
+/* Each request would come back to Sluice until the loop guard stops it. */
+void lint_addresses_url_is_sluice(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    for (size_t i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        const struct topology_listener *reached = NULL;
+        for (size_t j = 0; j < topology->listener_count && node->host != NULL && reached == NULL; j++) {
+            if (is_reached(&topology->listeners[j], node->host, node->port))
+                reached = &topology->listeners[j];
+        }
+        if (reached == NULL && node->host != NULL && is_reached(&topology->admin, node->host, node->port))
+            reached = &topology->admin;
+        if (reached != NULL)
+            findings_error(lint->findings, lint_place(lint, node, "nodes[].url"),
+                           "\"%s\" is Sluice itself, which listens on %s; write the address of the influxdb3 process",
+                           lint_node_name(node), reached->address);
+    }
+}

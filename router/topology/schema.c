@@ -1,0 +1,320 @@
+#include "topology/schema.h"
+
+#include <inttypes.h>
+
+/* scope, offset, width */
+#define TOPOLOGY(field) SCHEMA_SCOPE_TOPOLOGY, offsetof(struct topology, field), sizeof(((struct topology *)0)->field)
+#define NODE(field) SCHEMA_SCOPE_NODE, offsetof(struct topology_node, field), sizeof(((struct topology_node *)0)->field)
+#define ROUTE(field) \
+    SCHEMA_SCOPE_ROUTE, offsetof(struct topology_route, field), sizeof(((struct topology_route *)0)->field)
+#define LISTENER(field) \
+    SCHEMA_SCOPE_LISTENER, offsetof(struct topology_listener, field), sizeof(((struct topology_listener *)0)->field)
+/* A URL or an address sets several fields, so its offset is that of the whole struct. */
+#define WHOLE(scope, type) scope, 0, sizeof(type)
+#define NOTHING SCHEMA_SCOPE_TOPOLOGY, 0, 0
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+#define SECONDS(n) ((uint64_t)(n) * 1000)
+#define MINUTES(n) SECONDS((n) * 60)
+#define HOURS(n) MINUTES((n) * 60)
+
+/* Timeouts that may be 0 say in `zero` what that means; the others would let an exchange hang or never start. */
+const struct schema_row schema_rows[] = {
+    {"cluster_id", SCHEMA_TEXT, TOPOLOGY(cluster_id), .minimum = 1, .maximum = 128,
+     .help = "the --cluster-id of every node; must differ from each node_id"},
+
+    {"listen", SCHEMA_LIST, NOTHING,
+     .help = "where clients connect: a list of addresses, or of mappings with the keys below"},
+    {"listen[].address", SCHEMA_ADDRESS, WHOLE(SCHEMA_SCOPE_LISTENER, struct topology_listener), .is_required = true,
+     .help = "host:port, an IPv6 address in brackets; port 0 lets the system choose"},
+    {"listen[].class", SCHEMA_CLASS, LISTENER(class), .words = "writeback",
+     .help = "every write that arrives here is of this class; for plugins that write back"},
+
+    {"admin", SCHEMA_SECTION, NOTHING,
+     .help = "the operator's own listener: status, metrics, drain; without it there is none"},
+    {"admin.address", SCHEMA_ADDRESS, TOPOLOGY(admin), .is_required = true,
+     .help = "host:port on the loopback interface, because it asks for no token"},
+
+    {"nodes", SCHEMA_LIST, NOTHING, .is_reloadable = true,
+     .help = "the influxdb3 processes of the cluster, at most 64"},
+    {"nodes[].node_id", SCHEMA_TEXT, NODE(node_id), .minimum = 1, .maximum = 128, .is_required = true,
+     .is_reloadable = true,
+     .help = "the node's --node-id: letters, digits and hyphens"},
+    {"nodes[].url", SCHEMA_URL, WHOLE(SCHEMA_SCOPE_NODE, struct topology_node), .is_reloadable = true,
+     .help = "http:// or https://, host and port (8181 when absent); `serve` needs it"},
+    {"nodes[].mode", SCHEMA_MODES, NODE(modes), .words = "ingest query compact process all webui",
+     .is_required = true, .is_reloadable = true,
+     .help = "the node's --mode: several with commas between, or a list"},
+    {"nodes[].plugin_dir", SCHEMA_TEXT, NODE(plugin_dir), .minimum = 1, .maximum = 4096, .is_reloadable = true,
+     .help = "the node's --plugin-dir; it makes a node of any mode able to run plugins"},
+    {"nodes[].cores", SCHEMA_INTEGER, NODE(cores), .minimum = 2, .maximum = 4096, .is_reloadable = true,
+     .help = "the node's --num-cores"},
+    {"nodes[].io_threads", SCHEMA_INTEGER, NODE(io_threads), .minimum = 1, .maximum = 4096, .is_reloadable = true,
+     .help = "the node's --num-io-threads; an ingest node's share of the writes"},
+    {"nodes[].datafusion_threads", SCHEMA_INTEGER, NODE(datafusion_threads), .minimum = 1, .maximum = 4096,
+     .is_reloadable = true,
+     .help = "the node's --datafusion-num-threads"},
+    {"nodes[].maximum_links", SCHEMA_INTEGER, NODE(maximum_links), .minimum = 1, .maximum = 65536,
+     .is_reloadable = true,
+     .help = "open connections to this node per worker; default limits.upstream_links"},
+
+    {"routes", SCHEMA_LIST, NOTHING, .is_reloadable = true,
+     .help = "routes of your own, looked up in order before the built-in table"},
+    {"routes[].method", SCHEMA_TOKEN, ROUTE(method), .fallback = "*", .minimum = 1, .maximum = 32,
+     .is_reloadable = true,
+     .help = "GET, POST, ...; * for any"},
+    {"routes[].path", SCHEMA_TARGET, ROUTE(path), .minimum = 1, .maximum = 4096, .is_required = true,
+     .is_reloadable = true,
+     .help = "an exact path, or a prefix when it ends with an asterisk"},
+    {"routes[].class", SCHEMA_CLASS, ROUTE(class),
+     .words = "write writeback query flight engine catalog plugin compaction node unknown", .is_required = true,
+     .is_reloadable = true,
+     .help = "the class whose nodes and policy such a request gets"},
+
+    {"unknown", SCHEMA_CHOICE, TOPOLOGY(unknown), .fallback = "catalog", .words = "catalog deny",
+     .is_reloadable = true,
+     .help = "a path that no route names: pass it on as class catalog, or deny it"},
+    {"workers", SCHEMA_INTEGER, TOPOLOGY(workers), .fallback = "0", .minimum = 1, .maximum = 1024,
+     .zero = "one for each core",
+     .help = "threads that carry traffic"},
+    {"access_log", SCHEMA_TEXT, TOPOLOGY(access_log), .fallback = "none", .minimum = 1, .maximum = 4096,
+     .help = "a file, - for standard output, or none"},
+    {"log_level", SCHEMA_WORD, TOPOLOGY(log_level), .fallback = "info", .words = "error warning info debug",
+     .help = "how much goes to standard error"},
+    {"retry_after", SCHEMA_BOOLEAN, TOPOLOGY(retry_after), .fallback = "false", .is_reloadable = true,
+     .help = "send Retry-After with a 503 to a write, too; several clients misread it"},
+    {"trust_forwarded", SCHEMA_BOOLEAN, TOPOLOGY(trust_forwarded), .fallback = "false", .is_reloadable = true,
+     .help = "keep X-Forwarded-* of the client; only behind a proxy that sets them"},
+
+    {"timeouts", SCHEMA_SECTION, NOTHING, .is_reloadable = true,
+     .help = "how long each wait may last"},
+    {"timeouts.connect", SCHEMA_DURATION, TOPOLOGY(timeouts.connect_ms), .fallback = "1s", .minimum = 10,
+     .maximum = MINUTES(1), .is_reloadable = true,
+     .help = "one TCP connect to a node"},
+    {"timeouts.write_deadline", SCHEMA_DURATION, TOPOLOGY(timeouts.write_deadline_ms), .fallback = "4s",
+     .minimum = 100, .maximum = MINUTES(10), .is_reloadable = true,
+     .help = "all attempts of a write together; Telegraf gives up at 5s"},
+    {"timeouts.response", SCHEMA_DURATION, TOPOLOGY(timeouts.response_ms), .fallback = "10m", .minimum = 100,
+     .maximum = HOURS(24), .zero = "no limit", .is_reloadable = true,
+     .help = "request sent until response head, for everything but writes"},
+    {"timeouts.idle", SCHEMA_DURATION, TOPOLOGY(timeouts.idle_ms), .fallback = "60s", .minimum = 100,
+     .maximum = HOURS(24), .zero = "no limit", .is_reloadable = true,
+     .help = "no byte in either direction in the middle of a message"},
+    {"timeouts.request_head", SCHEMA_DURATION, TOPOLOGY(timeouts.request_head_ms), .fallback = "10s", .minimum = 100,
+     .maximum = MINUTES(10), .is_reloadable = true,
+     .help = "first byte of a request head until its end"},
+    {"timeouts.keep_alive", SCHEMA_DURATION, TOPOLOGY(timeouts.keep_alive_ms), .fallback = "5m", .minimum = 100,
+     .maximum = HOURS(24), .zero = "no limit", .is_reloadable = true,
+     .help = "an idle connection of a client"},
+    {"timeouts.upstream_idle", SCHEMA_DURATION, TOPOLOGY(timeouts.upstream_idle_ms), .fallback = "55s",
+     .minimum = 100, .maximum = HOURS(24), .zero = "no limit", .is_reloadable = true,
+     .help = "an idle connection to a node; below what middleboxes between cut"},
+    {"timeouts.queue", SCHEMA_DURATION, TOPOLOGY(timeouts.queue_ms), .fallback = "2s", .minimum = 10,
+     .maximum = HOURS(1), .zero = "do not wait", .is_reloadable = true,
+     .help = "waiting for a connection while all of a node's are busy"},
+    {"timeouts.drain", SCHEMA_DURATION, TOPOLOGY(timeouts.drain_ms), .fallback = "30s", .minimum = 100,
+     .maximum = HOURS(24), .zero = "cut at once", .is_reloadable = true,
+     .help = "SIGTERM until exchanges that still run are cut"},
+    {"timeouts.linger", SCHEMA_DURATION, TOPOLOGY(timeouts.linger_ms), .fallback = "2s", .minimum = 100,
+     .maximum = MINUTES(1), .zero = "close at once", .is_reloadable = true,
+     .help = "reading on after an early answer, so that the client gets to read it"},
+
+    {"limits", SCHEMA_SECTION, NOTHING, .is_reloadable = true,
+     .help = "how large each thing may grow"},
+    {"limits.head", SCHEMA_SIZE, TOPOLOGY(limits.head_bytes), .fallback = "80KiB", .minimum = KIB(4),
+     .maximum = MIB(1), .is_reloadable = true,
+     .help = "request or response head, target included"},
+    {"limits.target", SCHEMA_SIZE, TOPOLOGY(limits.target_bytes), .fallback = "64KiB", .minimum = 256,
+     .maximum = MIB(1), .is_reloadable = true,
+     .help = "path and query string of a request"},
+    {"limits.fields", SCHEMA_INTEGER, TOPOLOGY(limits.fields), .fallback = "100", .minimum = 8, .maximum = 1000,
+     .is_reloadable = true,
+     .help = "header fields in a head"},
+    {"limits.body", SCHEMA_SIZE, TOPOLOGY(limits.body_bytes), .fallback = "0", .minimum = KIB(1),
+     .maximum = GIB(1024), .zero = "no limit here, the node has its own", .is_reloadable = true,
+     .help = "request body"},
+    {"limits.replay", SCHEMA_SIZE, TOPOLOGY(limits.replay_bytes), .fallback = "1MiB", .minimum = KIB(1),
+     .maximum = GIB(1), .zero = "keep nothing", .is_reloadable = true,
+     .help = "of one request body, kept so that the request can be repeated"},
+    {"limits.replay_total", SCHEMA_SIZE, TOPOLOGY(limits.replay_total_bytes), .fallback = "32MiB", .minimum = KIB(1),
+     .maximum = GIB(64), .zero = "keep nothing", .is_reloadable = true,
+     .help = "of all kept bodies in one worker"},
+    {"limits.buffer", SCHEMA_SIZE, TOPOLOGY(limits.buffer_bytes), .fallback = "64KiB", .minimum = KIB(4),
+     .maximum = MIB(16), .is_reloadable = true,
+     .help = "per direction and connection before the fast side is paused"},
+    {"limits.connections", SCHEMA_INTEGER, TOPOLOGY(limits.connections), .fallback = "20000", .minimum = 1,
+     .maximum = 1000000, .is_reloadable = true,
+     .help = "connections of clients per worker"},
+    {"limits.upstream_links", SCHEMA_INTEGER, TOPOLOGY(limits.upstream_links), .fallback = "4096", .minimum = 1,
+     .maximum = 65536, .is_reloadable = true,
+     .help = "open connections to one node per worker"},
+    {"limits.queue", SCHEMA_INTEGER, TOPOLOGY(limits.queue), .fallback = "4096", .minimum = 1, .maximum = 1000000,
+     .zero = "do not wait", .is_reloadable = true,
+     .help = "exchanges that wait for a connection, per node and worker"},
+
+    {"health", SCHEMA_SECTION, NOTHING, .is_reloadable = true,
+     .help = "how nodes are probed"},
+    {"health.path", SCHEMA_TARGET, TOPOLOGY(health.path), .fallback = "/ready", .minimum = 1, .maximum = 1024,
+     .is_reloadable = true,
+     .help = "what is asked; /health instead where a node does not know it"},
+    {"health.token_file", SCHEMA_TEXT, TOPOLOGY(health.token_file), .minimum = 1, .maximum = 4096,
+     .is_reloadable = true,
+     .help = "file with a token for the probes, unless the nodes run with --disable-authz"},
+    {"health.interval", SCHEMA_DURATION, TOPOLOGY(health.interval_ms), .fallback = "2s", .minimum = 100,
+     .maximum = HOURS(1), .is_reloadable = true,
+     .help = "between two probes of a node"},
+    {"health.timeout", SCHEMA_DURATION, TOPOLOGY(health.timeout_ms), .fallback = "1s", .minimum = 10,
+     .maximum = MINUTES(1), .is_reloadable = true,
+     .help = "until a probe counts as failed"},
+    {"health.rise", SCHEMA_INTEGER, TOPOLOGY(health.rise), .fallback = "2", .minimum = 1, .maximum = 100,
+     .is_reloadable = true,
+     .help = "good results in a row before a node is up again"},
+    {"health.fall", SCHEMA_INTEGER, TOPOLOGY(health.fall), .fallback = "3", .minimum = 1, .maximum = 100,
+     .is_reloadable = true,
+     .help = "bad results in a row before a node is down"},
+};
+const size_t schema_row_count = sizeof schema_rows / sizeof schema_rows[0];
+
+static const char *const type_names[] = {
+    [SCHEMA_SECTION] = "mapping",
+    [SCHEMA_LIST] = "list",
+    [SCHEMA_TEXT] = "text",
+    [SCHEMA_TARGET] = "path",
+    [SCHEMA_TOKEN] = "method",
+    [SCHEMA_INTEGER] = "integer",
+    [SCHEMA_SIZE] = "size",
+    [SCHEMA_DURATION] = "duration",
+    [SCHEMA_BOOLEAN] = "boolean",
+    [SCHEMA_MODES] = "modes",
+    [SCHEMA_ADDRESS] = "address",
+    [SCHEMA_URL] = "URL",
+    [SCHEMA_CLASS] = "class",
+    [SCHEMA_CHOICE] = "word",
+    [SCHEMA_WORD] = "word",
+};
+
+const char *schema_type_name(enum schema_type type)
+{
+    return type_names[type];
+}
+
+const struct schema_row *schema_find(struct text path)
+{
+    for (size_t i = 0; i < schema_row_count; i++) {
+        if (text_equals(text_of_string(schema_rows[i].path), path))
+            return &schema_rows[i];
+    }
+    return NULL;
+}
+
+struct text schema_key(const struct schema_row *row)
+{
+    const char *dot = strrchr(row->path, '.');
+    return text_of_string(dot == NULL ? row->path : dot + 1);
+}
+
+/* "timeouts.connect" stands in "timeouts", "unknown" in "". */
+static bool stands_in(const struct schema_row *row, const char *section)
+{
+    size_t length = strlen(row->path) - schema_key(row).length;
+    struct text prefix = text_of(row->path, length > 0 ? length - 1 : 0);
+    return text_equals(prefix, text_of_string(section));
+}
+
+const struct schema_row *schema_find_key(const char *section, struct text key)
+{
+    for (size_t i = 0; i < schema_row_count; i++) {
+        if (stands_in(&schema_rows[i], section) && text_equals(schema_key(&schema_rows[i]), key))
+            return &schema_rows[i];
+    }
+    return NULL;
+}
+
+/* One slip in a short word, two in a longer one; with more, the guess would only mislead. */
+static size_t tolerated_distance(size_t length)
+{
+    return length <= 4 ? 1 : length <= 8 ? 2 : 3;
+}
+
+const struct schema_row *schema_suggest(const char *section, struct text key)
+{
+    const struct schema_row *best = NULL;
+    size_t best_distance = tolerated_distance(key.length) + 1;
+    for (size_t i = 0; i < schema_row_count; i++) {
+        size_t distance = text_distance(key, schema_key(&schema_rows[i]));
+        if (stands_in(&schema_rows[i], section) && distance < best_distance) {
+            best = &schema_rows[i];
+            best_distance = distance;
+        }
+    }
+    for (size_t i = 0; i < schema_row_count && best == NULL; i++) {
+        if (text_equals(schema_key(&schema_rows[i]), key))
+            best = &schema_rows[i];
+    }
+    return best;
+}
+
+const char *schema_describe_quantity(const struct schema_row *row, uint64_t value, char *buffer, size_t capacity)
+{
+    static const struct {
+        uint64_t duration;
+        uint64_t size;
+        const char *duration_unit;
+        const char *size_unit;
+    } units[] = {
+        {HOURS(1), GIB(1), "h", "GiB"},
+        {MINUTES(1), MIB(1), "m", "MiB"},
+        {SECONDS(1), KIB(1), "s", "KiB"},
+        {1, 1, "ms", "B"},
+    };
+    if (row->type == SCHEMA_INTEGER || value == 0) {
+        text_append(buffer, capacity, 0, "%" PRIu64, value);
+        return buffer;
+    }
+    bool is_duration = row->type == SCHEMA_DURATION;
+    size_t i = 0;
+    while (value % (is_duration ? units[i].duration : units[i].size) != 0)
+        i++; /* ends at the factor 1 */
+    text_append(buffer, capacity, 0, "%" PRIu64 "%s", value / (is_duration ? units[i].duration : units[i].size),
+                is_duration ? units[i].duration_unit : units[i].size_unit);
+    return buffer;
+}
+
+bool schema_word_index(const struct schema_row *row, struct text word, unsigned *index)
+{
+    *index = 0;
+    for (struct text rest = text_of_string(row->words); rest.bytes != NULL; (*index)++) {
+        if (text_equals(text_cut(&rest, ' '), word))
+            return true;
+    }
+    return false;
+}
+
+/* Edit distance without regard to case; 0 for a beginning of three letters or more ("warn" for "warning"). */
+static size_t word_distance(struct text word, struct text candidate)
+{
+    char lower[64];
+    if (word.length > sizeof lower)
+        return SIZE_MAX;
+    for (size_t i = 0; i < word.length; i++)
+        lower[i] = text_lower(word.bytes[i]);
+    struct text folded = text_of(lower, word.length);
+    return word.length >= 3 && text_starts_with(candidate, folded) ? 0 : text_distance(candidate, folded);
+}
+
+struct text schema_suggest_word(const char *words, struct text word)
+{
+    struct text best = TEXT_EMPTY;
+    size_t best_distance = tolerated_distance(word.length) + 1;
+    for (struct text rest = text_of_string(words); rest.bytes != NULL;) {
+        struct text candidate = text_cut(&rest, ' ');
+        size_t distance = word_distance(word, candidate);
+        if (distance < best_distance) {
+            best = candidate;
+            best_distance = distance;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,166 @@
+#ifndef SLUICE_TOPOLOGY_TOPOLOGY_H
+#define SLUICE_TOPOLOGY_TOPOLOGY_H
+/*
+ * The topology: what the operator asked for, as immutable data.
+ *
+ * topology_read (topology/build.h) makes one from files; from then on nobody writes to it. It is counted: each worker and each
+ * command that keeps it holds a reference, and the last topology_release frees everything, strings included. All
+ * pointers in it are owned by it.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a request is; see routing/classify.h for how one is found. The order is that of the tables and reports. */
+enum request_class {
+    REQUEST_CLASS_WRITE,
+    REQUEST_CLASS_WRITEBACK,
+    REQUEST_CLASS_QUERY,
+    REQUEST_CLASS_FLIGHT,
+    REQUEST_CLASS_ENGINE,
+    REQUEST_CLASS_CATALOG,
+    REQUEST_CLASS_PLUGIN,
+    REQUEST_CLASS_COMPACTION,
+    REQUEST_CLASS_NODE,
+    REQUEST_CLASS_SYSTEM,
+    REQUEST_CLASS_UNKNOWN,
+};
+#define REQUEST_CLASS_COUNT 11
+
+/* "write", "writeback", ...: the word used in configuration, logs and metrics. */
+const char *request_class_name(enum request_class class);
+/* False when `name` (not terminated) is no class. */
+bool request_class_from_name(const char *name, size_t length, enum request_class *class);
+
+/* One bit per mode that the operator named; `all` is kept apart from the four that it stands for (lint cares). */
+enum node_mode {
+    NODE_MODE_INGEST = 1 << 0,
+    NODE_MODE_QUERY = 1 << 1,
+    NODE_MODE_COMPACT = 1 << 2,
+    NODE_MODE_PROCESS = 1 << 3,
+    NODE_MODE_ALL = 1 << 4,
+    NODE_MODE_WEBUI = 1 << 5, /* from 3.11; serves no request that Sluice routes, and `all` does not hold it */
+};
+#define NODE_MODE_COUNT 6
+
+/* "ingest", "query", ...: the word of one mode, and its bit; false when `name` (not terminated) is no mode. */
+const char *node_mode_name(enum node_mode mode);
+bool node_mode_from_name(const char *name, size_t length, enum node_mode *mode);
+/* "query,process": the modes in the order of the enum, cut at `capacity`, which must not be 0. Returns `buffer`. */
+const char *node_modes_describe(unsigned modes, char *buffer, size_t capacity);
+
+/* A node has a capability when a mode gives it: `all` gives each, a plugin_dir gives process to any mode. */
+enum node_capability {
+    NODE_CAPABILITY_INGEST = 1 << 0,
+    NODE_CAPABILITY_QUERY = 1 << 1,
+    NODE_CAPABILITY_COMPACT = 1 << 2,
+    NODE_CAPABILITY_PROCESS = 1 << 3,
+};
+
+struct topology_node {
+    const char *node_id;
+    const char *url;            /* as written; NULL when a layout without urls was read (check and plan only) */
+    const char *host;           /* from url: name or address literal, brackets removed */
+    uint16_t port;              /* from url; 8181 when absent */
+    bool is_tls;                /* https */
+    unsigned modes;             /* enum node_mode bits */
+    unsigned capabilities;      /* enum node_capability bits */
+    const char *plugin_dir;     /* or NULL */
+    unsigned cores;             /* 0: not given */
+    unsigned io_threads;        /* 0: not given */
+    unsigned datafusion_threads;/* 0: not given */
+    unsigned weight;            /* for writes: io_threads, or 1 when not given; at least 1 */
+    unsigned maximum_links;     /* open upstream connections per worker */
+    unsigned line;              /* where the node stands in the file */
+};
+
+struct topology_listener {
+    const char *address;        /* as written, host:port */
+    const char *host;
+    uint16_t port;
+    bool has_class;             /* then every request here that is a write belongs to `class` (only writeback may be set) */
+    enum request_class class;
+    unsigned line;
+};
+
+/* A route that the operator added; it is looked up before the built-in table. */
+struct topology_route {
+    const char *method;         /* "GET", or "*" for any */
+    const char *path;           /* exact, or a prefix when it ends with an asterisk (then stored without the asterisk) */
+    bool is_prefix;
+    enum request_class class;
+    unsigned line;
+};
+
+/* All in milliseconds. 0 switches a timeout off where the schema allows it. */
+struct topology_timeouts {
+    uint64_t connect_ms;          /* one TCP connect to a node */
+    uint64_t write_deadline_ms;   /* all attempts of a write until its response head: clients give up at 5 s */
+    uint64_t response_ms;         /* request sent until response head, for every class but write and writeback */
+    uint64_t idle_ms;             /* no byte in either direction in the middle of a message */
+    uint64_t request_head_ms;     /* first byte of a head until its end */
+    uint64_t keep_alive_ms;       /* an idle downstream connection */
+    uint64_t upstream_idle_ms;    /* an idle upstream link */
+    uint64_t queue_ms;            /* waiting for a link when a node's links are all busy */
+    uint64_t drain_ms;            /* SIGTERM until the remaining exchanges are cut */
+    uint64_t linger_ms;           /* reading on after an early answer, so that the client gets to read it */
+};
+
+struct topology_limits {
+    uint64_t head_bytes;          /* request or response head, target included */
+    uint64_t target_bytes;
+    uint64_t fields;              /* header fields in a head */
+    uint64_t body_bytes;          /* request body; 0: no limit here, the node has its own */
+    uint64_t replay_bytes;        /* of one request body, kept so that an attempt can be repeated */
+    uint64_t replay_total_bytes;  /* of all of them in one worker */
+    uint64_t buffer_bytes;        /* per direction and connection before the fast side is paused */
+    uint64_t connections;         /* downstream connections per worker */
+    uint64_t upstream_links;      /* default of maximum_links */
+    uint64_t queue;               /* exchanges waiting for a link, per node and worker */
+};
+
+struct topology_health {
+    const char *path;             /* first choice, "/ready"; on 404 "/health" is asked instead */
+    const char *token_file;       /* file with the bearer token for probes, or NULL */
+    uint64_t interval_ms;
+    uint64_t timeout_ms;
+    unsigned rise;                /* good results in a row before a node that was down is up */
+    unsigned fall;                /* bad results in a row before a node that was up is down */
+};
+
+enum topology_unknown { TOPOLOGY_UNKNOWN_CATALOG, TOPOLOGY_UNKNOWN_DENY };
+
+struct topology {
+    const char *cluster_id;       /* or NULL in a bare layout */
+    struct topology_listener *listeners;
+    size_t listener_count;
+    struct topology_listener admin; /* host NULL: no admin listener */
+    struct topology_node *nodes;
+    size_t node_count;
+    struct topology_route *routes;
+    size_t route_count;
+    enum topology_unknown unknown;
+    bool retry_after;             /* send Retry-After on router-made 503 to writes too; off by default (clients.md 1.3) */
+    bool trust_forwarded;         /* keep X-Forwarded-* of the client instead of replacing them */
+    const char *access_log;       /* path, "-" for standard output, or NULL for none ("none" in the file) */
+    unsigned workers;             /* 0: one a core */
+    struct topology_timeouts timeouts;
+    struct topology_limits limits;
+    struct topology_health health;
+    const char *log_level;        /* error, warning, info, debug */
+    atomic_uint references;
+    struct topology_storage *storage; /* owns this struct and everything above; only for build.c and topology.c */
+};
+
+/* At most this many nodes in a cluster: sets of nodes are 64-bit masks. */
+#define TOPOLOGY_NODES_MAXIMUM 64
+/* Rules compare each with each. */
+#define TOPOLOGY_LISTENERS_MAXIMUM 64
+#define TOPOLOGY_ROUTES_MAXIMUM 1024
+
+void topology_retain(struct topology *topology);
+/* NULL is allowed. Frees everything with the last reference. */
+void topology_release(struct topology *topology);
+
+#endif

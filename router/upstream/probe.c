@@ -1,0 +1,377 @@
+#include "upstream/probe.h"
+
+#include <event2/dns.h>
+#include <event2/util.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "http/h1.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "upstream/cluster.h"
+
+#define TOKEN_BYTES 4096
+
+struct probe {
+    struct prober *prober;
+    unsigned index;
+    struct health health;
+    unsigned step;              /* which of the paths is known there: see path_of_step */
+    bool has_result;
+    struct conn *conn;          /* while connecting */
+    struct link *link;
+    struct stream *stream;
+    struct loop_timer timer;    /* the next round, or the end of this one's patience */
+    struct loop_timer resolve_timer;
+    bool is_running;
+    bool was_passive_down;      /* logged that live traffic set it aside */
+};
+
+struct prober {
+    struct loop *loop;
+    struct cluster *cluster;    /* ref */
+    struct evdns_base *dns;     /* NULL when every host is a literal */
+    struct buffer_pool buffers;
+    struct h1_settings h1;
+    uint64_t random;
+    struct probe probes[TOPOLOGY_NODES_MAXIMUM];
+};
+
+static const struct topology_node *node_of(const struct probe *probe)
+{
+    return &probe->prober->cluster->topology->nodes[probe->index];
+}
+
+/*
+ * The configured path (/ready), then /health for nodes before 3.10, then /ping for those that have neither (InfluxDB 1.x); an
+ * answer of 404 moves on, and the node keeps the step that it knew.
+ */
+static const char *path_of_step(const struct probe *probe)
+{
+    static const char *const fall_backs[] = {"/health", "/ping"};
+    return probe->step == 0 ? probe->prober->cluster->topology->health.path : fall_backs[probe->step - 1];
+}
+#define LAST_STEP 2
+
+/* ---- the end of a probe ---- */
+
+static void let_go(struct probe *probe)
+{
+    if (probe->stream != NULL)
+        stream_reset(probe->stream, FAULT_NONE);
+    else if (probe->link != NULL)
+        link_close(probe->link);
+    else if (probe->conn != NULL)
+        conn_close(probe->conn);
+    probe->stream = NULL;
+    probe->link = NULL;
+    probe->conn = NULL;
+    probe->is_running = false;
+}
+
+static uint32_t next_random(struct prober *prober)
+{
+    prober->random = prober->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(prober->random >> 32);
+}
+
+/* Every result comes here: the only writer of a node's health. */
+static void report(struct probe *probe, enum health_result result)
+{
+    struct prober *prober = probe->prober;
+    const struct topology_health *settings = &prober->cluster->topology->health;
+    struct cluster_node *shared = &prober->cluster->nodes[probe->index];
+    uint64_t now_ms = loop_now_ms(prober->loop);
+    let_go(probe);
+    probe->has_result = true;
+    bool changed = health_feed(&probe->health, result, settings->rise, settings->fall, now_ms);
+    atomic_store_explicit(&shared->health, probe->health.state, memory_order_relaxed);
+    bool is_good = result == HEALTH_RESULT_GOOD || result == HEALTH_RESULT_UNAUTHORIZED;
+    bool is_passive_down = atomic_load_explicit(&shared->connect_failures, memory_order_relaxed) >= HEALTH_PASSIVE_FAILURES;
+    if (is_passive_down && !probe->was_passive_down && !is_good)
+        log_line(LOG_LEVEL_WARNING, "event=node_set_aside node=%s reason=connection_failures", node_of(probe)->node_id);
+    probe->was_passive_down = is_passive_down && !is_good;
+    if (is_good)
+        atomic_store_explicit(&shared->connect_failures, 0, memory_order_relaxed);
+    if (changed)
+        log_line(probe->health.state == HEALTH_DOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 "event=node_health node=%s state=%s result=%s", node_of(probe)->node_id,
+                 health_state_name(probe->health.state), health_result_name(result));
+    loop_timer_set(prober->loop, &probe->timer,
+                   now_ms + health_next_probe_ms(settings->interval_ms, next_random(prober)));
+}
+
+/* ---- the steps of a probe, in their order ---- */
+
+static void start(struct probe *probe);
+
+static void on_head(void *owner, const struct message_head *head)
+{
+    struct probe *probe = owner;
+    bool fall_back = false;
+    enum health_result result = health_judge_status(head->status, probe->step < LAST_STEP, &fall_back);
+    if (fall_back) {
+        probe->step++;
+        let_go(probe);
+        start(probe);
+        return;
+    }
+    report(probe, result);
+}
+
+static void on_nothing(void *owner, struct text bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static void on_end(void *owner)
+{
+    (void)owner;
+}
+
+static void on_interim(void *owner, const struct message_head *head)
+{
+    (void)owner;
+    (void)head;
+}
+
+static void on_failed(void *owner, enum fault fault)
+{
+    struct probe *probe = owner;
+    probe->stream = NULL;
+    probe->link = NULL;
+    report(probe, fault == FAULT_UPSTREAM_MALFORMED || fault == FAULT_UPSTREAM_HEAD_TOO_LARGE ? HEALTH_RESULT_MALFORMED
+                                                                                             : HEALTH_RESULT_CONNECT);
+}
+
+static const struct stream_events probe_stream_events = {
+    .on_head = on_head,
+    .on_interim = on_interim,
+    .on_data = on_nothing,
+    .on_end = on_end,
+    .on_drained = on_end,
+    .on_failed = on_failed,
+};
+
+static void on_link_closed(void *owner, enum fault fault)
+{
+    (void)owner;
+    (void)fault;
+}
+
+static const struct link_events probe_link_events = {
+    .on_closed = on_link_closed,
+};
+
+/* "Bearer TOKEN" from the token file, or empty: a missing file is told once a round by the 401 that follows. */
+static struct text read_token(const struct topology_health *settings, char *buffer, size_t capacity)
+{
+    if (settings->token_file == NULL)
+        return TEXT_EMPTY;
+    FILE *file = fopen(settings->token_file, "re");
+    if (file == NULL)
+        return TEXT_EMPTY;
+    memcpy(buffer, "Bearer ", 7);
+    size_t length = fread(buffer + 7, 1, capacity - 7, file);
+    fclose(file);
+    struct text token = text_of(buffer + 7, length);
+    const char *line_end = memchr(token.bytes, '\n', token.length);
+    if (line_end != NULL)
+        token.length = (size_t)(line_end - token.bytes);
+    if (token.length > 0 && token.bytes[token.length - 1] == '\r')
+        token.length--;
+    return token.length == 0 ? TEXT_EMPTY : text_of(buffer, token.length + 7);
+}
+
+static void on_connected(void *owner)
+{
+    struct probe *probe = owner;
+    struct prober *prober = probe->prober;
+    const struct topology_health *settings = &prober->cluster->topology->health;
+    struct conn *conn = probe->conn;
+    probe->conn = NULL;
+    probe->link = h1_client_create(prober->loop, conn, &prober->h1, &probe_link_events, probe);
+    probe->stream = probe->link == NULL ? NULL : link_open_stream(probe->link);
+    if (probe->stream == NULL) {
+        report(probe, HEALTH_RESULT_CONNECT);
+        return;
+    }
+    stream_set_owner(probe->stream, &probe_stream_events, probe);
+    char token[TOKEN_BYTES];
+    char host[300];
+    struct header_field fields[3];
+    struct message_head head = {
+        .method = TEXT("GET"),
+        .target = text_of_string(path_of_step(probe)),
+        .authority = text_of(host, (size_t)snprintf(host, sizeof host, "%s:%u", node_of(probe)->host, node_of(probe)->port)),
+        .fields = fields,
+    };
+    struct text authorization = read_token(settings, token, sizeof token);
+    message_add(&head, 3, HEADER_USER_AGENT, TEXT("User-Agent"), TEXT("sluice-probe"));
+    if (authorization.length > 0)
+        message_add(&head, 3, HEADER_AUTHORIZATION, TEXT("Authorization"), authorization);
+    stream_send_head(probe->stream, &head);
+    stream_send_end(probe->stream);
+}
+
+static void on_connect_ended(void *owner, enum conn_end end)
+{
+    (void)end;
+    report(owner, HEALTH_RESULT_CONNECT);
+}
+
+static const struct conn_events probe_conn_events = {
+    .on_connected = on_connected,
+    .on_ended = on_connect_ended,
+};
+
+/* Our own shortage says nothing about the node. */
+static void skip_round(struct probe *probe)
+{
+    struct prober *prober = probe->prober;
+    log_line(LOG_LEVEL_WARNING, "event=probe_skipped node=%s reason=no_resources", node_of(probe)->node_id);
+    probe->is_running = false;
+    loop_timer_set(prober->loop, &probe->timer,
+                   loop_now_ms(prober->loop) + prober->cluster->topology->health.interval_ms);
+}
+
+static void start(struct probe *probe)
+{
+    struct prober *prober = probe->prober;
+    const struct topology *topology = prober->cluster->topology;
+    struct address address;
+    struct conn_settings settings = {
+        .events = &probe_conn_events,
+        .owner = probe,
+        .pool = &prober->buffers,
+        .high_water_bytes = BUFFER_BLOCK_BYTES,
+        .input_maximum_bytes = topology->limits.head_bytes + LOOP_SCRATCH_BYTES,
+    };
+    enum conn_end end = CONN_END_CONNECT_FAILED;
+    probe->is_running = true;
+    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + topology->health.timeout_ms);
+    if (cluster_get_address(prober->cluster, probe->index, &address))
+        probe->conn = conn_connect(prober->loop, &address, &settings, &end);
+    if (probe->conn == NULL && end == CONN_END_NO_RESOURCES)
+        skip_round(probe);
+    else if (probe->conn == NULL)
+        report(probe, HEALTH_RESULT_CONNECT);
+}
+
+static void on_timer(void *owner)
+{
+    struct probe *probe = owner;
+    if (probe->is_running)
+        report(probe, HEALTH_RESULT_TIMEOUT);
+    else
+        start(probe);
+}
+
+/* ---- names ---- */
+
+static void on_resolved(int error, struct evutil_addrinfo *found, void *argument)
+{
+    struct probe *probe = argument;
+    struct prober *prober = probe->prober;
+    loop_enter(prober->loop);
+    if (error == 0 && found != NULL && found->ai_addrlen <= sizeof(struct sockaddr_in6)) {
+        struct address address = {.length = found->ai_addrlen};
+        memcpy(&address.socket, found->ai_addr, found->ai_addrlen);
+        cluster_set_address(prober->cluster, probe->index, &address);
+    } else if (error != EVUTIL_EAI_CANCEL) {
+        log_line(LOG_LEVEL_WARNING, "event=resolve_failed node=%s reason=\"%s\"", node_of(probe)->node_id,
+                 evutil_gai_strerror(error));
+    }
+    if (found != NULL)
+        evutil_freeaddrinfo(found);
+    if (error != EVUTIL_EAI_CANCEL)
+        loop_timer_set(prober->loop, &probe->resolve_timer, loop_now_ms(prober->loop) + PROBE_RESOLVE_MS);
+    loop_leave(prober->loop);
+}
+
+static void on_resolve_timer(void *owner)
+{
+    struct probe *probe = owner;
+    char service[8];
+    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
+    snprintf(service, sizeof service, "%u", node_of(probe)->port);
+    evdns_getaddrinfo(probe->prober->dns, node_of(probe)->host, service, &hints, on_resolved, probe);
+}
+
+/* ---- life ---- */
+
+static void begin_probe(struct prober *prober, unsigned index)
+{
+    struct probe *probe = &prober->probes[index];
+    struct address literal;
+    probe->prober = prober;
+    probe->index = index;
+    loop_timer_init(&probe->timer, on_timer, probe);
+    loop_timer_init(&probe->resolve_timer, on_resolve_timer, probe);
+    uint64_t now_ms = loop_now_ms(prober->loop);
+    if (!address_parse(node_of(probe)->host, node_of(probe)->port, &literal)) {
+        if (prober->dns == NULL)
+            prober->dns = evdns_base_new(loop_base(prober->loop),
+                                         EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+        if (prober->dns != NULL)
+            loop_timer_set(prober->loop, &probe->resolve_timer, now_ms);
+    }
+    loop_timer_set(prober->loop, &probe->timer, now_ms + (literal.length == 0 ? 200 : 0));
+}
+
+struct prober *prober_create(struct loop *loop, struct cluster *cluster)
+{
+    struct prober *prober = calloc(1, sizeof *prober);
+    if (prober == NULL)
+        return NULL;
+    const struct topology *topology = cluster->topology;
+    prober->loop = loop;
+    prober->cluster = cluster;
+    prober->random = (uint64_t)(uintptr_t)prober;
+    prober->h1 = (struct h1_settings){
+        .limits = {topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields},
+        .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),
+    };
+    if (prober->h1.fields == NULL) {
+        free(prober);
+        return NULL;
+    }
+    for (unsigned i = 0; i < topology->node_count; i++)
+        begin_probe(prober, i);
+    return prober;
+}
+
+static void destroy_prober(void *object)
+{
+    struct prober *prober = object;
+    buffer_pool_clear(&prober->buffers);
+    free(prober->h1.fields);
+    free(prober);
+}
+
+void prober_destroy(struct prober *prober)
+{
+    if (prober == NULL)
+        return;
+    for (unsigned i = 0; i < prober->cluster->topology->node_count; i++) {
+        loop_timer_clear(prober->loop, &prober->probes[i].timer);
+        loop_timer_clear(prober->loop, &prober->probes[i].resolve_timer);
+        let_go(&prober->probes[i]);
+    }
+    if (prober->dns != NULL)
+        evdns_base_free(prober->dns, 1);
+    /* After the conns, which were buried before and give their blocks back. */
+    loop_bury(prober->loop, prober, destroy_prober);
+}
+
+const char *prober_last_result(const struct prober *prober, unsigned node)
+{
+    return prober->probes[node].has_result ? health_result_name(prober->probes[node].health.last) : "none";
+}
+
+uint64_t prober_changed_ms(const struct prober *prober, unsigned node)
+{
+    return prober->probes[node].health.changed_ms;
+}

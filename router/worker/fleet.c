@@ -1,0 +1,156 @@
+#include "worker/fleet.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "net/listener.h"
+#include "topology/topology.h"
+#include "worker/worker.h"
+
+struct fleet {
+    size_t count;
+    struct worker *workers[];
+};
+
+/* As many as the cores that this process may use. */
+static size_t default_worker_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : (size_t)count;
+}
+
+/*
+ * limits.connections, or what the descriptors allow: each downstream connection may need one upstream, and dials and probes must never
+ * find the last one taken.
+ */
+static size_t connections_per_worker(const struct topology *topology, size_t workers)
+{
+    struct rlimit limit;
+    size_t wanted = topology->limits.connections;
+    size_t reserve = 64 + 4 * topology->node_count;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return wanted;
+    size_t possible = limit.rlim_cur > reserve ? (limit.rlim_cur - reserve) / 2 / workers : 1;
+    if (wanted <= possible)
+        return wanted;
+    log_line(LOG_LEVEL_WARNING, "event=connections_clamped per_worker=%zu wanted=%zu descriptors=%llu remedy=\"raise ulimit -n\"",
+             possible, wanted, (unsigned long long)limit.rlim_cur);
+    return possible < 1 ? 1 : possible;
+}
+
+static bool bind_all(const struct topology *topology, bool is_first, int *fds, char *reason, size_t capacity)
+{
+    for (size_t i = 0; i < topology->listener_count; i++)
+        fds[i] = -1;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        const struct topology_listener *listener = &topology->listeners[i];
+        struct address address;
+        const char *why = "the host is not an IP address of this machine";
+        if (address_parse(listener->host, listener->port, &address) &&
+            (!is_first || listener_is_free(&address, &why)))
+            fds[i] = listener_bind(&address, &why);
+        if (fds[i] >= 0)
+            continue;
+        text_append(reason, capacity, 0, "cannot listen on %s: %s", listener->address, why);
+        for (size_t j = 0; j < i; j++)
+            close(fds[j]);
+        return false;
+    }
+    return true;
+}
+
+struct fleet *fleet_create(const struct topology *topology, const struct classifier *classifier,
+                           struct cluster *cluster, char *reason, size_t capacity)
+{
+    size_t count = topology->workers == 0 ? default_worker_count() : topology->workers;
+    struct fleet *fleet = calloc(1, sizeof *fleet + count * sizeof fleet->workers[0]);
+    int *fds = calloc(topology->listener_count, sizeof *fds);
+    text_append(reason, capacity, 0, "out of memory");
+    if (fleet == NULL || fds == NULL)
+        goto fail;
+    for (; fleet->count < count; fleet->count++) {
+        struct worker_settings settings = {
+            .topology = topology,
+            .classifier = classifier,
+            .cluster = cluster,
+            .index = (unsigned)fleet->count,
+            .fds = fds,
+            .connections_maximum = connections_per_worker(topology, count),
+        };
+        const char *why = "";
+        if (!bind_all(topology, fleet->count == 0, fds, reason, capacity))
+            goto fail;
+        fleet->workers[fleet->count] = worker_create(&settings, &why);
+        if (fleet->workers[fleet->count] == NULL) {
+            text_append(reason, capacity, 0, "cannot make a worker: %s", why);
+            goto fail;
+        }
+    }
+    free(fds);
+    return fleet;
+fail:
+    free(fds);
+    fleet_destroy(fleet);
+    return NULL;
+}
+
+bool fleet_start(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->count; i++) {
+        if (!worker_start(fleet->workers[i]))
+            return false;
+    }
+    return true;
+}
+
+void fleet_drain(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->count; i++)
+        worker_drain(fleet->workers[i]);
+}
+
+void fleet_stop(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->count; i++)
+        worker_stop(fleet->workers[i]);
+}
+
+void fleet_join(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->count; i++)
+        worker_join(fleet->workers[i]);
+}
+
+void fleet_destroy(struct fleet *fleet)
+{
+    if (fleet == NULL)
+        return;
+    for (size_t i = 0; i < fleet->count; i++)
+        worker_destroy(fleet->workers[i]);
+    free(fleet);
+}
+
+size_t fleet_worker_count(const struct fleet *fleet)
+{
+    return fleet->count;
+}
+
+const struct metrics *fleet_metrics(const struct fleet *fleet, size_t worker)
+{
+    return worker_metrics(fleet->workers[worker]);
+}
+
+size_t fleet_session_count(const struct fleet *fleet)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < fleet->count; i++)
+        sum += worker_session_count(fleet->workers[i]);
+    return sum;
+}

@@ -1,0 +1,358 @@
+#include "worker/worker.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "downstream/session.h"
+#include "exchange/exchange.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "observe/access_log.h"
+#include "upstream/cluster.h"
+#include "upstream/pool.h"
+
+#define FLUSH_MS 1000
+
+/* What the main thread asks for, in the order of urgency. */
+enum worker_request { WORKER_REQUEST_NONE, WORKER_REQUEST_DRAIN, WORKER_REQUEST_STOP };
+
+struct worker_listener {
+    struct worker *worker;
+    struct listener *listener;
+    struct session_settings session;
+};
+
+struct worker {
+    const struct topology *topology; /* ref */
+    unsigned index;
+    pthread_t thread;
+    bool has_thread;
+    struct loop *loop;
+    struct buffer_pool buffers;
+    struct h1_settings h1;
+    struct exchange_context context;
+    struct list sessions;
+    struct worker_listener *listeners;
+    size_t connections_maximum;
+    bool is_accepting;
+    bool is_draining;
+    int mailbox_fd;                  /* eventfd: `request` has changed */
+    struct event *mailbox_event;
+    struct loop_timer flush_timer;
+    struct {
+        atomic_uint request;         /* enum worker_request; written by the main thread */
+        atomic_size_t session_count; /* written by the worker */
+        struct metrics metrics;      /* written by the worker */
+    } shared;
+};
+
+/* ---- sessions ---- */
+
+static void set_session_count(struct worker *worker)
+{
+    atomic_store_explicit(&worker->shared.session_count, worker->sessions.count, memory_order_relaxed);
+}
+
+static void end_if_drained(struct worker *worker)
+{
+    if (worker->is_draining && worker->sessions.count == 0)
+        loop_stop(worker->loop);
+}
+
+static void set_accepting(struct worker *worker, bool accepting)
+{
+    if (worker->is_accepting == accepting || worker->is_draining)
+        return;
+    worker->is_accepting = accepting;
+    for (size_t i = 0; i < worker->topology->listener_count; i++) {
+        if (accepting)
+            listener_resume(worker->listeners[i].listener);
+        else
+            listener_pause(worker->listeners[i].listener);
+    }
+    if (!accepting)
+        log_line(LOG_LEVEL_WARNING, "event=connection_limit worker=%u connections=%zu", worker->index,
+                 worker->sessions.count);
+}
+
+static void on_session_closed(void *owner)
+{
+    struct worker_listener *listener = owner;
+    struct worker *worker = listener->worker;
+    metrics_add(&worker->shared.metrics.sessions_closed, 1);
+    set_session_count(worker);
+    if (worker->sessions.count < worker->connections_maximum)
+        set_accepting(worker, true);
+    end_if_drained(worker);
+}
+
+static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)
+{
+    struct worker_listener *listener = owner;
+    exchange_start(&listener->worker->context, session, stream, head);
+}
+
+static void on_refused(void *owner, struct session *session, struct stream *stream, enum fault fault)
+{
+    struct worker_listener *listener = owner;
+    exchange_refuse(&listener->worker->context, session, stream, fault);
+}
+
+static const struct session_handler handler = {
+    .on_request = on_request,
+    .on_refused = on_refused,
+    .on_session_closed = on_session_closed,
+};
+
+static void on_accept(void *owner, int fd)
+{
+    struct worker_listener *listener = owner;
+    struct worker *worker = listener->worker;
+    if (!session_create(worker->loop, fd, &listener->session, &worker->sessions))
+        return;
+    metrics_add(&worker->shared.metrics.sessions_opened, 1);
+    set_session_count(worker);
+    if (worker->sessions.count >= worker->connections_maximum)
+        set_accepting(worker, false);
+}
+
+/* ---- requests of the main thread ---- */
+
+static void drain(struct worker *worker)
+{
+    if (worker->is_draining)
+        return;
+    /* First: the backlog that closing takes in must not touch listeners that are closed already. */
+    worker->is_draining = true;
+    for (size_t i = 0; i < worker->topology->listener_count; i++) {
+        listener_close(worker->listeners[i].listener);
+        worker->listeners[i].listener = NULL;
+    }
+    struct list_node *node = worker->sessions.head.next;
+    while (node != &worker->sessions.head) {
+        struct session *session = LIST_OWNER(node, struct session, node);
+        node = node->next;
+        session_drain(session);
+    }
+    end_if_drained(worker);
+}
+
+static void cut(struct worker *worker)
+{
+    drain(worker);
+    exchange_cut_all(&worker->context);
+    loop_stop(worker->loop);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *argument)
+{
+    (void)what;
+    struct worker *worker = argument;
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof count);
+    (void)ignored;
+    loop_enter(worker->loop);
+    switch (atomic_load(&worker->shared.request)) {
+    case WORKER_REQUEST_DRAIN:
+        drain(worker);
+        break;
+    case WORKER_REQUEST_STOP:
+        cut(worker);
+        break;
+    default:
+        break;
+    }
+    loop_leave(worker->loop);
+}
+
+static void send_mail(struct worker *worker, enum worker_request request)
+{
+    uint64_t one = 1;
+    atomic_store(&worker->shared.request, request);
+    ssize_t ignored = write(worker->mailbox_fd, &one, sizeof one);
+    (void)ignored;
+}
+
+void worker_drain(struct worker *worker)
+{
+    send_mail(worker, WORKER_REQUEST_DRAIN);
+}
+
+void worker_stop(struct worker *worker)
+{
+    send_mail(worker, WORKER_REQUEST_STOP);
+}
+
+/* ---- life ---- */
+
+static void on_flush(void *owner)
+{
+    struct worker *worker = owner;
+    if (worker->context.access_log != NULL)
+        access_log_flush(worker->context.access_log);
+    loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);
+}
+
+static bool create_listeners(struct worker *worker, const int *fds)
+{
+    const struct topology *topology = worker->topology;
+    worker->listeners = calloc(topology->listener_count, sizeof *worker->listeners);
+    if (worker->listeners == NULL)
+        return false;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        struct worker_listener *listener = &worker->listeners[i];
+        listener->worker = worker;
+        listener->session = (struct session_settings){
+            .handler = &handler,
+            .owner = listener,
+            .h1 = &worker->h1,
+            .buffers = &worker->buffers,
+            .request_head_ms = topology->timeouts.request_head_ms,
+            .keep_alive_ms = topology->timeouts.keep_alive_ms,
+            .buffer_bytes = topology->limits.buffer_bytes,
+            .is_writeback = topology->listeners[i].has_class &&
+                            topology->listeners[i].class == REQUEST_CLASS_WRITEBACK,
+        };
+        listener->listener = listener_create(worker->loop, fds[i], on_accept, listener);
+        if (listener->listener == NULL)
+            return false;
+    }
+    worker->is_accepting = true;
+    return true;
+}
+
+static void fill_h1_settings(struct worker *worker)
+{
+    const struct topology *topology = worker->topology;
+    worker->h1 = (struct h1_settings){
+        .limits = {topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields},
+        .body_limit_bytes = topology->limits.body_bytes,
+        .linger_ms = topology->timeouts.linger_ms,
+        .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),
+    };
+}
+
+static bool fill_context(struct worker *worker, const struct worker_settings *settings, const char **reason)
+{
+    struct exchange_context *context = &worker->context;
+    context->loop = worker->loop;
+    context->topology = worker->topology;
+    context->classifier = settings->classifier;
+    context->cluster = settings->cluster;
+    context->metrics = &worker->shared.metrics;
+    list_init(&context->exchanges);
+    context->fields = calloc(MESSAGE_FIELDS_MAXIMUM + 8, sizeof(struct header_field));
+    if (getrandom(&context->random, sizeof context->random, 0) != (ssize_t)sizeof context->random)
+        context->random = (uint64_t)(uintptr_t)worker;
+    struct pool_settings pool = {
+        .topology = worker->topology,
+        .cluster = settings->cluster,
+        .h1 = &worker->h1,
+        .buffers = &worker->buffers,
+    };
+    context->pool = pool_create(worker->loop, &pool);
+    if (worker->topology->access_log != NULL) {
+        context->access_log = access_log_open(worker->topology->access_log, reason);
+        if (context->access_log == NULL)
+            return false;
+    }
+    return context->fields != NULL && context->pool != NULL;
+}
+
+struct worker *worker_create(const struct worker_settings *settings, const char **reason)
+{
+    *reason = "out of memory";
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return NULL;
+    worker->topology = settings->topology;
+    worker->index = settings->index;
+    worker->connections_maximum = settings->connections_maximum;
+    list_init(&worker->sessions);
+    worker->loop = loop_create();
+    worker->mailbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (worker->loop == NULL || worker->mailbox_fd < 0)
+        goto fail;
+    worker->mailbox_event = event_new(loop_base(worker->loop), worker->mailbox_fd, EV_READ | EV_PERSIST, on_mail, worker);
+    if (worker->mailbox_event == NULL || event_add(worker->mailbox_event, NULL) != 0)
+        goto fail;
+    fill_h1_settings(worker);
+    if (worker->h1.fields == NULL || !fill_context(worker, settings, reason) ||
+        !create_listeners(worker, settings->fds))
+        goto fail;
+    loop_timer_init(&worker->flush_timer, on_flush, worker);
+    loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);
+    return worker;
+fail:
+    worker_destroy(worker);
+    return NULL;
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    loop_run(worker->loop);
+    return NULL;
+}
+
+bool worker_start(struct worker *worker)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    worker->has_thread = pthread_create(&worker->thread, NULL, run, worker) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return worker->has_thread;
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->has_thread)
+        pthread_join(worker->thread, NULL);
+    worker->has_thread = false;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    struct list_node *node;
+    if (worker->context.exchanges.head.next != NULL)
+        exchange_cut_all(&worker->context);
+    while ((node = list_first(&worker->sessions)) != NULL)
+        session_close(LIST_OWNER(node, struct session, node));
+    for (size_t i = 0; worker->listeners != NULL && i < worker->topology->listener_count; i++)
+        listener_close(worker->listeners[i].listener);
+    while ((node = list_first(&worker->sessions)) != NULL)
+        session_close(LIST_OWNER(node, struct session, node));
+    pool_destroy(worker->context.pool);
+    access_log_close(worker->context.access_log);
+    if (worker->mailbox_event != NULL)
+        event_free(worker->mailbox_event);
+    if (worker->mailbox_fd >= 0)
+        close(worker->mailbox_fd);
+    loop_destroy(worker->loop);
+    buffer_pool_clear(&worker->buffers);
+    free(worker->context.fields);
+    free(worker->h1.fields);
+    free(worker->listeners);
+    free(worker);
+}
+
+const struct metrics *worker_metrics(const struct worker *worker)
+{
+    return &worker->shared.metrics;
+}
+
+size_t worker_session_count(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->shared.session_count, memory_order_relaxed);
+}
