@@ -1,0 +1,111 @@
+#ifndef SLUICE_FAKE_FAKE_STREAM_H
+#define SLUICE_FAKE_FAKE_STREAM_H
+/*
+ * A stream that writes down which verbs were called on it, in order, and the last head and the body that it was given.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "http/stream.h"
+
+struct fake_stream {
+    struct stream stream; /* first */
+    char verbs[64];       /* h head, i interim, d data, e end, p pause, r resume, x reset, l let go */
+    size_t verb_count;
+    unsigned status;
+    enum body_kind body_kind;
+    bool announces_length;
+    bool ends_connection;
+    uint64_t content_length;
+    char fields[4096];    /* "Name: value\n" each */
+    size_t fields_length;
+    char body[4096];
+    size_t body_length;
+    bool is_congested;
+};
+
+static inline struct fake_stream *fake_stream_note(struct stream *stream, char verb)
+{
+    struct fake_stream *fake = (struct fake_stream *)stream;
+    if (fake->verb_count < sizeof fake->verbs - 1)
+        fake->verbs[fake->verb_count++] = verb;
+    return fake;
+}
+
+static inline void fake_stream_head(struct stream *stream, const struct message_head *head)
+{
+    struct fake_stream *fake = fake_stream_note(stream, 'h');
+    fake->status = head->status;
+    fake->body_kind = head->body;
+    fake->announces_length = head->announces_length;
+    fake->content_length = head->content_length;
+    fake->ends_connection = head->ends_connection;
+    for (size_t i = 0; i < head->field_count; i++)
+        fake->fields_length = text_append(fake->fields, sizeof fake->fields, fake->fields_length, "%.*s: %.*s\n",
+                                          TEXT_ARGUMENTS(head->fields[i].name), TEXT_ARGUMENTS(head->fields[i].value));
+}
+
+static inline void fake_stream_interim(struct stream *stream, const struct message_head *head)
+{
+    fake_stream_note(stream, 'i')->status = head->status;
+}
+
+static inline void fake_stream_data(struct stream *stream, struct text bytes)
+{
+    struct fake_stream *fake = fake_stream_note(stream, 'd');
+    size_t room = sizeof fake->body - fake->body_length - 1;
+    size_t length = bytes.length < room ? bytes.length : room;
+    memcpy(fake->body + fake->body_length, bytes.bytes, length);
+    fake->body_length += length;
+}
+
+static inline void fake_stream_end(struct stream *stream)
+{
+    fake_stream_note(stream, 'e');
+}
+
+static inline void fake_stream_pause(struct stream *stream)
+{
+    fake_stream_note(stream, 'p');
+}
+
+static inline void fake_stream_resume(struct stream *stream)
+{
+    fake_stream_note(stream, 'r');
+}
+
+static inline bool fake_stream_is_congested(const struct stream *stream)
+{
+    return ((const struct fake_stream *)(const void *)stream)->is_congested;
+}
+
+static inline void fake_stream_reset(struct stream *stream, enum fault fault)
+{
+    (void)fault;
+    fake_stream_note(stream, 'x');
+}
+
+static inline void fake_stream_release(struct stream *stream)
+{
+    fake_stream_note(stream, 'l');
+}
+
+static const struct stream_verbs fake_stream_verbs = {
+    .send_head = fake_stream_head,
+    .send_interim = fake_stream_interim,
+    .send_data = fake_stream_data,
+    .send_end = fake_stream_end,
+    .pause = fake_stream_pause,
+    .resume = fake_stream_resume,
+    .is_congested = fake_stream_is_congested,
+    .reset = fake_stream_reset,
+    .release = fake_stream_release,
+};
+
+static inline void fake_stream_init(struct fake_stream *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->stream.verbs = &fake_stream_verbs;
+}
+
+#endif

@@ -1,0 +1,145 @@
+#ifndef SLUICE_FAKE_POOL_STAGE_H
+#define SLUICE_FAKE_POOL_STAGE_H
+/*
+ * A pool of links to two nodes, which are listening sockets of the test, and those who ask it for links. The clock is
+ * the test's.
+ */
+#include <string.h>
+
+#include "fake/clock.h"
+#include "fake/rig.h"
+#include "http/h1.h"
+#include "http/link.h"
+#include "http/stream.h"
+#include "topology/topology.h"
+#include "upstream/cluster.h"
+#include "upstream/pool.h"
+
+#define NODES 2
+#define ASKERS 8
+
+struct asker {
+    struct pool_ticket ticket;
+    struct link *link;
+    enum fault fault;
+    unsigned events;
+    unsigned turn; /* in which order the askers were served */
+};
+
+struct pool_stage {
+    struct rig rig;
+    struct topology topology;
+    struct topology_node nodes[NODES];
+    struct h1_settings h1;
+    struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
+    struct cluster *cluster;
+    struct pool *pool;
+    int listening[NODES];
+    int far[ASKERS]; /* accepted by a node */
+    size_t far_count;
+    struct asker askers[ASKERS];
+    unsigned served;
+};
+
+static struct pool_stage stage;
+
+static inline void on_link(void *owner, struct link *link)
+{
+    struct asker *asker = owner;
+    rig_expect_turning(&stage.rig);
+    assert_false(asker->ticket.is_waiting);
+    asker->link = link;
+    asker->events++;
+    asker->turn = ++stage.served;
+}
+
+static inline void on_fault(void *owner, enum fault fault)
+{
+    struct asker *asker = owner;
+    rig_expect_turning(&stage.rig);
+    assert_false(asker->ticket.is_waiting);
+    asker->fault = fault;
+    asker->events++;
+    asker->turn = ++stage.served;
+}
+
+static const struct pool_events asker_events = {on_link, on_fault};
+
+static inline int set_up(void **state)
+{
+    (void)state;
+    memset(&stage, 0, sizeof stage);
+    rig_start(&stage.rig);
+    for (unsigned i = 0; i < NODES; i++) {
+        struct address address;
+        stage.listening[i] = far_listen(&address);
+        stage.nodes[i] =
+            (struct topology_node){.host = "127.0.0.1", .port = address_port(&address), .maximum_links = 2};
+    }
+    stage.topology = (struct topology){
+        .nodes = stage.nodes, .node_count = NODES, .limits = {.head_bytes = 65536, .buffer_bytes = 65536, .queue = 2},
+        .timeouts = {.connect_ms = 1000, .upstream_idle_ms = 5000}};
+    stage.h1 = (struct h1_settings){
+        .limits = {.head_bytes = 65536, .target_bytes = 8192, .fields = 100}, .fields = stage.fields};
+    stage.cluster = cluster_create(&stage.topology);
+    struct pool_settings settings = {&stage.topology, stage.cluster, &stage.h1, &stage.rig.buffers};
+    stage.pool = pool_create(stage.rig.loop, &settings);
+    return stage.pool == NULL ? -1 : 0;
+}
+
+static inline int tear_down(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ASKERS; i++) {
+        pool_cancel(stage.pool, &stage.askers[i].ticket);
+        if (stage.askers[i].link != NULL)
+            pool_give(stage.pool, stage.askers[i].link);
+    }
+    pool_destroy(stage.pool);
+    rig_stop(&stage.rig);
+    for (size_t i = 0; i < stage.far_count; i++)
+        close(stage.far[i]);
+    for (unsigned i = 0; i < NODES; i++)
+        close(stage.listening[i]);
+    cluster_destroy(stage.cluster);
+    return 0;
+}
+
+/* Asks for a link to a node: what came at once is in the asker, else it waits. */
+static inline struct asker *ask_node(unsigned node, size_t number)
+{
+    struct asker *asker = &stage.askers[number];
+    asker->ticket.events = &asker_events;
+    asker->ticket.owner = asker;
+    asker->fault = FAULT_NONE;
+    asker->events = asker->turn = 0;
+    asker->link = pool_take(stage.pool, node, &asker->ticket, &asker->fault);
+    assert_int_equal(asker->ticket.is_waiting, asker->link == NULL && asker->fault == FAULT_NONE);
+    return asker;
+}
+
+static inline void give(struct asker *asker)
+{
+    pool_give(stage.pool, asker->link);
+    asker->link = NULL;
+}
+
+/* The next connection that a node has taken. */
+static inline int take_in(unsigned node)
+{
+    int far;
+    rig_until(&stage.rig, (far = far_accept(stage.listening[node])) >= 0);
+    stage.far[stage.far_count++] = far;
+    return far;
+}
+
+/* Time passes in small steps, as for a machine that is awake. */
+static inline void pass(uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms + LOOP_TICK_MS; passed += LOOP_TICK_MS) {
+        clock_advance(LOOP_TICK_MS);
+        rig_turn(&stage.rig);
+    }
+}
+
+#endif

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""The judges of the source tree: floors, fences around libraries, size, headers, banned words, what README.md names.
+
+Usage: tests/law/law.py       Each finding is `place: what is wrong`; the last line is `N passed, N failed`.
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROUTER = ROOT / "router"
+FILE_LINES = 600
+FUNCTION_LINES = 60
+
+# Which file may include which library's headers. A new entry needs a reason that holds in review.
+FENCES = {
+    "event2/event.h": {"net/conn.c", "net/listener.c", "net/loop.c", "control/control.c", "worker/worker.c"},
+    "event2/event_struct.h": {"net/conn.c", "net/listener.c"},
+    "event2/dns.h": {"upstream/probe.c"},
+    "event2/util.h": {"upstream/probe.c"},
+    "event2/": set(),
+    "openssl/": set(),
+    "nghttp2/": set(),
+    "llhttp.h": {"http/h1_parse.c"},
+    "yaml.h": {"topology/yaml_tree.c"},
+    "zlib.h": {"routing/line_protocol.c"},
+    "pthread.h": {"worker/worker.c", "worker/fleet.c", "worker/mailbox.c"},
+}
+BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets)\s*\(")
+# Written in pieces, so that this file obeys itself.
+UNFINISHED = re.compile(r"\b(%s)\b" % "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]))
+
+passed = 0
+failed = 0
+
+
+def judge(good, place, words):
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+        print(f"{place}: {words}")
+
+
+def shown(path):
+    return str(path.relative_to(ROOT))
+
+
+def read(path):
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def without_comments(source, keep_strings=False):
+    """C text with comments (and strings) blanked; lines and columns stay where they were."""
+    def blank(match):
+        text = match.group(0)
+        if keep_strings and text[0] in "\"'":
+            return text
+        return re.sub(r"[^\n]", " ", text)
+    return re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", blank, source, flags=re.S)
+
+
+def includes_of(path):
+    for number, line in enumerate(without_comments(read(path), keep_strings=True).splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s+([<"])([^>"]+)[>"]', line)
+        if match:
+            yield number, match.group(1) == "<", match.group(2)
+
+
+# ---- floors ----
+
+def read_floors():
+    floors = {}
+    place = ROUTER / "FLOORS"
+    for number, line in enumerate(read(place).splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        unknown = [w for w in words[1:] if w not in floors]
+        judge(not unknown and words[0] not in floors, f"{shown(place)}:{number}",
+              f"{words[0]} may only name folders of the lines above it, not {' '.join(unknown) or words[0]}")
+        floors[words[0]] = set(words[1:])
+    return floors
+
+
+def judge_floors(sources):
+    floors = read_floors()
+    folders = {p.name for p in ROUTER.iterdir() if p.is_dir()}
+    for folder in sorted(folders ^ set(floors)):
+        judge(False, "router/FLOORS", f"{folder} is {'not a folder' if folder in floors else 'missing here'}")
+    for path in sources:
+        own = path.parent.name
+        allowed = floors.get(own, set()) | {own}
+        for number, is_system, name in includes_of(path):
+            if is_system:
+                continue
+            place = f"{shown(path)}:{number}"
+            if not (ROUTER / name).is_file():
+                judge(False, place, f'"{name}" is no file under router/; includes are written from there')
+                continue
+            judge(name.split("/")[0] in allowed, place, f'{own} may not include "{name}" (router/FLOORS)')
+
+
+# ---- outside libraries ----
+
+def judge_fences(sources):
+    for path in sources:
+        name = str(path.relative_to(ROUTER))
+        for number, is_system, header in includes_of(path):
+            fence = next((f for f in FENCES if is_system and header.startswith(f)), None)
+            if fence is not None:
+                judge(name in FENCES[fence], f"{shown(path)}:{number}",
+                      f"<{header}> is only for {', '.join(sorted(FENCES[fence])) or 'nobody yet'}")
+
+
+# ---- size ----
+
+def functions_of(path):
+    """Yields (line, name, lines) of each function: from the first line of its signature to the brace at its end."""
+    lines = without_comments(read(path)).splitlines()
+    start = 0
+    for number, line in enumerate(lines, 1):
+        if line.startswith("{") and start:
+            begin, name = start, re.search(r"(\w+)\s*\(", " ".join(lines[start - 1:number]))
+            end = next((n for n in range(number, len(lines) + 1) if lines[n - 1].startswith("}")), len(lines))
+            if name:
+                yield begin, name.group(1), end - begin + 1
+            start = 0
+        elif not line.strip() or line[0] in "#}":
+            start = 0
+        elif not line[0].isspace() and not start:
+            start = number
+        if line.rstrip().endswith(";"):
+            start = 0
+
+
+def read_allowances():
+    """tests/size.allow: `path[:function]  reason` a line; best empty."""
+    allowances = {}
+    path = ROOT / "tests/size.allow"
+    for number, line in enumerate(read(path).splitlines() if path.exists() else [], 1):
+        words = line.split("#")[0].split(None, 1)
+        if words:
+            judge(len(words) == 2, f"tests/size.allow:{number}", "an allowance needs a reason")
+            allowances[words[0]] = number
+    return allowances
+
+
+def judge_size(sources):
+    allowances = read_allowances()
+    used = set()
+    for path in sources:
+        lines = read(path).count("\n")
+        is_large = lines > FILE_LINES
+        if is_large and shown(path) in allowances:
+            used.add(shown(path))
+        judge(not is_large or shown(path) in allowances, shown(path), f"{lines} lines, {FILE_LINES} are the limit")
+        if path.suffix != ".c":
+            continue
+        for line, name, length in functions_of(path):
+            key = f"{shown(path)}:{name}"
+            is_long = length > FUNCTION_LINES
+            if is_long and key in allowances:
+                used.add(key)
+            judge(not is_long or key in allowances, f"{shown(path)}:{line}",
+                  f"{name} has {length} lines, {FUNCTION_LINES} are the limit")
+    for key in sorted(set(allowances) - used):
+        judge(False, f"tests/size.allow:{allowances[key]}", f"{key} is no longer too long; take the line out")
+
+
+# ---- words ----
+
+def text_files():
+    skipped = {".git", "build", "node_modules", "__pycache__"}
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [f for f in folders if f not in skipped]
+        for name in names:
+            path = pathlib.Path(folder) / name
+            if path.is_file() and path.stat().st_size < 1_000_000 and b"\0" not in path.read_bytes()[:4096]:
+                yield path
+
+
+def judge_words(sources):
+    for path in text_files():
+        hits = [n for n, line in enumerate(read(path).splitlines(), 1) if UNFINISHED.search(line)]
+        judge(not hits, f"{shown(path)}:{hits[0] if hits else 0}", "says that something is left to be done")
+    for path in sources:
+        if ROUTER not in path.parents:
+            continue
+        for number, line in enumerate(without_comments(read(path)).splitlines(), 1):
+            match = BANNED.search(line)
+            if match:
+                judge(False, f"{shown(path)}:{number}", f"{match.group(1)} is banned: it knows no bound")
+        judge(True, "", "")
+
+
+# ---- headers ----
+
+def compile_alone(path):
+    command = [os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-Irouter", "-Itests", "-Wall", "-Wextra",
+               "-Werror", "-fsyntax-only", "-x", "c", "-include", str(path), "/dev/null"]
+    return path, subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def judge_headers(sources):
+    headers = [p for p in sources if p.suffix == ".h"]
+    for path in headers:
+        base = ROUTER if ROUTER in path.parents else ROOT / "tests"
+        guard = "SLUICE_" + re.sub(r"\W", "_", str(path.relative_to(base))).upper()
+        lines = [line for line in without_comments(read(path)).splitlines() if line.strip()]
+        judge(lines[:2] == [f"#ifndef {guard}", f"#define {guard}"] and lines[-1].startswith("#endif"), shown(path),
+              f"its guard must be {guard}, around all of it")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, result in pool.map(compile_alone, headers):
+            judge(result.returncode == 0, shown(path), "does not compile alone\n" + result.stderr.rstrip())
+
+
+# ---- what README.md must name ----
+
+def judge_documentation():
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        return
+    words = read(readme)
+    metrics = set()
+    for path in ROUTER.glob("*/*.c"):
+        metrics |= set(re.findall(r'"(sluice_[a-z0-9_]+)', without_comments(read(path), keep_strings=True)))
+    routes = set()
+    for path in ROUTER.glob("control/admin*.c"):
+        routes |= set(re.findall(r'"(/[a-z][a-z0-9_/-]*)"', without_comments(read(path), keep_strings=True)))
+    judge(metrics, "router", "no metric was found: this judge looks for \"sluice_...\"")
+    judge(routes, "router/control", "no admin route was found: this judge looks for \"/...\"")
+    for name in sorted(metrics | routes):
+        judge(re.search(r"(?<![\w/])%s(?![\w/])" % re.escape(name), words), "README.md", f"does not name {name}")
+
+
+# ---- llhttp is built strict ----
+
+def judge_llhttp():
+    for mode in ("release", "debug", "asan", "tsan"):
+        command = ["make", "-n", "-B", f"MODE={mode}", f"BUILD=build/law-{mode}", f"build/law-{mode}/sluice"]
+        plan = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        judge(plan.returncode == 0, "Makefile", plan.stderr.rstrip())
+        lines = plan.stdout.splitlines()
+        compiles = [line for line in lines if " -c " in line and ("llhttp/" in line or "h1_parse" in line)]
+        judge(compiles, "Makefile", "no command compiles http/h1_parse.c")
+        for line in compiles:
+            judge("-DLLHTTP_STRICT_MODE=1" in line, "Makefile", f"llhttp is not strict in: {line}")
+    for path in text_files():
+        for number, line in enumerate(read(path).splitlines(), 1):
+            if path.suffix != ".py" and re.search(r"\b(cc|gcc|clang)\b.*llhttp/\S*\.c\b", line):
+                judge("LLHTTP_STRICT_MODE=1" in line, f"{shown(path)}:{number}", "compiles llhttp without strict mode")
+
+
+# ---- tests mirror the router ----
+
+def judge_mirror():
+    """tests/unit/net/test_conn.c is for router/net/conn.c, and so is test_conn_finish.c beside it."""
+    for path in sorted((ROOT / "tests/unit").glob("*/*.c")):
+        names = {p.stem for p in (ROUTER / path.parent.name).glob("*.[ch]")}
+        mirrored = any(path.stem == f"test_{name}" or path.stem.startswith(f"test_{name}_") for name in names)
+        judge(mirrored, shown(path), f"tests no file of router/{path.parent.name}/")
+
+
+def main():
+    router = sorted(ROUTER.glob("*/*.[ch]"))
+    tests = sorted((ROOT / "tests").glob("unit/*/*.[ch]")) + sorted((ROOT / "tests").glob("fake/*.[ch]"))
+    judge_floors(router)
+    judge_fences(router)
+    judge_size(router + tests)
+    judge_words(router + tests)
+    judge_headers(router + [p for p in tests if p.suffix == ".h"])
+    judge_documentation()
+    judge_llhttp()
+    judge_mirror()
+    print(f"{passed} passed, {failed} failed")
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+check sluice.yaml no-such-file.yaml

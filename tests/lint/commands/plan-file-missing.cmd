@@ -1,0 +1,1 @@
+plan no-such-file.yaml

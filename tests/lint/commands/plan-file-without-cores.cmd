@@ -1,0 +1,1 @@
+plan network-telemetry.yaml

@@ -1,0 +1,1 @@
+plan medium-6-nodes.yaml

@@ -1,0 +1,1 @@
+plan --cores 16 --mode process,query

@@ -1,0 +1,1 @@
+plan --core 4

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Every key of the schema stands on the reference page and in config/sluice.yaml, there at its default if it has one.
+
+usage: drift.py SLUICE
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def schema_keys():
+    """The rows as they stand in the source, so that a page that leaves one out is noticed."""
+    source = (ROOT / "router" / "topology" / "schema.c").read_text()
+    return set(re.findall(r'^    \{"([a-z_.\[\]]+)", SCHEMA_', source, re.MULTILINE))
+
+
+def reference_rows(sluice):
+    """{key: default or None} from the table of `sluice help config`."""
+    page = subprocess.run([sluice, "help", "config"], stdout=subprocess.PIPE, text=True, check=True, timeout=20).stdout
+    rows = {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[0].startswith("`"):
+            default = re.fullmatch(r"`(.*)`", cells[2])
+            rows[cells[0].strip("`")] = default.group(1) if default else None
+            if not cells[5]:
+                raise SystemExit(f"the reference page says nothing about {cells[0]}")
+    return rows
+
+
+def sample_values():
+    """{key: [values]} of config/sluice.yaml, which keeps to one key on a line; a commented key counts, too."""
+    values = {}
+    section = ""
+    is_list = False
+    for line in (ROOT / "config" / "sluice.yaml").read_text().splitlines():
+        match = re.fullmatch(r"( *)(- |# )?([a-z_]+):(?: +(.*?))?(?: +#.*)?", line)
+        if not match:
+            continue
+        indent, mark, key, value = match.groups()
+        if not indent and not mark:
+            section, is_list = key, False
+            values.setdefault(key, []).append(value or "")
+            continue
+        is_list = is_list or mark == "- "
+        values.setdefault(f"{section}{'[]' if is_list else ''}.{key}", []).append(value or "")
+    return values
+
+
+def main():
+    problems = []
+    schema = schema_keys()
+    reference = reference_rows(sys.argv[1])
+    sample = sample_values()
+    if len(schema) < 50:
+        problems.append(f"only {len(schema)} rows were found in schema.c: has its form changed?")
+    for key in sorted(schema - set(reference)):
+        problems.append(f"{key} is not on the reference page")
+    for key in sorted(set(reference) - schema):
+        problems.append(f"{key} is on the reference page, but no row of the schema")
+    for key in sorted(schema - set(sample)):
+        problems.append(f"{key} is not in config/sluice.yaml")
+    for key, default in sorted(reference.items()):
+        is_item = "[]" in key
+        if default is not None and not is_item and sample.get(key, [default]) != [default]:
+            problems.append(f"{key} is {sample[key]} in config/sluice.yaml; its default is {default}")
+    for problem in problems:
+        print(f"FAILED {problem}")
+    print(f"{len(schema)} passed, {len(problems)} failed")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(main())

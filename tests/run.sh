@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs every test against build/sluice: tests/run.sh UNIT-TEST-PROGRAM...   (make test and make check call it)
+#
+# A suite is a command whose last line is "N passed, N failed"; a cmocka program says so in its own way. Suites run one after the
+# other, their output goes to build/test-logs, and only what failed is printed. ONLY="wire unit" runs those suites alone.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+logs=build/test-logs
+mkdir -p $logs
+passed=0
+failed=0
+began=$(date +%s)
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:exitcode=99}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:exitcode=99}"
+
+wanted() { [ -z "${ONLY:-}" ] || case " $ONLY " in *" $1 "*) true ;; *) false ;; esac; }
+
+# count SUITE PASSED FAILED
+count() {
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    echo "$1: $2 passed, $3 failed"
+}
+
+# unit NAME PROGRAM: cmocka's own words are counted.
+unit() {
+    log=$logs/$(echo "$1" | tr / -).log
+    "$2" >"$log" 2>&1
+    status=$?
+    ok=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -1)
+    bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | head -1)
+    [ $status -eq 0 ] || [ "${bad:-0}" -gt 0 ] || bad=1
+    [ "${bad:-0}" -eq 0 ] || cat "$log"
+    count "$1" "${ok:-0}" "${bad:-0}"
+}
+
+# suite NAME COMMAND...
+suite() {
+    name=$1
+    shift
+    wanted "$name" || return 0
+    log=$logs/$name.log
+    "$@" >"$log" 2>&1
+    status=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
+    ok=$(echo "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
+    bad=$(echo "$line" | sed -n 's/^[0-9]* passed, \([0-9]*\) failed.*/\1/p')
+    [ -n "$line" ] && { [ $status -eq 0 ] || [ "${bad:-0}" -gt 0 ]; } || bad=$((${bad:-0} + 1))
+    [ "${bad:-0}" -eq 0 ] || tail -200 "$log"
+    count "$name" "${ok:-0}" "${bad:-0}"
+}
+
+if wanted unit; then
+    for program in "$@"; do
+        unit "$(echo "$program" | sed 's,.*/tests/,,')" "$program"
+    done
+fi
+suite law python3 tests/law/law.py
+suite lint python3 tests/lint/run.py build/sluice
+suite drift python3 tests/lint/drift.py build/sluice
+suite cli tests/cli/explain.sh build/sluice
+suite standin python3 tests/standin/run.py
+suite wire python3 tests/wire/run.py build/sluice
+suite cluster python3 tests/cluster/run.py build/sluice
+suite real python3 tests/real/run.py build/sluice
+
+echo "$(($(date +%s) - began)) seconds; logs in $logs"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]

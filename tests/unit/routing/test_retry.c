@@ -1,0 +1,385 @@
+/* The retry decision as a table of question and verdict; then what makes a body or an answer fit for another try. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <zlib.h>
+
+#include "routing/retry.h"
+
+#define HERE RETRY_AGAIN_HERE
+#define ELSEWHERE RETRY_AGAIN_ELSEWHERE
+#define GIVE_UP RETRY_GIVE_UP
+
+/* Facts of a question that differ from the usual: uncommitted, body whole, fresh link, first attempt, others usable. */
+enum fact {
+    NOTHING = 0,
+    COMMITTED = 1 << 0,
+    BODY_GONE = 1 << 1,
+    TIMESTAMPED = 1 << 2,
+    REUSED = 1 << 3,
+    ALONE = 1 << 4,
+    LATE = 1 << 5,
+    SECOND = 1 << 6,
+    FOURTH = 1 << 7,
+};
+
+struct row {
+    enum request_class class;
+    enum route_repeat repeat;
+    enum fault fault;
+    unsigned facts;
+    enum retry_verdict verdict;
+};
+
+#define WRITE REQUEST_CLASS_WRITE, ROUTE_REPEAT_WRITE
+#define WRITEBACK REQUEST_CLASS_WRITEBACK, ROUTE_REPEAT_UNSENT
+#define QUERY REQUEST_CLASS_QUERY, ROUTE_REPEAT_SAFE
+#define CREATE REQUEST_CLASS_CATALOG, ROUTE_REPEAT_UNSENT
+#define ENGINE REQUEST_CLASS_ENGINE, ROUTE_REPEAT_UNSENT
+#define BACKUP REQUEST_CLASS_COMPACTION, ROUTE_REPEAT_SAFE
+
+static const struct row rows[] = {
+    /* Provably nothing was processed: any request, elsewhere. */
+    {QUERY, FAULT_CONNECT_REFUSED, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_CONNECT_REFUSED, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_CONNECT_TIMEOUT, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_CONNECT_FAILED, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_RESOLVE, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_QUEUE_FULL, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_QUEUE_TIMEOUT, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_UPSTREAM_REFUSED_ROLE, NOTHING, ELSEWHERE},
+    {CREATE, FAULT_CONNECT_REFUSED, NOTHING, ELSEWHERE},
+    {ENGINE, FAULT_CONNECT_REFUSED, NOTHING, ELSEWHERE},
+    {ENGINE, FAULT_UPSTREAM_REFUSED_ROLE, NOTHING, ELSEWHERE},
+    {WRITEBACK, FAULT_CONNECT_REFUSED, NOTHING, ELSEWHERE},
+    {WRITEBACK, FAULT_UPSTREAM_REFUSED_ROLE, NOTHING, ELSEWHERE},
+    {WRITEBACK, FAULT_QUEUE_FULL, NOTHING, ELSEWHERE},
+    /* The same node would refuse again. */
+    {QUERY, FAULT_CONNECT_REFUSED, ALONE, GIVE_UP},
+    {BACKUP, FAULT_CONNECT_TIMEOUT, ALONE, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_REFUSED_ROLE, ALONE, GIVE_UP},
+
+    /* The node may have acted on it: only what is harmless twice. */
+    {QUERY, FAULT_UPSTREAM_RESET, NOTHING, ELSEWHERE},
+    {QUERY, FAULT_UPSTREAM_CLOSED, NOTHING, ELSEWHERE},
+    {QUERY, FAULT_UPSTREAM_TIMEOUT, NOTHING, ELSEWHERE},
+    {QUERY, FAULT_UPSTREAM_MALFORMED, NOTHING, ELSEWHERE},
+    {QUERY, FAULT_UPSTREAM_TRUNCATED, NOTHING, ELSEWHERE},
+    {QUERY, FAULT_UPSTREAM_STALLED, NOTHING, ELSEWHERE},
+    {CREATE, FAULT_UPSTREAM_RESET, NOTHING, GIVE_UP},
+    {CREATE, FAULT_UPSTREAM_TIMEOUT, NOTHING, GIVE_UP},
+    {ENGINE, FAULT_UPSTREAM_CLOSED, NOTHING, GIVE_UP},
+    {ENGINE, FAULT_UPSTREAM_CLOSED, TIMESTAMPED, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_RESET, NOTHING, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_RESET, TIMESTAMPED, ELSEWHERE},
+    {WRITE, FAULT_UPSTREAM_TIMEOUT, TIMESTAMPED, ELSEWHERE},
+    {WRITE, FAULT_UPSTREAM_TIMEOUT, NOTHING, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_MALFORMED, TIMESTAMPED, ELSEWHERE},
+    /* A writeback's one hop is for connection errors, whatever its body. */
+    {WRITEBACK, FAULT_UPSTREAM_RESET, TIMESTAMPED, GIVE_UP},
+    {WRITEBACK, FAULT_UPSTREAM_TIMEOUT, TIMESTAMPED, GIVE_UP},
+    {REQUEST_CLASS_WRITEBACK, ROUTE_REPEAT_WRITE, FAULT_UPSTREAM_RESET, TIMESTAMPED, GIVE_UP},
+    {REQUEST_CLASS_WRITEBACK, ROUTE_REPEAT_SAFE, FAULT_UPSTREAM_RESET, NOTHING, GIVE_UP},
+
+    /* A kept-alive link that died of age: the node is well, a fresh link to it comes first. */
+    {QUERY, FAULT_LINK_CLOSED_UNREAD, REUSED, HERE},
+    {WRITE, FAULT_LINK_CLOSED_UNREAD, REUSED, HERE},
+    {CREATE, FAULT_LINK_CLOSED_UNREAD, REUSED, HERE},
+    {WRITEBACK, FAULT_LINK_CLOSED_UNREAD, REUSED, HERE},
+    {WRITE, FAULT_LINK_CLOSED_UNREAD, REUSED | ALONE, HERE},
+    {WRITE, FAULT_LINK_CLOSED_UNREAD, NOTHING, ELSEWHERE},
+    {WRITE, FAULT_LINK_CLOSED_UNREAD, ALONE, GIVE_UP},
+    /* When it may have been more than age, another node comes first, and the same one when there is no other. */
+    {QUERY, FAULT_UPSTREAM_RESET, REUSED, ELSEWHERE},
+    {BACKUP, FAULT_UPSTREAM_RESET, REUSED | ALONE, HERE},
+    {BACKUP, FAULT_UPSTREAM_CLOSED, REUSED | ALONE, HERE},
+    {BACKUP, FAULT_UPSTREAM_CLOSED, ALONE, GIVE_UP},
+    {BACKUP, FAULT_UPSTREAM_TIMEOUT, REUSED | ALONE, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_RESET, REUSED, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_RESET, REUSED | ALONE | TIMESTAMPED, HERE},
+    {CREATE, FAULT_UPSTREAM_RESET, REUSED | ALONE, GIVE_UP},
+
+    /* Never after a byte has reached the client, nor without the body. */
+    {QUERY, FAULT_CONNECT_REFUSED, COMMITTED, GIVE_UP},
+    {QUERY, FAULT_UPSTREAM_TRUNCATED, COMMITTED, GIVE_UP},
+    {QUERY, FAULT_LINK_CLOSED_UNREAD, COMMITTED | REUSED, GIVE_UP},
+    {QUERY, FAULT_UPSTREAM_RESET, BODY_GONE, GIVE_UP},
+    {WRITE, FAULT_UPSTREAM_REFUSED_ROLE, BODY_GONE, GIVE_UP},
+    {WRITE, FAULT_LINK_CLOSED_UNREAD, BODY_GONE | REUSED, GIVE_UP},
+
+    /* Never too late, nor too often. */
+    {QUERY, FAULT_CONNECT_REFUSED, LATE, GIVE_UP},
+    {WRITE, FAULT_CONNECT_REFUSED, LATE, GIVE_UP},
+    {WRITE, FAULT_CONNECT_REFUSED, SECOND, ELSEWHERE},
+    {WRITE, FAULT_CONNECT_REFUSED, FOURTH, GIVE_UP},
+    {QUERY, FAULT_LINK_CLOSED_UNREAD, FOURTH | REUSED, GIVE_UP},
+    {WRITEBACK, FAULT_CONNECT_REFUSED, SECOND, GIVE_UP},
+    {WRITEBACK, FAULT_LINK_CLOSED_UNREAD, SECOND | REUSED, GIVE_UP},
+
+    /* What another try would not mend. */
+    {QUERY, FAULT_NONE, NOTHING, GIVE_UP},
+    {QUERY, FAULT_REQUEST_MALFORMED, NOTHING, GIVE_UP},
+    {QUERY, FAULT_DOWNSTREAM_GONE, NOTHING, GIVE_UP},
+    {QUERY, FAULT_NO_NODE, NOTHING, GIVE_UP},
+    {QUERY, FAULT_DRAINING, NOTHING, GIVE_UP},
+    {QUERY, FAULT_UPSTREAM_HEAD_TOO_LARGE, NOTHING, GIVE_UP},
+    {QUERY, FAULT_OUT_OF_MEMORY, NOTHING, GIVE_UP},
+    {QUERY, FAULT_REPLAY_TOO_LARGE, NOTHING, GIVE_UP},
+};
+
+static struct retry_question question_of(const struct row *row)
+{
+    return (struct retry_question){
+        .fault = row->fault,
+        .class = row->class,
+        .repeat = row->repeat,
+        .committed = (row->facts & COMMITTED) != 0,
+        .body_is_whole = (row->facts & BODY_GONE) == 0,
+        .body_is_timestamped = (row->facts & TIMESTAMPED) != 0,
+        .link_was_reused = (row->facts & REUSED) != 0,
+        .attempts = (row->facts & FOURTH) != 0   ? 4
+                    : (row->facts & SECOND) != 0 ? 2
+                                                 : 1,
+        .now_ms = (row->facts & LATE) != 0 ? 5000 : 4999,
+        .deadline_ms = 5000,
+        .others_usable = (row->facts & ALONE) == 0,
+    };
+}
+
+static void each_question_has_its_verdict(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct retry_question question = question_of(&rows[i]);
+        enum retry_verdict verdict = retry_decide(&question);
+        if (verdict != rows[i].verdict)
+            fail_msg("row %zu (%s, %s, facts 0x%x): %s", i, request_class_name(rows[i].class),
+                     fault_row(rows[i].fault)->name, rows[i].facts, retry_verdict_name(verdict));
+    }
+}
+
+static void without_a_deadline_it_is_never_late(void **state)
+{
+    (void)state;
+    const struct row row = {QUERY, FAULT_CONNECT_REFUSED, NOTHING, ELSEWHERE};
+    struct retry_question question = question_of(&row);
+    question.deadline_ms = 0;
+    question.now_ms = UINT64_MAX;
+    assert_int_equal(retry_decide(&question), RETRY_AGAIN_ELSEWHERE);
+}
+
+/* Whatever the facts: after RETRY_ATTEMPTS_MAXIMUM attempts it ends, and nothing that was committed is ever repeated.
+ */
+static void it_always_ends(void **state)
+{
+    (void)state;
+    for (int fault = 0; fault < FAULT_COUNT; fault++) {
+        for (int class = 0; class < REQUEST_CLASS_COUNT; class ++) {
+            for (unsigned facts = 0; facts < 64; facts++) {
+                const struct row row = {(enum request_class) class, ROUTE_REPEAT_SAFE, (enum fault)fault, facts,
+                                        GIVE_UP};
+                struct retry_question question = question_of(&row);
+                if (question.committed)
+                    assert_int_equal(retry_decide(&question), RETRY_GIVE_UP);
+                question.attempts = retry_attempts_maximum(question.class);
+                assert_in_range(question.attempts, 2, RETRY_ATTEMPTS_MAXIMUM);
+                assert_int_equal(retry_decide(&question), RETRY_GIVE_UP);
+            }
+        }
+    }
+}
+
+static const struct {
+    enum request_class class;
+    unsigned status;
+    const char *body;
+    bool is_refusal;
+} answers[] = {
+    {REQUEST_CLASS_WRITE, 500, "write buffer error: cannot write to a read-only server: must enable ingest mode",
+     true},
+    {REQUEST_CLASS_WRITE, 500, "write buffer error: cannot write to a compactor-only server", true},
+    {REQUEST_CLASS_WRITE, 500, "cannot write to a compactor-only server", true},
+    {REQUEST_CLASS_WRITE, 400,
+     "{\"code\":\"invalid\",\"message\":\"write buffer error: cannot write to a read-only server: must enable\"}",
+     true},
+    {REQUEST_CLASS_WRITE, 400,
+     "{ \"code\": \"invalid\", \"message\": \"write buffer error: cannot write to a read-only server\" }", true},
+    {REQUEST_CLASS_WRITE, 500,
+     "{\"error\":\"write buffer error: cannot write to a read-only server\",\"data\":null}", true},
+    {REQUEST_CLASS_WRITE, 500, "write buffer error: error from wal: wal is shutdown and not accepting writes",
+     true},
+    {REQUEST_CLASS_WRITE, 503, "write buffer error: error from wal: wal is shutdown and not accepting writes\n",
+     true},
+    {REQUEST_CLASS_WRITE, 503, "WAL is shutting down", true},
+    {REQUEST_CLASS_WRITEBACK, 500, "write buffer error: cannot write to a read-only server", true},
+    {REQUEST_CLASS_WRITEBACK, 400,
+     "{\"code\":\"invalid\",\"message\":\"write buffer error: error from wal: wal is shutdown\"}", true},
+
+    /* Another status, another class, other words. */
+    {REQUEST_CLASS_WRITE, 403, "write buffer error: cannot write to a read-only server", false},
+    {REQUEST_CLASS_WRITE, 204, "", false},
+    {REQUEST_CLASS_QUERY, 500, "write buffer error: cannot write to a read-only server", false},
+    {REQUEST_CLASS_WRITE, 500, "", false},
+    {REQUEST_CLASS_WRITE, 500, "write buffer error: ", false},
+    {REQUEST_CLASS_WRITE, 500, "write buffer error: disk full", false},
+    {REQUEST_CLASS_WRITE, 503, "service unavailable", false},
+    {REQUEST_CLASS_WRITE, 400, "{\"error\":\"partial write of line protocol occurred\",\"data\":[]}", false},
+    {REQUEST_CLASS_WRITE, 400, "{\"message\":null,\"error\":\"cannot write to a read-only server\"}", false},
+    {REQUEST_CLASS_WRITE, 400, "{\"message\":", false},
+    {REQUEST_CLASS_WRITE, 400, "{", false},
+    /* A line that the node quotes is the client's, not the node's. */
+    {REQUEST_CLASS_WRITE, 400, "line protocol parsing error: cannot write to a read-only server", false},
+    {REQUEST_CLASS_WRITE, 400,
+     "{\"error\":\"partial write of line protocol occurred\",\"data\":[{\"original_line\":\"wal is shutdown\"}]}",
+     false},
+    {REQUEST_CLASS_WRITE, 400,
+     "{\"error\":\"partial write of line protocol "
+     "occurred\",\"data\":[{\"original_line\":\"\\\"message\\\":\\\"wal is shutdown\"}]}",
+     false},
+
+    {REQUEST_CLASS_ENGINE, 404, "{error: \"not found\"}", true},
+    {REQUEST_CLASS_ENGINE, 405, "Current node mode does not use the processing engine", true},
+    {REQUEST_CLASS_ENGINE, 404, "{\"error\": \"not found\"}", false},
+    {REQUEST_CLASS_ENGINE, 404, "{error: \"not found\"}\n", false},
+    {REQUEST_CLASS_ENGINE, 404, "{error: \"not found\"}x", false},
+    {REQUEST_CLASS_ENGINE, 404, "", false},
+    {REQUEST_CLASS_ENGINE, 500, "{error: \"not found\"}", false},
+    {REQUEST_CLASS_CATALOG, 404, "{error: \"not found\"}", false},
+};
+
+static void refusals_are_told_from_answers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        /* On the heap without a NUL, so that the sanitizers see a read beyond the end. */
+        size_t length = strlen(answers[i].body);
+        char *body = malloc(length + 1);
+        memcpy(body, answers[i].body, length);
+        char *exact = realloc(body, length > 0 ? length : 1);
+        bool is_refusal = retry_is_refusal(answers[i].class, answers[i].status, text_of(exact, length));
+        if (is_refusal != answers[i].is_refusal)
+            fail_msg("%s %u %s", request_class_name(answers[i].class), answers[i].status, answers[i].body);
+        if (is_refusal)
+            assert_true(retry_may_be_refusal(answers[i].class, answers[i].status));
+        free(exact);
+    }
+}
+
+static void only_few_heads_are_worth_a_look_at_the_body(void **state)
+{
+    (void)state;
+    for (int class = 0; class < REQUEST_CLASS_COUNT; class ++) {
+        for (unsigned status = 100; status < 600; status++) {
+            bool expected = false;
+            if (class == REQUEST_CLASS_WRITE || class == REQUEST_CLASS_WRITEBACK)
+                expected = status == 400 || status == 500 || status == 503;
+            if (class == REQUEST_CLASS_ENGINE)
+                expected = status == 404 || status == 405;
+            assert_int_equal(retry_may_be_refusal((enum request_class) class, status), expected);
+        }
+    }
+}
+
+/* One gzip member; the caller frees it. */
+static char *compress_gzip(const char *plain, size_t length, size_t *compressed_length)
+{
+    z_stream stream = {0};
+    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    size_t capacity = deflateBound(&stream, length) + 32;
+    char *compressed = malloc(capacity);
+    stream.next_in = (unsigned char *)(uintptr_t)plain;
+    stream.avail_in = (unsigned)length;
+    stream.next_out = (unsigned char *)compressed;
+    stream.avail_out = (unsigned)capacity;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    *compressed_length = capacity - stream.avail_out;
+    deflateEnd(&stream);
+    return compressed;
+}
+
+/* Each piece of `plain`, cut at "|", as a member of its own; then the end is cut (extra < 0) or zeros follow. */
+static bool judge_gzip(const char *plain, int extra, uint64_t maximum_bytes)
+{
+    char *whole = calloc(1, 1 << 16);
+    size_t used = 0;
+    struct text rest = text_of_string(plain);
+    while (rest.bytes != NULL) {
+        struct text piece = text_cut(&rest, '|');
+        size_t length;
+        char *member = compress_gzip(piece.bytes, piece.length, &length);
+        memcpy(whole + used, member, length);
+        used += length;
+        free(member);
+    }
+    used = (size_t)((long)used + extra);
+    char *exact = malloc(used);
+    memcpy(exact, whole, used);
+    free(whole);
+    bool result = retry_body_is_timestamped(text_of(exact, used), true, maximum_bytes);
+    free(exact);
+    return result;
+}
+
+static void bodies_are_judged_inflated(void **state)
+{
+    (void)state;
+    assert_true(retry_body_is_timestamped(TEXT("m f=1 5\nm f=2 6"), false, 0));
+    assert_false(retry_body_is_timestamped(TEXT("m f=1 5\nm f=2"), false, 0));
+    assert_true(judge_gzip("m f=1 5\nm f=2 6", 0, 1000));
+    assert_false(judge_gzip("m f=1 5\nm f=2", 0, 1000));
+
+    /* Members follow each other, even in the middle of a line. */
+    assert_true(judge_gzip("m f=1 5\n|m f=2 6\n", 0, 1000));
+    assert_true(judge_gzip("m f=1| 5\nm f=\"a|b\" 6", 0, 1000));
+    assert_true(judge_gzip("m f=1 5\n||", 0, 1000));
+    assert_false(judge_gzip("m f=1 5\n|m f=2\n", 0, 1000));
+
+    /* Cut, with a tail that is no member, or no gzip at all. */
+    assert_false(judge_gzip("m f=1 5\nm f=2 6", -1, 1000));
+    assert_false(judge_gzip("m f=1 5\nm f=2 6", -9, 1000));
+    assert_false(judge_gzip("m f=1 5\nm f=2 6", 1, 1000));
+    assert_false(retry_body_is_timestamped(TEXT("m f=1 5\n"), true, 1000));
+    assert_false(retry_body_is_timestamped(TEXT_EMPTY, true, 1000));
+
+    /* Exactly as much as may be inflated, and one byte more. */
+    assert_true(judge_gzip("m f=1 5\n", 0, 8));
+    assert_false(judge_gzip("m f=1 5\n", 0, 7));
+}
+
+/* 8 MiB of lines in less than 64 KiB: judged no further than allowed. */
+static void a_bomb_is_not_inflated(void **state)
+{
+    (void)state;
+    enum { BYTES = 8 << 20 };
+    char *plain = malloc(BYTES);
+    for (size_t i = 0; i < BYTES; i += 8)
+        memcpy(plain + i, "m f=1 5\n", 8);
+    size_t length;
+    char *bomb = compress_gzip(plain, BYTES, &length);
+    assert_true(length < 65536);
+    assert_true(retry_body_is_timestamped(text_of(bomb, length), true, BYTES));
+    assert_false(retry_body_is_timestamped(text_of(bomb, length), true, BYTES - 1));
+    assert_false(retry_body_is_timestamped(text_of(bomb, length), true, 1 << 20));
+    free(bomb);
+    free(plain);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_question_has_its_verdict),
+        cmocka_unit_test(without_a_deadline_it_is_never_late),
+        cmocka_unit_test(it_always_ends),
+        cmocka_unit_test(refusals_are_told_from_answers),
+        cmocka_unit_test(only_few_heads_are_worth_a_look_at_the_body),
+        cmocka_unit_test(bodies_are_judged_inflated),
+        cmocka_unit_test(a_bomb_is_not_inflated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
