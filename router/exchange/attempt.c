@@ -161,7 +161,7 @@ static enum fault make_request_head(struct exchange *exchange, struct hygiene_ro
     struct hygiene_context hygiene = {
         .client_host = text_of_string(exchange->client_host),
         .scheme = TEXT("http"),
-        .via = text_of_string(context->cluster->via[exchange->head->is_http10 ? 0 : 1]),
+        .via = text_of_string(context->cluster->via[exchange->head->version]),
         .request_id = text_of(exchange->request_id, exchange->request_id_length),
         .trust_forwarded = context->topology->trust_forwarded,
     };

@@ -414,6 +414,7 @@ static const struct stream_verbs client_stream_verbs = {
     .send_head = send_head,
     .send_interim = send_nothing,
     .send_data = send_data,
+    .send_trailers = send_nothing,
     .send_end = send_end,
     .pause = pause_stream,
     .resume = resume_stream,

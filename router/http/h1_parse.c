@@ -101,7 +101,7 @@ static enum fault frame_request(struct message_head *head, struct h1_framing *fr
     struct framing_fields found = find_framing_fields(head);
     if (found.codings > 0) {
         /* Both, or a coding in HTTP/1.0, is the shape of request smuggling (RFC 9112 sections 6.1, 11.2). */
-        if (found.lengths > 0 || head->is_http10)
+        if (found.lengths > 0 || head->version == MESSAGE_HTTP_1_0)
             return FAULT_REQUEST_MALFORMED;
         if (found.codings > 1 || !text_equals_ignoring_case(found.coding, TEXT("chunked")))
             return FAULT_REQUEST_TRANSFER_CODING;
@@ -121,7 +121,7 @@ static enum fault frame_response(struct message_head *head, bool to_head_request
     struct framing_fields found = find_framing_fields(head);
     if (!read_length(&found, &head->content_length))
         return FAULT_UPSTREAM_MALFORMED;
-    bool bad_coding = found.codings > 1 || head->is_http10 || found.lengths > 0 ||
+    bool bad_coding = found.codings > 1 || head->version == MESSAGE_HTTP_1_0 || found.lengths > 0 ||
                       !text_equals_ignoring_case(found.coding, TEXT("chunked"));
     if (found.codings > 0 && bad_coding)
         return FAULT_UPSTREAM_MALFORMED;
@@ -201,7 +201,7 @@ static enum fault read_target(struct message_head *head)
         }
     }
     /* Exactly one in HTTP/1.1 (RFC 9112 section 3.2). */
-    if (hosts > 1 || (hosts == 0 && !head->is_http10) || !is_host(host))
+    if (hosts > 1 || (hosts == 0 && head->version != MESSAGE_HTTP_1_0) || !is_host(host))
         return FAULT_REQUEST_MALFORMED;
     bool has_authority = false;
     bool is_asterisk = text_equals(head->target, TEXT("*"));
@@ -224,7 +224,7 @@ static enum fault read_expectation(struct message_head *head)
     if (!text_equals_ignoring_case(expect->value, TEXT("100-continue")))
         return FAULT_REQUEST_EXPECTATION;
     /* RFC 9110 section 10.1.1: ignored in HTTP/1.0 and without a body. */
-    head->expects_continue = !head->is_http10 && head->body != BODY_NONE;
+    head->expects_continue = head->version != MESSAGE_HTTP_1_0 && head->body != BODY_NONE;
     return FAULT_NONE;
 }
 
@@ -249,7 +249,7 @@ enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, s
         return FAULT_REQUEST_TRANSFER_CODING;
     if (error != HPE_OK || head->target.length == 0)
         return FAULT_REQUEST_MALFORMED;
-    head->is_http10 = gatherer.parser.http_minor == 0;
+    head->version = gatherer.parser.http_minor == 0 ? MESSAGE_HTTP_1_0 : MESSAGE_HTTP_1_1;
 
     if ((fault = read_target(head)) != FAULT_NONE || (fault = frame_request(head, framing)) != FAULT_NONE ||
         (fault = read_expectation(head)) != FAULT_NONE)
@@ -269,7 +269,7 @@ enum fault h1_parse_response(struct text bytes, const struct h1_limits *limits, 
     llhttp_init(&gatherer.parser, HTTP_RESPONSE, &settings);
     if (llhttp_execute(&gatherer.parser, bytes.bytes, bytes.length) != HPE_OK)
         return FAULT_UPSTREAM_MALFORMED;
-    head->is_http10 = gatherer.parser.http_minor == 0;
+    head->version = gatherer.parser.http_minor == 0 ? MESSAGE_HTTP_1_0 : MESSAGE_HTTP_1_1;
     head->status = gatherer.parser.status_code;
     if (head->status < 100 || head->status > 599)
         return FAULT_UPSTREAM_MALFORMED;

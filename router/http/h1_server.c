@@ -123,7 +123,7 @@ static void take_request(struct h1_server *server, struct text bytes, bool more_
     struct h1_framing framing;
     enum fault fault = h1_parse_request(bytes, &server->settings->limits, &head, &framing);
     server->to_head_request = text_equals(head.method, TEXT("HEAD"));
-    server->client_is_http10 = head.is_http10;
+    server->client_is_http10 = head.version == MESSAGE_HTTP_1_0;
     uint64_t limit = server->settings->body_limit_bytes;
     if (fault == FAULT_NONE && limit != 0 && head.body == BODY_LENGTH && head.content_length > limit)
         fault = FAULT_REQUEST_BODY_TOO_LARGE;
@@ -361,6 +361,12 @@ static void send_data(struct stream *stream, struct text bytes)
     send_bytes(server, TEXT("\r\n"));
 }
 
+static void drop_trailers(struct stream *stream, const struct message_head *trailers)
+{
+    (void)stream;
+    (void)trailers;
+}
+
 static void send_end(struct stream *stream)
 {
     struct h1_server *server = server_of(stream);
@@ -463,6 +469,7 @@ static const struct stream_verbs server_stream_verbs = {
     .send_head = send_head,
     .send_interim = send_interim,
     .send_data = send_data,
+    .send_trailers = drop_trailers,
     .send_end = send_end,
     .pause = pause_stream,
     .resume = resume_stream,

@@ -99,7 +99,7 @@ bool hygiene_strip_hop(struct message_head *head, bool *keep_alive)
             head->fields[kept++] = field;
     }
     head->field_count = kept;
-    *keep_alive = !options.has_close && (!head->is_http10 || options.has_keep_alive);
+    *keep_alive = !options.has_close && (head->version != MESSAGE_HTTP_1_0 || options.has_keep_alive);
     return true;
 }
 

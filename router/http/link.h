@@ -1,8 +1,8 @@
 #ifndef SLUICE_HTTP_LINK_H
 #define SLUICE_HTTP_LINK_H
 /*
- * A link is a connection with its codec. h1_server_create and h1_client_create (http/h1.h) make one over a conn; HTTP/2 will make the same
- * thing. Its owner is a session (downstream) or a pool (upstream).
+ * A link is a connection with its codec: http/h1.h and http/h2.h make one over a conn. Its owner is a session (downstream) or a pool
+ * (upstream).
  *
  * A link that is dead (on_closed was called, or link_close) is destroyed after the loop's turn; its streams have had on_failed.
  */
@@ -24,6 +24,8 @@ struct link_events {
     void (*on_head_started)(void *owner);
     /* Downstream: no stream is under way any more and the link waits for the next request. */
     void (*on_idle)(void *owner);
+    /* Upstream: has_room has become true without a stream of ours having ended (the node allows more). May be NULL. */
+    void (*on_room)(void *owner);
     /* The link is gone: its streams have had on_failed, and what was sent has left this process. */
     void (*on_closed)(void *owner, enum fault fault);
 };
@@ -45,6 +47,7 @@ struct link {
     const struct link_events *events;
     void *owner;
     struct conn *conn;  /* owned */
+    bool is_http2;      /* many streams at a time, trailers, resets of one stream */
     unsigned used;      /* streams opened so far: a link used more than once may have been closed by the node meanwhile */
 };
 

@@ -56,6 +56,9 @@ struct header_field {
 /* More fields than this in one head are refused whatever the configuration says. */
 #define MESSAGE_FIELDS_MAXIMUM 256
 
+enum message_version { MESSAGE_HTTP_1_1, MESSAGE_HTTP_1_0, MESSAGE_HTTP_2 };
+#define MESSAGE_VERSION_COUNT 3
+
 enum body_kind {
     BODY_NONE,    /* the message ends with its head */
     BODY_LENGTH,  /* content_length bytes, at least 1 */
@@ -68,8 +71,9 @@ struct message_head {
     struct text path;          /* requests: target without the query */
     struct text authority;     /* requests: host and port */
     unsigned status;           /* responses */
-    bool is_http10;            /* the sender speaks HTTP/1.0 */
+    enum message_version version; /* what the sender speaks */
     bool expects_continue;     /* requests: Expect: 100-continue */
+    bool accepts_trailers;     /* requests: te: trailers; from an HTTP/2 client only, because HTTP/1 drops trailers here */
     enum body_kind body;
     uint64_t content_length;   /* with BODY_LENGTH; also with BODY_NONE for what a HEAD or 304 answer announces */
     bool announces_length;     /* content_length is to be sent although body is BODY_NONE */

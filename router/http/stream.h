@@ -9,6 +9,7 @@
  *     stream_send_head     first                      on_head      first
  *     stream_send_interim  1xx, before the head       on_interim   a 1xx other than 100, upstream only
  *     stream_send_data     the body, piece by piece   on_data      a piece of the body
+ *     stream_send_trailers the last word, if any      on_trailers  fields behind the body; on_end follows
  *     stream_send_end      nothing more to send       on_end       the message is complete
  *     stream_pause/resume  stop and start events      on_drained   congestion is over: send again
  *     stream_is_congested  too much waits to go out   on_failed    the stream is dead, nothing follows
@@ -36,6 +37,8 @@ struct stream_events {
     void (*on_head)(void *owner, const struct message_head *head);
     void (*on_interim)(void *owner, const struct message_head *head);
     void (*on_data)(void *owner, struct text bytes);
+    /* HTTP/2 only; `trailers` has nothing but fields. May be NULL: then they are dropped. */
+    void (*on_trailers)(void *owner, const struct message_head *trailers);
     void (*on_end)(void *owner);
     void (*on_drained)(void *owner);
     void (*on_failed)(void *owner, enum fault fault);
@@ -45,6 +48,7 @@ struct stream_verbs {
     void (*send_head)(struct stream *stream, const struct message_head *head);
     void (*send_interim)(struct stream *stream, const struct message_head *head);
     void (*send_data)(struct stream *stream, struct text bytes);
+    void (*send_trailers)(struct stream *stream, const struct message_head *trailers);
     void (*send_end)(struct stream *stream);
     void (*pause)(struct stream *stream);
     void (*resume)(struct stream *stream);
@@ -83,6 +87,15 @@ static inline void stream_send_interim(struct stream *stream, const struct messa
 static inline void stream_send_data(struct stream *stream, struct text bytes)
 {
     stream->verbs->send_data(stream, bytes);
+}
+
+/*
+ * Fields behind the body, once, before stream_send_end. HTTP/1 leaves them out: nobody there reads them, and merged into a head they
+ * would be a way to smuggle one (RFC 9110 section 6.5.1).
+ */
+static inline void stream_send_trailers(struct stream *stream, const struct message_head *trailers)
+{
+    stream->verbs->send_trailers(stream, trailers);
 }
 
 static inline void stream_send_end(struct stream *stream)

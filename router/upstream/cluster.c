@@ -26,8 +26,10 @@ struct cluster *cluster_create(const struct topology *topology)
     uint32_t own = 0;
     if (getrandom(&own, sizeof own, 0) != (ssize_t)sizeof own)
         own = (uint32_t)(uintptr_t)cluster;
-    for (unsigned minor = 0; minor < 2; minor++)
-        snprintf(cluster->via[minor], sizeof cluster->via[minor], "1.%u sluice-%08x", minor, own);
+    static const char *const versions[] = {
+        [MESSAGE_HTTP_1_1] = "1.1", [MESSAGE_HTTP_1_0] = "1.0", [MESSAGE_HTTP_2] = "2.0"};
+    for (unsigned i = 0; i < MESSAGE_VERSION_COUNT; i++)
+        snprintf(cluster->via[i], sizeof cluster->via[i], "%s sluice-%08x", versions[i], own);
     for (unsigned i = 0; i < topology->node_count; i++) {
         struct address address;
         if (topology->nodes[i].host != NULL && address_parse(topology->nodes[i].host, topology->nodes[i].port, &address))

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http/message.h"
 #include "net/address.h"
 #include "routing/balance.h"
 #include "routing/health.h"
@@ -31,7 +32,7 @@ struct cluster {
     atomic_int catalog_node;               /* the sticky node of class catalog, or -1 */
     atomic_uint draining;                  /* SIGTERM was seen */
     uint64_t started_ms;
-    char via[2][40];                       /* for HTTP/1.0 and 1.1: "1.x sluice-" and 8 hexadecimal digits, random for each process */
+    char via[MESSAGE_VERSION_COUNT][40];   /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
     struct cluster_node nodes[TOPOLOGY_NODES_MAXIMUM];
 };
 

@@ -247,7 +247,7 @@ static void a_request_is_taken_apart(void **state)
     assert_text(parsed.head.target, "/api/v3/write_lp?db=a&x=?");
     assert_text(parsed.head.path, "/api/v3/write_lp");
     assert_text(parsed.head.authority, "node:8181");
-    assert_false(parsed.head.is_http10);
+    assert_int_equal(parsed.head.version, MESSAGE_HTTP_1_1);
     assert_int_equal(parsed.head.body, BODY_LENGTH);
     assert_int_equal(parsed.head.content_length, 5);
     assert_true(parsed.framing.keep_alive);
@@ -381,7 +381,7 @@ static void how_a_request_is_framed(void **state)
     assert_true(parsed.framing.is_chunked);
     assert_int_equal(parsed.head.field_count, 0);
     parsed = parse("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\n");
-    assert_true(parsed.head.is_http10);
+    assert_int_equal(parsed.head.version, MESSAGE_HTTP_1_0);
     assert_int_equal(parsed.head.content_length, 3);
     assert_false(parsed.framing.keep_alive);
 }
@@ -441,7 +441,7 @@ static void how_a_response_is_framed(void **state)
     assert_int_equal(parsed.head.body, BODY_STREAM);
     assert_true(parsed.framing.until_close && !parsed.framing.keep_alive);
     parsed = answer("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false);
-    assert_true(parsed.head.is_http10 && !parsed.framing.keep_alive);
+    assert_true(parsed.head.version == MESSAGE_HTTP_1_0 && !parsed.framing.keep_alive);
     parsed = answer("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n", false);
     assert_true(parsed.framing.keep_alive);
     parsed = answer("HTTP/1.1 200 OK\r\nConnection: close\t\r\nContent-Length: 1\r\n\r\n", false);

@@ -58,7 +58,7 @@ static void a_request_head_is_written_with_its_framing(void **state)
     head.body = BODY_STREAM;
     assert_request(&head, "POST /api/v2/write?b=x HTTP/1.1\r\nHost: n1:8181\r\nTransfer-Encoding: chunked\r\n\r\n");
     /* HTTP/1.0 clients may name no host; HTTP/1.1 needs the field (RFC 9112 section 3.2). */
-    struct message_head bare = {.method = TEXT("GET"), .target = TEXT("/"), .is_http10 = true};
+    struct message_head bare = {.method = TEXT("GET"), .target = TEXT("/"), .version = MESSAGE_HTTP_1_0};
     assert_request(&bare, "GET / HTTP/1.1\r\nHost: \r\n\r\n");
 }
 

@@ -45,7 +45,7 @@ struct stripped {
 static struct stripped strip(const char *lines, bool is_http10)
 {
     static struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
-    struct message_head head = {.fields = fields, .is_http10 = is_http10};
+    struct message_head head = {.fields = fields, .version = is_http10 ? MESSAGE_HTTP_1_0 : MESSAGE_HTTP_1_1};
     struct stripped result = {.keep_alive = false};
     parse_fields(&head, lines);
     result.is_accepted = hygiene_strip_hop(&head, &result.keep_alive);
@@ -299,7 +299,7 @@ static void a_request_without_host_gets_no_forwarded_host(void **state)
     (void)state;
     struct header_field fields[ROOM];
     struct hygiene_room room = {.used = 0};
-    struct message_head in = {.is_http10 = true};
+    struct message_head in = {.version = MESSAGE_HTTP_1_0};
     struct message_head out = {.fields = fields};
     assert_int_equal(hygiene_forward_request(&in, &plain_context, &room, &out), FAULT_NONE);
     assert_string_equal(print_fields(&out), "X-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: http\n"
