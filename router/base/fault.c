@@ -42,6 +42,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                             3, NEVER, DOWNSTREAM, false},
     [FAULT_DOWNSTREAM_GONE] = {"downstream_gone", "the client closed the connection", 499, 499, 1, NEVER, DOWNSTREAM,
                                false},
+    [FAULT_DOWNSTREAM_ABUSE] = {"abuse", "the client's connection behaves like an attack", 429, 503, 14, NEVER, DOWNSTREAM,
+                                false},
 
     [FAULT_NO_NODE] = {"no_node", "no usable node can serve this request at the moment", 503, 503, 14, NEVER, UPSTREAM,
                        false},
@@ -55,6 +57,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_CONNECT_TIMEOUT] = {"connect_timeout", "the node did not accept the connection in time", 503, 503, 14,
                                UNSENT, UPSTREAM, true},
     [FAULT_CONNECT_FAILED] = {"connect_failed", "the node cannot be reached", 503, 503, 14, UNSENT, UPSTREAM, true},
+    [FAULT_NO_HTTP2] = {"http_too_old", "the node does not speak HTTP/2, which gRPC needs", 503, 503, 14, UNSENT, UPSTREAM,
+                        false},
 
     [FAULT_LINK_CLOSED_UNREAD] = {"link_closed_unread",
                                   "the node closed a kept-alive connection before it read the request", 503, 503, 14,
@@ -75,6 +79,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                                 UNKNOWN, UPSTREAM, false},
     [FAULT_UPSTREAM_REFUSED_ROLE] = {"upstream_refused_role", "the node refused the request without acting on it", 503,
                                      503, 14, UNSENT, UPSTREAM, false},
+    [FAULT_UPSTREAM_REFUSED_STREAM] = {"refused_stream", "the node refused the request before it acted on it", 503, 503,
+                                       14, UNSENT, UPSTREAM, false},
 
     [FAULT_OUT_OF_MEMORY] = {"out_of_memory", "the router has no memory or descriptors left for this request", 503, 503, 8, NEVER, SLUICE,
                              false},

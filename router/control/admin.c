@@ -4,6 +4,7 @@
 
 #include "downstream/reply.h"
 #include "downstream/session.h"
+#include "http/h1.h"
 #include "net/listener.h"
 #include "observe/metrics.h"
 #include "upstream/cluster.h"
@@ -160,9 +161,10 @@ static void on_refused(void *owner, struct session *session, struct stream *stre
     reply_send_fault(stream, &reply);
 }
 
-static void on_session_closed(void *owner)
+static void on_session_closed(void *owner, enum fault fault)
 {
     (void)owner;
+    (void)fault;
 }
 
 static const struct session_handler handler = {

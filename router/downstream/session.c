@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "http/h1.h"
+#include "http/h2.h"
 #include "net/conn.h"
 
 static void destroy_session(void *object)
@@ -11,18 +14,29 @@ static void destroy_session(void *object)
 
 static void bury(struct session *session)
 {
+    session->state = SESSION_GONE;
     loop_timer_clear(session->loop, &session->timer);
     list_remove(session->sessions, &session->node);
-    session->link = NULL;
     loop_bury(session->loop, session, destroy_session);
 }
 
 void session_close(struct session *session)
 {
-    if (session->link == NULL)
+    if (session->state == SESSION_GREETING)
+        conn_close(session->conn);
+    else if (session->state == SESSION_OPEN)
+        link_close(session->link);
+    else
         return;
-    link_close(session->link);
     bury(session);
+}
+
+/* The end that did not come from the owner. */
+static void end(struct session *session, enum fault fault)
+{
+    const struct session_settings *settings = session->settings;
+    bury(session);
+    settings->handler->on_session_closed(settings->owner, fault);
 }
 
 /* A client whose request is on its way when the drain begins still gets its answer, and with it the word to close. */
@@ -30,10 +44,11 @@ void session_close(struct session *session)
 
 void session_drain(struct session *session)
 {
-    if (session->link == NULL)
+    if (session->state == SESSION_GONE)
         return;
     session->is_draining = true;
-    link_drain(session->link);
+    if (session->state == SESSION_OPEN)
+        link_drain(session->link);
     /* The timer is set while the link is idle or in the middle of a head, that is, when nothing else ends it. */
     uint64_t grace_end_ms = loop_now_ms(session->loop) + DRAIN_GRACE_MS;
     if (loop_timer_is_set(&session->timer) && session->timer.deadline_ms > grace_end_ms)
@@ -44,12 +59,20 @@ void session_drain(struct session *session)
 static void on_deadline(void *owner)
 {
     struct session *session = owner;
-    if (session->link == NULL)
+    if (session->state == SESSION_GONE)
         return;
-    const struct session_settings *settings = session->settings;
+    /* HTTP/2 has a word for it, so that no request crosses the end. */
+    if (session->state == SESSION_OPEN && session->link->is_http2 && !session->is_draining) {
+        session->is_draining = true;
+        link_drain(session->link);
+        loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + DRAIN_GRACE_MS);
+        return;
+    }
     session_close(session);
-    settings->handler->on_session_closed(settings->owner);
+    session->settings->handler->on_session_closed(session->settings->owner, FAULT_REQUEST_TIMEOUT);
 }
+
+/* ---- the link's events ---- */
 
 static void on_request(void *owner, struct stream *stream, const struct message_head *head)
 {
@@ -82,11 +105,10 @@ static void on_idle(void *owner)
 
 static void on_closed(void *owner, enum fault fault)
 {
-    (void)fault;
     struct session *session = owner;
-    const struct session_settings *settings = session->settings;
-    bury(session);
-    settings->handler->on_session_closed(settings->owner);
+    if (fault == FAULT_DOWNSTREAM_ABUSE)
+        log_line(LOG_LEVEL_WARNING, "event=abuse client=%s kind=%s", session->client_host, session->link->end_reason);
+    end(session, fault);
 }
 
 static const struct link_events session_link_events = {
@@ -97,10 +119,57 @@ static const struct link_events session_link_events = {
     .on_closed = on_closed,
 };
 
+/* ---- which HTTP it is ---- */
+
+/* Hands the conn to its codec; false when memory is out, and then the session has ended. */
+static bool open_link(struct session *session, bool is_http2)
+{
+    const struct session_settings *settings = session->settings;
+    struct conn *conn = session->conn;
+    session->conn = NULL;
+    session->link = is_http2 ? h2_server_create(settings->h2, conn, &session_link_events, session)
+                             : h1_server_create(session->loop, conn, settings->h1, &session_link_events, session);
+    if (session->link == NULL) {
+        end(session, FAULT_OUT_OF_MEMORY);
+        return false;
+    }
+    session->state = SESSION_OPEN;
+    if (session->is_draining)
+        link_drain(session->link);
+    return true;
+}
+
+/* The first bytes decide, as the database itself does (influxdb3.md 2.2): HTTP/2 by prior knowledge, else HTTP/1. */
+static size_t on_first_bytes(void *owner, struct text bytes)
+{
+    struct session *session = owner;
+    size_t length = bytes.length < H2_PREFACE_BYTES ? bytes.length : H2_PREFACE_BYTES;
+    bool is_preface = session->settings->h2 != NULL && memcmp(bytes.bytes, H2_PREFACE, length) == 0;
+    if (is_preface && length < H2_PREFACE_BYTES)
+        return 0;
+    if (!open_link(session, is_preface))
+        return bytes.length;
+    const struct conn_events *events = is_preface ? &h2_server_conn_events : &h1_server_conn_events;
+    return events->on_bytes(session->link, bytes);
+}
+
+static void on_greeting_ended(void *owner, enum conn_end conn_end)
+{
+    (void)conn_end;
+    struct session *session = owner;
+    conn_close(session->conn);
+    end(session, FAULT_DOWNSTREAM_GONE);
+}
+
+static const struct conn_events greeting_events = {
+    .on_bytes = on_first_bytes,
+    .on_ended = on_greeting_ended,
+};
+
 bool session_create(struct loop *loop, int fd, const struct session_settings *settings, struct list *sessions)
 {
     struct conn_settings conn_settings = {
-        .events = &h1_server_conn_events,
+        .events = &greeting_events,
         .pool = settings->buffers,
         .high_water_bytes = settings->buffer_bytes,
         .input_maximum_bytes = settings->h1->limits.head_bytes + LOOP_SCRATCH_BYTES,
@@ -113,18 +182,15 @@ bool session_create(struct loop *loop, int fd, const struct session_settings *se
         conn_close(conn);
         return false;
     }
+    conn_set_owner(conn, &greeting_events, session);
     session->loop = loop;
     session->settings = settings;
     session->sessions = sessions;
+    session->conn = conn;
     session->client = *conn_remote_address(conn);
     address_format_host(&session->client, session->client_host, sizeof session->client_host);
     loop_timer_init(&session->timer, on_deadline, session);
     list_node_init(&session->node);
-    session->link = h1_server_create(loop, conn, settings->h1, &session_link_events, session);
-    if (session->link == NULL) {
-        free(session);
-        return false;
-    }
     list_append(sessions, &session->node);
     /* A client that connects and says nothing gets as long as one that has begun a head. */
     loop_timer_set(loop, &session->timer, loop_now_ms(loop) + settings->request_head_ms);

@@ -1,7 +1,7 @@
 #ifndef SLUICE_DOWNSTREAM_SESSION_H
 #define SLUICE_DOWNSTREAM_SESSION_H
 /*
- * One accepted connection: chooses the codec, keeps the deadlines that belong to the connection (first byte of a head until its end,
+ * One accepted connection: chooses the codec by its first bytes, keeps the deadlines that belong to the connection (first byte of a head until its end,
  * idle keep-alive), and hands each request to its handler. The admin listener uses the same sessions with another handler.
  *
  * The sessions of a listener hang on one list, which the worker owns: session_drain is called for each of them at shutdown, and
@@ -12,12 +12,15 @@
 
 #include "base/fault.h"
 #include "base/list.h"
-#include "http/h1.h"
 #include "http/stream.h"
 #include "net/address.h"
 #include "net/buffer.h"
 #include "net/loop.h"
 
+struct conn;
+struct h1_settings;
+struct h2_context;
+struct link;
 struct session;
 
 struct session_handler {
@@ -25,13 +28,15 @@ struct session_handler {
     void (*on_request)(void *owner, struct session *session, struct stream *stream, const struct message_head *head);
     /* The request is not acceptable; the handler replies. */
     void (*on_refused)(void *owner, struct session *session, struct stream *stream, enum fault fault);
-    void (*on_session_closed)(void *owner);
+    /* FAULT_NONE after an orderly end. */
+    void (*on_session_closed)(void *owner, enum fault fault);
 };
 
 struct session_settings {
     const struct session_handler *handler;
     void *owner;
     const struct h1_settings *h1;   /* ref */
+    struct h2_context *h2;          /* ref; NULL: HTTP/1 only */
     struct buffer_pool *buffers;    /* ref */
     uint64_t request_head_ms;
     uint64_t keep_alive_ms;
@@ -39,11 +44,19 @@ struct session_settings {
     bool is_writeback;              /* the listener says: writes here are plugin write-back */
 };
 
+enum session_state {
+    SESSION_GREETING, /* which HTTP it is shows with the first bytes; `conn` is set */
+    SESSION_OPEN,     /* `link` is set */
+    SESSION_GONE,     /* in the grave */
+};
+
 struct session {
     struct list_node node;          /* in the worker's list */
     struct loop *loop;
     const struct session_settings *settings; /* ref: the listener's */
     struct list *sessions;          /* ref: the list it hangs on */
+    enum session_state state;
+    struct conn *conn;
     struct link *link;
     bool is_draining;               /* keep-alive is down to the grace */
     struct loop_timer timer;

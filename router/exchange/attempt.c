@@ -13,7 +13,7 @@
 /* Of a write's gzip body, this much is inflated to look for timestamps: the database's own default limit. */
 #define INFLATED_MAXIMUM_BYTES (10 * 1024 * 1024)
 
-static void begin_sending(struct exchange *exchange, struct link *link);
+static void begin_sending(struct exchange *exchange, struct link *link, struct stream *stream);
 
 /* ---- which node ---- */
 
@@ -89,9 +89,9 @@ static void count_attempt(struct exchange *exchange)
         metrics_add(&exchange->context->metrics->retries, 1);
 }
 
-static void on_link(void *owner, struct link *link)
+static void on_stream(void *owner, struct link *link, struct stream *stream)
 {
-    begin_sending(owner, link);
+    begin_sending(owner, link, stream);
 }
 
 static void on_pool_fault(void *owner, enum fault fault)
@@ -100,7 +100,7 @@ static void on_pool_fault(void *owner, enum fault fault)
 }
 
 static const struct pool_events ticket_events = {
-    .on_link = on_link,
+    .on_stream = on_stream,
     .on_fault = on_pool_fault,
 };
 
@@ -110,9 +110,11 @@ static enum fault take_link(struct exchange *exchange)
     enum fault fault;
     exchange->ticket.events = &ticket_events;
     exchange->ticket.owner = exchange;
-    struct link *link = pool_take(exchange->context->pool, exchange->node_index, &exchange->ticket, &fault);
-    if (link != NULL) {
-        begin_sending(exchange, link);
+    struct link *link;
+    struct stream *stream =
+        pool_take(exchange->context->pool, exchange->node_index, &exchange->ticket, &link, &fault);
+    if (stream != NULL) {
+        begin_sending(exchange, link, stream);
         return FAULT_NONE;
     }
     if (fault != FAULT_NONE)
@@ -169,10 +171,12 @@ static enum fault make_request_head(struct exchange *exchange, struct hygiene_ro
     return hygiene_forward_request(exchange->head, &hygiene, room, out);
 }
 
-static void begin_sending(struct exchange *exchange, struct link *link)
+static void begin_sending(struct exchange *exchange, struct link *link, struct stream *stream)
 {
     exchange->link = link;
-    exchange->link_was_reused = link->used > 0;
+    exchange->upstream = stream;
+    exchange->link_was_reused = link->used > 1;
+    stream_set_owner(stream, &relay_upstream_events, exchange);
     struct hygiene_room room = {.used = 0};
     struct message_head out;
     enum fault fault = make_request_head(exchange, &room, &out);
@@ -181,16 +185,10 @@ static void begin_sending(struct exchange *exchange, struct link *link)
         exchange_answer_fault(exchange, fault);
         return;
     }
-    exchange->upstream = link_open_stream(link);
     uint64_t now_ms = loop_now_ms(exchange->context->loop);
     if (exchange->state == EXCHANGE_WAITING)
         exchange->waited_ms += now_ms - exchange->active_ms;
     exchange->active_ms = now_ms;
-    if (exchange->upstream == NULL) {
-        attempt_fail(exchange, FAULT_QUEUE_FULL);
-        return;
-    }
-    stream_set_owner(exchange->upstream, &relay_upstream_events, exchange);
     stream_send_head(exchange->upstream, &out);
     if (exchange->replay.length > 0)
         stream_send_data(exchange->upstream, replay_text(&exchange->replay));

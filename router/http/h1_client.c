@@ -399,6 +399,12 @@ static void release_stream(struct stream *stream)
     struct h1_client *client = client_of(stream);
     if (client->state == CLIENT_DEAD)
         return;
+    if (client->state == CLIENT_AWAITING && !client->has_sent_head) {
+        /* Nothing has happened on it. */
+        client->link.used--;
+        client->state = CLIENT_IDLE;
+        return;
+    }
     bool is_reusable = client->state == CLIENT_RECEIVED && client->has_sent_all && client->keep_alive;
     if (!is_reusable) {
         enter_dead(client);

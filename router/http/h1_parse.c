@@ -150,22 +150,6 @@ static enum fault frame_response(struct message_head *head, bool to_head_request
 
 /* ---- target and host ---- */
 
-static bool is_host_character(unsigned char c)
-{
-    /* RFC 3986 section 3.2: reg-name, IP literal, port; no user information, no path. */
-    return h1_is_token_character(c) || c == ':' || c == '[' || c == ']' || c == '(' || c == ')' || c == ',' ||
-           c == ';' || c == '=';
-}
-
-static bool is_host(struct text host)
-{
-    for (size_t i = 0; i < host.length; i++) {
-        if (!is_host_character((unsigned char)host.bytes[i]))
-            return false;
-    }
-    return true;
-}
-
 /* Reduces http://authority/path to its path; the authority then rules over Host (RFC 9112 section 3.2.2). */
 static bool reduce_absolute_form(struct message_head *head, bool *has_authority)
 {
@@ -187,7 +171,7 @@ static bool reduce_absolute_form(struct message_head *head, bool *has_authority)
     /* "http://host" means "/"; the scheme's last slash stands in for it, so that the text stays within the head. */
     head->target = end < target.length ? text_of(target.bytes + end, target.length - end)
                                        : text_of(target.bytes + scheme - 1, 1);
-    return is_host(head->authority);
+    return h1_is_host(head->authority);
 }
 
 static enum fault read_target(struct message_head *head)
@@ -201,7 +185,7 @@ static enum fault read_target(struct message_head *head)
         }
     }
     /* Exactly one in HTTP/1.1 (RFC 9112 section 3.2). */
-    if (hosts > 1 || (hosts == 0 && head->version != MESSAGE_HTTP_1_0) || !is_host(host))
+    if (hosts > 1 || (hosts == 0 && head->version != MESSAGE_HTTP_1_0) || !h1_is_host(host))
         return FAULT_REQUEST_MALFORMED;
     bool has_authority = false;
     bool is_asterisk = text_equals(head->target, TEXT("*"));

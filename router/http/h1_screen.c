@@ -82,6 +82,32 @@ static size_t span_of(const char *bytes, size_t length, unsigned char class)
     return i;
 }
 
+bool h1_is_method(struct text method)
+{
+    return method.length > 0 && method.length <= METHOD_BYTES && span_of(method.bytes, method.length, TOKEN) == method.length;
+}
+
+bool h1_is_target(struct text target)
+{
+    return span_of(target.bytes, target.length, TARGET) == target.length;
+}
+
+bool h1_is_host(struct text host)
+{
+    for (size_t i = 0; i < host.length; i++) {
+        unsigned char c = (unsigned char)host.bytes[i];
+        if (!h1_is_token_character(c) && memchr(":[](),;=", c, 8) == NULL)
+            return false;
+    }
+    return true;
+}
+
+bool h1_is_framing_lookalike(struct text name)
+{
+    return (name.length == 14 && name.bytes[7] == '_' && text_equals_ignoring_case(name, TEXT("Content_Length"))) ||
+           (name.length == 17 && name.bytes[8] == '_' && text_equals_ignoring_case(name, TEXT("Transfer_Encoding")));
+}
+
 /* method SP target SP HTTP/1.x, each blank exactly one (RFC 9112 section 3). */
 static enum fault screen_request_line(struct text line, const struct h1_limits *limits)
 {
@@ -133,9 +159,7 @@ static bool screen_field_line(struct text line)
     size_t value = line.length - name - 1;
     if (span_of(line.bytes + name + 1, value, VALUE) != value)
         return false;
-    struct text n = text_of(line.bytes, name);
-    return !(n.length == 14 && n.bytes[7] == '_' && text_equals_ignoring_case(n, TEXT("Content_Length"))) &&
-           !(n.length == 17 && n.bytes[8] == '_' && text_equals_ignoring_case(n, TEXT("Transfer_Encoding")));
+    return !h1_is_framing_lookalike(text_of(line.bytes, name));
 }
 
 static enum fault screen_fields(struct text rest, enum h1_role role, const struct h1_limits *limits)

@@ -47,6 +47,7 @@ struct link {
     const struct link_events *events;
     void *owner;
     struct conn *conn;  /* owned */
+    const char *end_reason; /* one word for the log, where on_closed says FAULT_DOWNSTREAM_ABUSE */
     bool is_http2;      /* many streams at a time, trailers, resets of one stream */
     unsigned used;      /* streams opened so far: a link used more than once may have been closed by the node meanwhile */
 };

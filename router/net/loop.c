@@ -24,6 +24,7 @@ struct loop {
     struct list_node slots[SLOTS]; /* heads of rings of timers, by tick % SLOTS; those of a later round stay */
     uint64_t occupied[WORDS];      /* one bit per slot that may hold timers */
     struct list tasks;
+    struct list turn_end_tasks;
     bool sockets_first;            /* a tick came much too late: it was put off once */
     unsigned depth;                /* nested loop_enter calls; tasks run when the outermost leaves */
     bool stopping;
@@ -50,6 +51,7 @@ struct loop *loop_create(void)
     for (size_t i = 0; i < SLOTS; i++)
         list_node_init(&loop->slots[i]);
     list_init(&loop->tasks);
+    list_init(&loop->turn_end_tasks);
     struct event_config *config = event_config_new();
     if (config != NULL) {
         /* Each loop belongs to one thread, so libevent needs no locks. */
@@ -96,10 +98,25 @@ struct event_base *loop_base(struct loop *loop)
     return loop->base;
 }
 
+/* Each as an event of its own, so that what it writes is flushed behind it. */
+static void run_turn_end_tasks(struct loop *loop)
+{
+    struct list_node *node;
+    while ((node = list_take_first(&loop->turn_end_tasks)) != NULL) {
+        struct loop_task *task = LIST_OWNER(node, struct loop_task, node);
+        loop_enter(loop);
+        task->run(task->owner);
+        loop_leave(loop);
+    }
+}
+
 bool loop_turn(struct loop *loop, bool may_wait)
 {
     loop->turn_number++;
+    /* What was asked for between two turns must not wait for the next event. */
+    run_turn_end_tasks(loop);
     bool has_events = event_base_loop(loop->base, EVLOOP_ONCE | (may_wait ? 0 : EVLOOP_NONBLOCK)) == 0;
+    run_turn_end_tasks(loop);
     empty_grave(loop);
     return has_events;
 }
@@ -147,19 +164,30 @@ void loop_leave(struct loop *loop)
 void loop_task_init(struct loop_task *task, void (*run)(void *owner), void *owner)
 {
     list_node_init(&task->node);
+    task->is_at_turn_end = false;
     task->run = run;
     task->owner = owner;
 }
 
 void loop_defer(struct loop *loop, struct loop_task *task)
 {
-    if (!list_node_is_linked(&task->node))
-        list_append(&loop->tasks, &task->node);
+    if (list_node_is_linked(&task->node))
+        return;
+    task->is_at_turn_end = false;
+    list_append(&loop->tasks, &task->node);
+}
+
+void loop_defer_to_turn_end(struct loop *loop, struct loop_task *task)
+{
+    if (list_node_is_linked(&task->node))
+        return;
+    task->is_at_turn_end = true;
+    list_append(&loop->turn_end_tasks, &task->node);
 }
 
 void loop_task_cancel(struct loop *loop, struct loop_task *task)
 {
-    list_remove(&loop->tasks, &task->node);
+    list_remove(task->is_at_turn_end ? &loop->turn_end_tasks : &loop->tasks, &task->node);
 }
 
 void loop_timer_init(struct loop_timer *timer, void (*on_deadline)(void *owner), void *owner)

@@ -5,6 +5,8 @@
  *
  *   tasks   work that a command postpones, so that it never calls back before it returns. A task runs at the end of the event
  *           that is being handled (loop_leave), outside of any caller.
+ *           loop_defer_to_turn_end waits longer, until every event of the turn has been handled: what many events add to is then done
+ *           once for all of them (one write for the streams of a link).
  *   timers  deadlines in a wheel: setting and clearing one is a few pointer writes and never a system call. They fire up to one
  *           tick (LOOP_TICK_MS) late, never early.
  *   grave   objects that died during this turn. They are destroyed after the turn, because libevent may still hold an event
@@ -28,6 +30,7 @@ struct loop;
 
 struct loop_task {
     struct list_node node;
+    bool is_at_turn_end;
     void (*run)(void *owner);
     void *owner;
 };
@@ -65,6 +68,8 @@ void loop_leave(struct loop *loop);
 void loop_task_init(struct loop_task *task, void (*run)(void *owner), void *owner);
 /* Queues the task once; a task that is queued stays where it is. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* The same, once the turn's events are over. */
+void loop_defer_to_turn_end(struct loop *loop, struct loop_task *task);
 void loop_task_cancel(struct loop *loop, struct loop_task *task);
 
 void loop_timer_init(struct loop_timer *timer, void (*on_deadline)(void *owner), void *owner);

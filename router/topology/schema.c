@@ -59,6 +59,8 @@ const struct schema_row schema_rows[] = {
     {"nodes[].maximum_links", SCHEMA_INTEGER, NODE(maximum_links), .minimum = 1, .maximum = 65536,
      .is_reloadable = true,
      .help = "open connections to this node per worker; default limits.upstream_links"},
+    {"nodes[].http", SCHEMA_CHOICE, NODE(http), .fallback = "auto", .words = "auto 1 2", .is_reloadable = true,
+     .help = "HTTP version towards this node: 2 carries many requests on a connection; auto asks the node"},
 
     {"routes", SCHEMA_LIST, NOTHING, .is_reloadable = true,
      .help = "routes of your own, looked up in order before the built-in table"},
@@ -147,6 +149,9 @@ const struct schema_row schema_rows[] = {
     {"limits.connections", SCHEMA_INTEGER, TOPOLOGY(limits.connections), .fallback = "20000", .minimum = 1,
      .maximum = 1000000, .is_reloadable = true,
      .help = "connections of clients per worker"},
+    {"limits.streams", SCHEMA_INTEGER, TOPOLOGY(limits.streams), .fallback = "100", .minimum = 1, .maximum = 10000,
+     .is_reloadable = true,
+     .help = "requests at a time on one HTTP/2 connection of a client"},
     {"limits.upstream_links", SCHEMA_INTEGER, TOPOLOGY(limits.upstream_links), .fallback = "4096", .minimum = 1,
      .maximum = 65536, .is_reloadable = true,
      .help = "open connections to one node per worker"},

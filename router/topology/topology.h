@@ -58,6 +58,9 @@ enum node_capability {
     NODE_CAPABILITY_PROCESS = 1 << 3,
 };
 
+/* How a node is spoken to; AUTO: as the probe found out. */
+enum topology_http { TOPOLOGY_HTTP_AUTO, TOPOLOGY_HTTP_1, TOPOLOGY_HTTP_2 };
+
 struct topology_node {
     const char *node_id;
     const char *url;            /* as written; NULL when a layout without urls was read (check and plan only) */
@@ -72,6 +75,7 @@ struct topology_node {
     unsigned datafusion_threads;/* 0: not given */
     unsigned weight;            /* for writes: io_threads, or 1 when not given; at least 1 */
     unsigned maximum_links;     /* open upstream connections per worker */
+    enum topology_http http;
     unsigned line;              /* where the node stands in the file */
 };
 
@@ -116,6 +120,7 @@ struct topology_limits {
     uint64_t replay_total_bytes;  /* of all of them in one worker */
     uint64_t buffer_bytes;        /* per direction and connection before the fast side is paused */
     uint64_t connections;         /* downstream connections per worker */
+    uint64_t streams;             /* requests at a time on one HTTP/2 connection of a client */
     uint64_t upstream_links;      /* default of maximum_links */
     uint64_t queue;               /* exchanges waiting for a link, per node and worker */
 };

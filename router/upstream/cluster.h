@@ -20,6 +20,7 @@ struct cluster_node {
     _Alignas(64) atomic_uint outstanding;  /* attempts under way, all workers */
     atomic_uint health;                    /* enum health_state; writer: control */
     atomic_uint connect_failures;          /* in a row, live traffic; reset by a success or a good probe */
+    atomic_uint http_version;              /* 1 or 2 as the probe found out, 0: not known yet; writer: control */
     atomic_ulong requests;                 /* attempts begun since start */
     atomic_ulong failures;                 /* attempts that ended in a fault of the node */
     atomic_uint address_version;           /* odd while the address is being written (a sequence lock) */

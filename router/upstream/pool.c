@@ -3,34 +3,40 @@
 #include <stdlib.h>
 
 #include "http/h1.h"
+#include "http/h2.h"
 #include "net/conn.h"
 #include "net/loop.h"
 #include "topology/topology.h"
 #include "upstream/cluster.h"
 
 #define SWEEP_MS 1000
+/* Streams that an HTTP/2 link which is being dialled is expected to have room for. */
+#define STREAMS_OF_DIAL 100
 
 /* One per node. */
 struct pool_node {
     struct pool *pool;
     unsigned index;
-    struct list idle;     /* of pooled_link, last used first */
+    struct list open;     /* of pooled_link that have room, last used first */
     struct list dials;    /* of pooled_link that are connecting */
     struct list waiters;  /* of pool_ticket, first come first */
-    size_t links;         /* idle, out and dialling */
-    struct loop_task serve_task; /* waiters and free links, or room for one more, have come together */
+    size_t dialled_room;  /* streams that the dials will have room for */
+    size_t links;         /* open, full and dialling */
+    struct loop_task serve_task; /* waiters and links with room, or room for one more link, have come together */
 };
 
-enum pooled_state { POOLED_DIALING, POOLED_IDLE, POOLED_OUT, POOLED_GONE };
+enum pooled_state { POOLED_DIALING, POOLED_OPEN, POOLED_FULL, POOLED_GONE };
 
-/* A link and its place in the pool; it lives a little longer than a link that dies while it is out. */
+/* A link and its place in the pool; it lives a little longer than a link that dies while it has streams. */
 struct pooled_link {
     struct list_node node;
     struct pool_node *owner;
     enum pooled_state state;
+    bool is_http2;
+    unsigned streams;     /* taken and not given back */
     struct conn *conn;    /* while dialling */
     struct link *link;    /* afterwards */
-    uint64_t idle_since_ms;
+    uint64_t idle_since_ms; /* without streams */
     struct loop_timer connect_timer;
 };
 
@@ -49,18 +55,37 @@ static void destroy_pooled(void *object)
     free(object);
 }
 
-/* The link counts no longer; its record goes to the grave, because whoever holds the link may still give it back this turn. */
+static size_t expected_room(const struct pooled_link *pooled)
+{
+    return pooled->is_http2 ? STREAMS_OF_DIAL : 1;
+}
+
+static void leave_dials(struct pooled_link *pooled)
+{
+    list_remove(&pooled->owner->dials, &pooled->node);
+    pooled->owner->dialled_room -= expected_room(pooled);
+}
+
+/* The link counts no longer; its record goes to the grave, because whoever holds a stream of it may still give it back this turn. */
 static void forget(struct pooled_link *pooled)
 {
     struct pool_node *node = pooled->owner;
     if (pooled->state == POOLED_DIALING)
-        list_remove(&node->dials, &pooled->node);
-    else if (pooled->state == POOLED_IDLE)
-        list_remove(&node->idle, &pooled->node);
+        leave_dials(pooled);
+    else if (pooled->state == POOLED_OPEN)
+        list_remove(&node->open, &pooled->node);
     loop_timer_clear(node->pool->loop, &pooled->connect_timer);
     pooled->state = POOLED_GONE;
     node->links--;
     loop_bury(node->pool->loop, pooled, destroy_pooled);
+}
+
+/* Without streams and without room, or at the pool's end. */
+static void drop(struct pooled_link *pooled)
+{
+    struct link *link = pooled->link;
+    forget(pooled);
+    link_close(link);
 }
 
 /* ---- dialling ---- */
@@ -73,13 +98,13 @@ static enum fault fault_of_end(enum conn_end end)
 }
 
 /*
- * A dial failed. One waiter that has no other dial hears of it, and the place that became free is for the next; when no link
- * to the node is left at all, every waiter hears of it, because none of them is about to be served.
+ * A dial failed. As many waiters as it had room for, and that have no other dial, hear of it, and the place that became free is for the
+ * next; when no link to the node is left at all, every waiter hears of it, because none of them is about to be served.
  */
-static void fail_waiters(struct pool_node *node, enum fault fault)
+static void fail_waiters(struct pool_node *node, size_t room, enum fault fault)
 {
-    size_t without_dial = node->waiters.count > node->dials.count ? 1 : 0;
-    size_t count = node->links == 0 ? node->waiters.count : without_dial;
+    size_t without_dial = node->waiters.count > node->dialled_room ? node->waiters.count - node->dialled_room : 0;
+    size_t count = node->links == 0 ? node->waiters.count : without_dial < room ? without_dial : room;
     loop_defer(node->pool->loop, &node->serve_task);
     struct list_node *first;
     while (count-- > 0 && (first = list_take_first(&node->waiters)) != NULL) {
@@ -95,7 +120,7 @@ static void on_connect_deadline(void *owner)
     struct pool_node *node = pooled->owner;
     conn_close(pooled->conn);
     forget(pooled);
-    fail_waiters(node, FAULT_CONNECT_TIMEOUT);
+    fail_waiters(node, expected_room(pooled), FAULT_CONNECT_TIMEOUT);
 }
 
 static void on_dial_ended(void *owner, enum conn_end end)
@@ -106,15 +131,16 @@ static void on_dial_ended(void *owner, enum conn_end end)
         return;
     conn_close(pooled->conn);
     forget(pooled);
-    fail_waiters(node, fault_of_end(end));
+    fail_waiters(node, expected_room(pooled), fault_of_end(end));
 }
 
-static void put_idle(struct pooled_link *pooled)
+/* The link has room. */
+static void put_open(struct pooled_link *pooled)
 {
     struct pool_node *node = pooled->owner;
-    pooled->state = POOLED_IDLE;
-    pooled->idle_since_ms = loop_now_ms(node->pool->loop);
-    list_prepend(&node->idle, &pooled->node);
+    if (pooled->state != POOLED_OPEN)
+        list_prepend(&node->open, &pooled->node);
+    pooled->state = POOLED_OPEN;
     if (node->waiters.count > 0)
         loop_defer(node->pool->loop, &node->serve_task);
 }
@@ -125,17 +151,21 @@ static void on_connected(void *owner)
     struct pool_node *node = pooled->owner;
     struct pool *pool = node->pool;
     loop_timer_clear(pool->loop, &pooled->connect_timer);
-    list_remove(&node->dials, &pooled->node);
+    leave_dials(pooled);
     cluster_note_connect(pool->settings.cluster, node->index, false);
-    pooled->state = POOLED_OUT;
-    pooled->link = h1_client_create(pool->loop, pooled->conn, pool->settings.h1, &upstream_link_events, pooled);
+    pooled->state = POOLED_FULL;
+    pooled->idle_since_ms = loop_now_ms(pool->loop);
+    if (pooled->is_http2)
+        pooled->link = h2_client_create(pool->settings.h2, pooled->conn, TEXT("http"), &upstream_link_events, pooled);
+    else
+        pooled->link = h1_client_create(pool->loop, pooled->conn, pool->settings.h1, &upstream_link_events, pooled);
     pooled->conn = NULL;
     if (pooled->link == NULL) {
         forget(pooled);
-        fail_waiters(node, FAULT_OUT_OF_MEMORY);
+        fail_waiters(node, expected_room(pooled), FAULT_OUT_OF_MEMORY);
         return;
     }
-    put_idle(pooled);
+    put_open(pooled);
 }
 
 static const struct conn_events dial_events = {
@@ -143,8 +173,23 @@ static const struct conn_events dial_events = {
     .on_ended = on_dial_ended,
 };
 
+static bool speaks_http2(const struct pool_node *node, bool is_needed)
+{
+    switch (node->pool->settings.topology->nodes[node->index].http) {
+    case TOPOLOGY_HTTP_1:
+        return false;
+    case TOPOLOGY_HTTP_2:
+        return true;
+    default:
+        break;
+    }
+    unsigned version =
+        atomic_load_explicit(&node->pool->settings.cluster->nodes[node->index].http_version, memory_order_relaxed);
+    return version == 2 || (version == 0 && is_needed);
+}
+
 /* Starts one connection to the node; FAULT_NONE when it is under way. */
-static enum fault dial(struct pool_node *node)
+static enum fault dial(struct pool_node *node, bool needs_http2)
 {
     struct pool *pool = node->pool;
     const struct topology *topology = pool->settings.topology;
@@ -157,6 +202,7 @@ static enum fault dial(struct pool_node *node)
     list_node_init(&pooled->node);
     pooled->owner = node;
     pooled->state = POOLED_DIALING;
+    pooled->is_http2 = speaks_http2(node, needs_http2);
     loop_timer_init(&pooled->connect_timer, on_connect_deadline, pooled);
     struct conn_settings settings = {
         .events = &dial_events,
@@ -172,6 +218,7 @@ static enum fault dial(struct pool_node *node)
         return fault_of_end(end);
     }
     node->links++;
+    node->dialled_room += expected_room(pooled);
     list_append(&node->dials, &pooled->node);
     loop_timer_set(pool->loop, &pooled->connect_timer, loop_now_ms(pool->loop) + topology->timeouts.connect_ms);
     return FAULT_NONE;
@@ -189,56 +236,99 @@ static void on_link_closed(void *owner, enum fault fault)
     forget(pooled);
 }
 
+static void on_room(void *owner)
+{
+    struct pooled_link *pooled = owner;
+    if (pooled->state == POOLED_FULL)
+        put_open(pooled);
+}
+
 static const struct link_events upstream_link_events = {
+    .on_room = on_room,
     .on_closed = on_link_closed,
 };
 
-/* An idle link, the one used last; `unused` wants one that no request has run on yet, which is first in the list if there is one. */
-static struct link *take_idle(struct pool_node *node, bool unused)
+/* The link in the list of open ones has lost its room: the node takes no more on it. */
+static void leave_open(struct pooled_link *pooled)
 {
-    struct list_node *first;
-    while ((first = list_first(&node->idle)) != NULL) {
-        struct pooled_link *pooled = LIST_OWNER(first, struct pooled_link, node);
+    list_remove(&pooled->owner->open, &pooled->node);
+    pooled->state = POOLED_FULL;
+    if (pooled->streams == 0)
+        drop(pooled);
+}
+
+static bool fits(const struct pooled_link *pooled, const struct pool_ticket *ticket)
+{
+    if (ticket->needs_http2 && !pooled->is_http2)
+        return false;
+    return !ticket->wants_fresh || pooled->link->used == 0;
+}
+
+/* A stream on the first link that has room and fits. */
+static struct stream *open_stream(struct pool_node *node, const struct pool_ticket *ticket, struct link **link)
+{
+    struct list_node *at = node->open.head.next;
+    while (at != &node->open.head) {
+        struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
+        at = at->next;
         if (!link_has_room(pooled->link)) {
-            forget(pooled);
+            leave_open(pooled);
             continue;
         }
-        if (unused && pooled->link->used > 0)
+        if (!fits(pooled, ticket))
+            continue;
+        struct stream *stream = link_open_stream(pooled->link);
+        if (stream == NULL)
             return NULL;
-        list_remove(&node->idle, first);
-        pooled->state = POOLED_OUT;
-        return pooled->link;
+        pooled->streams++;
+        if (!link_has_room(pooled->link)) {
+            list_remove(&node->open, &pooled->node);
+            pooled->state = POOLED_FULL;
+        }
+        *link = pooled->link;
+        return stream;
     }
     return NULL;
 }
 
 static void close_oldest_idle(struct pool_node *node)
 {
-    if (node->idle.count == 0)
-        return;
-    struct pooled_link *oldest = LIST_OWNER(node->idle.head.previous, struct pooled_link, node);
-    struct link *link = oldest->link;
-    forget(oldest);
-    link_close(link);
+    for (struct list_node *at = node->open.head.previous; at != &node->open.head; at = at->previous) {
+        struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
+        if (pooled->streams == 0) {
+            drop(pooled);
+            return;
+        }
+    }
 }
 
-struct link *pool_take(struct pool *pool, unsigned node_index, struct pool_ticket *ticket, enum fault *fault)
+static size_t maximum_links(const struct pool_node *node)
+{
+    return node->pool->settings.topology->nodes[node->index].maximum_links;
+}
+
+struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_ticket *ticket, struct link **link,
+                         enum fault *fault)
 {
     struct pool_node *node = &pool->nodes[node_index];
     *fault = FAULT_NONE;
-    struct link *link = take_idle(node, ticket->wants_fresh);
-    if (link != NULL)
-        return link;
-    /* Only a ticket that wants a fresh link can come here while others are idle. */
-    if (node->links >= pool->settings.topology->nodes[node_index].maximum_links)
-        close_oldest_idle(node);
-    if (node->links < pool->settings.topology->nodes[node_index].maximum_links) {
-        *fault = dial(node);
+    struct stream *stream = open_stream(node, ticket, link);
+    if (stream != NULL)
+        return stream;
+    if (ticket->needs_http2 && !speaks_http2(node, true)) {
+        *fault = FAULT_NO_HTTP2;
+        return NULL;
+    }
+    if (node->waiters.count >= node->dialled_room) {
+        /* Only a ticket that is particular can come here while others are idle. */
+        if (node->links >= maximum_links(node))
+            close_oldest_idle(node);
+        if (node->links < maximum_links(node))
+            *fault = dial(node, ticket->needs_http2);
+        else if (node->waiters.count >= node->dialled_room + pool->settings.topology->limits.queue)
+            *fault = FAULT_QUEUE_FULL;
         if (*fault != FAULT_NONE)
             return NULL;
-    } else if (node->waiters.count >= node->dials.count + pool->settings.topology->limits.queue) {
-        *fault = FAULT_QUEUE_FULL;
-        return NULL;
     }
     ticket->node_index = node_index;
     ticket->is_waiting = true;
@@ -252,46 +342,58 @@ void pool_give(struct pool *pool, struct link *link)
     struct pooled_link *pooled = link->owner;
     if (pooled->state == POOLED_GONE)
         return;
+    pooled->streams--;
+    if (pooled->streams == 0)
+        pooled->idle_since_ms = loop_now_ms(pool->loop);
     if (link_has_room(link)) {
-        put_idle(pooled);
+        put_open(pooled);
         return;
     }
+    if (pooled->streams > 0)
+        return;
     /* Its place is free for a waiter that found the node's links all busy. */
     loop_defer(pool->loop, &pooled->owner->serve_task);
-    forget(pooled);
+    drop(pooled);
 }
 
-/* Hands a free link to the first waiter that can use one; false when there is none. */
+/* Hands a stream to the first waiter that a link with room fits; false when there is none. */
 static bool serve_one(struct pool_node *node)
 {
     for (struct list_node *at = node->waiters.head.next; at != &node->waiters.head; at = at->next) {
         struct pool_ticket *ticket = LIST_OWNER(at, struct pool_ticket, node);
-        struct link *link = take_idle(node, ticket->wants_fresh);
-        if (link == NULL)
+        struct link *link;
+        struct stream *stream = open_stream(node, ticket, &link);
+        if (stream == NULL)
             continue;
         list_remove(&node->waiters, at);
         ticket->is_waiting = false;
-        ticket->events->on_link(ticket->owner, link);
+        ticket->events->on_stream(ticket->owner, link, stream);
         return true;
     }
     return false;
 }
 
+static bool first_needs_http2(const struct pool_node *node)
+{
+    struct list_node *first = list_first(&node->waiters);
+    return first != NULL && LIST_OWNER(first, struct pool_ticket, node)->needs_http2;
+}
+
 static void run_serve(void *owner)
 {
     struct pool_node *node = owner;
-    while (node->idle.count > 0 && serve_one(node))
+    while (node->open.count > 0 && serve_one(node))
         ;
-    size_t maximum = node->pool->settings.topology->nodes[node->index].maximum_links;
-    while (node->waiters.count > node->dials.count) {
-        /* Whoever still waits beside an idle link wants a fresh one: the idle one makes room. */
-        if (node->links >= maximum)
+    while (node->waiters.count > node->dialled_room) {
+        /* Whoever still waits beside an idle link wants another one: the idle one makes room. */
+        if (node->links >= maximum_links(node))
             close_oldest_idle(node);
-        if (node->links >= maximum)
+        if (node->links >= maximum_links(node))
             break;
-        enum fault fault = dial(node);
+        bool needs_http2 = first_needs_http2(node);
+        enum fault fault = needs_http2 && !speaks_http2(node, true) ? FAULT_NO_HTTP2 : dial(node, needs_http2);
         if (fault != FAULT_NONE)
-            fail_waiters(node, fault);
+            fail_waiters(node, 1, fault);
     }
 }
 
@@ -312,9 +414,13 @@ size_t pool_link_count(const struct pool *pool, unsigned node_index)
 
 static void close_idle_since(struct pool_node *node, uint64_t before_ms)
 {
-    while (node->idle.count > 0 &&
-           LIST_OWNER(node->idle.head.previous, struct pooled_link, node)->idle_since_ms <= before_ms)
-        close_oldest_idle(node);
+    struct list_node *at = node->open.head.previous;
+    while (at != &node->open.head) {
+        struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
+        at = at->previous;
+        if (pooled->streams == 0 && pooled->idle_since_ms <= before_ms)
+            drop(pooled);
+    }
 }
 
 static void on_sweep(void *owner)
@@ -338,7 +444,7 @@ struct pool *pool_create(struct loop *loop, const struct pool_settings *settings
     for (unsigned i = 0; i < count; i++) {
         pool->nodes[i].pool = pool;
         pool->nodes[i].index = i;
-        list_init(&pool->nodes[i].idle);
+        list_init(&pool->nodes[i].open);
         list_init(&pool->nodes[i].dials);
         list_init(&pool->nodes[i].waiters);
         loop_task_init(&pool->nodes[i].serve_task, run_serve, &pool->nodes[i]);

@@ -3,11 +3,14 @@
 /*
  * One worker's links to one cluster: kept alive while idle, dialled when needed, bounded per node.
  *
- *   pool_take   gives an idle link at once (the one used last, because it is the least likely to have been closed), or queues the ticket: then
- *               on_link or on_fault comes from the loop. Waiters are served first come, first served, by a link that is given
- *               back or by one that is dialled for them.
- *   pool_give   gives a link back after its stream was released; one that has no room any more is dropped.
+ *   pool_take   opens a stream on a link that has room at once (the link used last, because it is the least likely to have been closed),
+ *               or queues the ticket: then on_stream or on_fault comes from the loop. Waiters are served first come, first
+ *               served, by a link that has room again or by one that is dialled for them.
+ *   pool_give   gives the link back after its stream was released; one that is empty and has no room any more is dropped.
  *   pool_cancel takes a waiting ticket out.
+ *
+ * An HTTP/1 link has room for one stream, an HTTP/2 link for as many as its node allows; a further link is dialled when all are full. Which
+ * of them a node is spoken to with, its configuration or the probe says (cluster->nodes[].http_version).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -18,13 +21,16 @@
 
 struct cluster;
 struct h1_settings;
+struct h2_context;
 struct link;
 struct loop;
 struct pool;
+struct stream;
 struct topology;
 
 struct pool_events {
-    void (*on_link)(void *owner, struct link *link);
+    /* The stream's owner is set before this returns. */
+    void (*on_stream)(void *owner, struct link *link, struct stream *stream);
     void (*on_fault)(void *owner, enum fault fault);
 };
 
@@ -36,24 +42,28 @@ struct pool_ticket {
     unsigned node_index;
     bool is_waiting;
     bool wants_fresh; /* no kept-alive link: the last one turned out to be closed */
+    bool needs_http2; /* gRPC: a node whose version is not known yet is taken for one that speaks it */
 };
 
 struct pool_settings {
     const struct topology *topology; /* ref */
     struct cluster *cluster;         /* ref */
     const struct h1_settings *h1;    /* ref */
+    struct h2_context *h2;           /* ref */
     struct buffer_pool *buffers;     /* ref */
 };
 
 /* NULL when memory is out. */
 struct pool *pool_create(struct loop *loop, const struct pool_settings *settings);
-/* Closes all idle links; no ticket may be waiting and no link may be out. */
+/* Closes all links; no ticket may be waiting and no stream may be out. */
 void pool_destroy(struct pool *pool);
 
 /*
- * A link with room for one stream, or NULL: then either *fault says why not, or it is FAULT_NONE and the ticket waits.
+ * A stream and *link, or NULL: then either *fault says why not, or it is FAULT_NONE and the ticket waits.
  */
-struct link *pool_take(struct pool *pool, unsigned node_index, struct pool_ticket *ticket, enum fault *fault);
+struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_ticket *ticket, struct link **link,
+                         enum fault *fault);
+/* The stream that came with `link` is released. */
 void pool_give(struct pool *pool, struct link *link);
 void pool_cancel(struct pool *pool, struct pool_ticket *ticket);
 

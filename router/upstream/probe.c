@@ -7,11 +7,14 @@
 
 #include "base/log.h"
 #include "http/h1.h"
+#include "http/h2.h"
 #include "net/conn.h"
 #include "net/loop.h"
 #include "upstream/cluster.h"
 
 #define TOKEN_BYTES 4096
+/* Rounds after which a node that spoke HTTP/1 only is asked again. */
+#define VERSION_ROUNDS 15
 
 struct probe {
     struct prober *prober;
@@ -19,6 +22,8 @@ struct probe {
     struct health health;
     unsigned step;              /* which of the paths is known there: see path_of_step */
     bool has_result;
+    bool is_http2;              /* this try */
+    unsigned version_rounds;    /* left until HTTP/2 is tried again; 0: now */
     struct conn *conn;          /* while connecting */
     struct link *link;
     struct stream *stream;
@@ -34,6 +39,7 @@ struct prober {
     struct evdns_base *dns;     /* NULL when every host is a literal */
     struct buffer_pool buffers;
     struct h1_settings h1;
+    struct h2_context *h2;
     uint64_t random;
     struct probe probes[TOPOLOGY_NODES_MAXIMUM];
 };
@@ -60,7 +66,7 @@ static void let_go(struct probe *probe)
 {
     if (probe->stream != NULL)
         stream_reset(probe->stream, FAULT_NONE);
-    else if (probe->link != NULL)
+    if (probe->link != NULL)
         link_close(probe->link);
     else if (probe->conn != NULL)
         conn_close(probe->conn);
@@ -102,19 +108,49 @@ static void report(struct probe *probe, enum health_result result)
                    now_ms + health_next_probe_ms(settings->interval_ms, next_random(prober)));
 }
 
+/* ---- which HTTP the node speaks ---- */
+
+static bool finds_version(const struct probe *probe)
+{
+    return node_of(probe)->http == TOPOLOGY_HTTP_AUTO;
+}
+
+static void choose_version(struct probe *probe)
+{
+    probe->is_http2 = node_of(probe)->http == TOPOLOGY_HTTP_2;
+    if (!finds_version(probe))
+        return;
+    unsigned known = atomic_load_explicit(&probe->prober->cluster->nodes[probe->index].http_version, memory_order_relaxed);
+    probe->is_http2 = known == 2 || probe->version_rounds == 0;
+    if (probe->version_rounds > 0)
+        probe->version_rounds--;
+}
+
+static void set_version(struct probe *probe, unsigned version)
+{
+    atomic_uint *shared = &probe->prober->cluster->nodes[probe->index].http_version;
+    if (!finds_version(probe))
+        return;
+    unsigned before = atomic_exchange_explicit(shared, version, memory_order_relaxed);
+    if (before != version)
+        log_line(LOG_LEVEL_INFO, "event=node_version node=%s http=%u", node_of(probe)->node_id, version);
+}
+
 /* ---- the steps of a probe, in their order ---- */
 
 static void start(struct probe *probe);
+static void connect_to_node(struct probe *probe);
 
 static void on_head(void *owner, const struct message_head *head)
 {
     struct probe *probe = owner;
     bool fall_back = false;
+    set_version(probe, probe->is_http2 ? 2 : 1);
     enum health_result result = health_judge_status(head->status, probe->step < LAST_STEP, &fall_back);
     if (fall_back) {
         probe->step++;
         let_go(probe);
-        start(probe);
+        connect_to_node(probe);
         return;
     }
     report(probe, result);
@@ -140,8 +176,14 @@ static void on_interim(void *owner, const struct message_head *head)
 static void on_failed(void *owner, enum fault fault)
 {
     struct probe *probe = owner;
-    probe->stream = NULL;
-    probe->link = NULL;
+    let_go(probe);
+    /* What an HTTP/1 node makes of the preface differs: an answer in its own words, a close, a reset. Ask in HTTP/1 at once. */
+    if (probe->is_http2 && finds_version(probe)) {
+        probe->version_rounds = VERSION_ROUNDS;
+        probe->is_http2 = false;
+        connect_to_node(probe);
+        return;
+    }
     report(probe, fault == FAULT_UPSTREAM_MALFORMED || fault == FAULT_UPSTREAM_HEAD_TOO_LARGE ? HEALTH_RESULT_MALFORMED
                                                                                              : HEALTH_RESULT_CONNECT);
 }
@@ -192,7 +234,10 @@ static void on_connected(void *owner)
     const struct topology_health *settings = &prober->cluster->topology->health;
     struct conn *conn = probe->conn;
     probe->conn = NULL;
-    probe->link = h1_client_create(prober->loop, conn, &prober->h1, &probe_link_events, probe);
+    if (probe->is_http2)
+        probe->link = h2_client_create(prober->h2, conn, TEXT("http"), &probe_link_events, probe);
+    else
+        probe->link = h1_client_create(prober->loop, conn, &prober->h1, &probe_link_events, probe);
     probe->stream = probe->link == NULL ? NULL : link_open_stream(probe->link);
     if (probe->stream == NULL) {
         report(probe, HEALTH_RESULT_CONNECT);
@@ -237,7 +282,7 @@ static void skip_round(struct probe *probe)
                    loop_now_ms(prober->loop) + prober->cluster->topology->health.interval_ms);
 }
 
-static void start(struct probe *probe)
+static void connect_to_node(struct probe *probe)
 {
     struct prober *prober = probe->prober;
     const struct topology *topology = prober->cluster->topology;
@@ -251,7 +296,6 @@ static void start(struct probe *probe)
     };
     enum conn_end end = CONN_END_CONNECT_FAILED;
     probe->is_running = true;
-    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + topology->health.timeout_ms);
     if (cluster_get_address(prober->cluster, probe->index, &address))
         probe->conn = conn_connect(prober->loop, &address, &settings, &end);
     if (probe->conn == NULL && end == CONN_END_NO_RESOURCES)
@@ -260,9 +304,20 @@ static void start(struct probe *probe)
         report(probe, HEALTH_RESULT_CONNECT);
 }
 
+static void start(struct probe *probe)
+{
+    struct prober *prober = probe->prober;
+    choose_version(probe);
+    loop_timer_set(prober->loop, &probe->timer,
+                   loop_now_ms(prober->loop) + prober->cluster->topology->health.timeout_ms);
+    connect_to_node(probe);
+}
+
 static void on_timer(void *owner)
 {
     struct probe *probe = owner;
+    if (probe->is_running && probe->is_http2 && probe->stream != NULL)
+        probe->version_rounds = VERSION_ROUNDS; /* silence may be all that it has to say to HTTP/2 */
     if (probe->is_running)
         report(probe, HEALTH_RESULT_TIMEOUT);
     else
@@ -321,6 +376,15 @@ static void begin_probe(struct prober *prober, unsigned index)
     loop_timer_set(prober->loop, &probe->timer, now_ms + (literal.length == 0 ? 200 : 0));
 }
 
+static void destroy_prober(void *object)
+{
+    struct prober *prober = object;
+    buffer_pool_clear(&prober->buffers);
+    h2_context_destroy(prober->h2);
+    free(prober->h1.fields);
+    free(prober);
+}
+
 struct prober *prober_create(struct loop *loop, struct cluster *cluster)
 {
     struct prober *prober = calloc(1, sizeof *prober);
@@ -334,21 +398,22 @@ struct prober *prober_create(struct loop *loop, struct cluster *cluster)
         .limits = {topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields},
         .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),
     };
-    if (prober->h1.fields == NULL) {
-        free(prober);
+    struct h2_settings h2 = {
+        .limits = prober->h1.limits,
+        .streams_maximum = 1,
+        .window_bytes = BUFFER_BLOCK_BYTES,
+        .output_bytes = BUFFER_BLOCK_BYTES,
+        .buffers = &prober->buffers,
+        .fields = prober->h1.fields,
+    };
+    prober->h2 = h2_context_create(loop, &h2);
+    if (prober->h1.fields == NULL || prober->h2 == NULL) {
+        destroy_prober(prober);
         return NULL;
     }
     for (unsigned i = 0; i < topology->node_count; i++)
         begin_probe(prober, i);
     return prober;
-}
-
-static void destroy_prober(void *object)
-{
-    struct prober *prober = object;
-    buffer_pool_clear(&prober->buffers);
-    free(prober->h1.fields);
-    free(prober);
 }
 
 void prober_destroy(struct prober *prober)

@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "downstream/session.h"
 #include "exchange/exchange.h"
+#include "http/h1.h"
+#include "http/h2.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "observe/access_log.h"
@@ -37,6 +39,7 @@ struct worker {
     struct loop *loop;
     struct buffer_pool buffers;
     struct h1_settings h1;
+    struct h2_context *h2;
     struct exchange_context context;
     struct list sessions;
     struct worker_listener *listeners;
@@ -82,10 +85,12 @@ static void set_accepting(struct worker *worker, bool accepting)
                  worker->sessions.count);
 }
 
-static void on_session_closed(void *owner)
+static void on_session_closed(void *owner, enum fault fault)
 {
     struct worker_listener *listener = owner;
     struct worker *worker = listener->worker;
+    if (fault == FAULT_DOWNSTREAM_ABUSE)
+        metrics_add(&worker->shared.metrics.faults[fault], 1);
     metrics_add(&worker->shared.metrics.sessions_closed, 1);
     set_session_count(worker);
     if (worker->sessions.count < worker->connections_maximum)
@@ -213,6 +218,7 @@ static bool create_listeners(struct worker *worker, const int *fds)
             .handler = &handler,
             .owner = listener,
             .h1 = &worker->h1,
+            .h2 = worker->h2,
             .buffers = &worker->buffers,
             .request_head_ms = topology->timeouts.request_head_ms,
             .keep_alive_ms = topology->timeouts.keep_alive_ms,
@@ -239,6 +245,24 @@ static void fill_h1_settings(struct worker *worker)
     };
 }
 
+static bool create_h2_context(struct worker *worker)
+{
+    const struct topology *topology = worker->topology;
+    struct h2_settings settings = {
+        .limits = worker->h1.limits,
+        .body_limit_bytes = topology->limits.body_bytes,
+        .streams_maximum = (uint32_t)topology->limits.streams,
+        .window_bytes = (uint32_t)topology->limits.buffer_bytes,
+        .output_bytes = topology->limits.buffer_bytes,
+        .request_head_ms = topology->timeouts.request_head_ms,
+        .stall_ms = topology->timeouts.idle_ms,
+        .buffers = &worker->buffers,
+        .fields = worker->h1.fields,
+    };
+    worker->h2 = h2_context_create(worker->loop, &settings);
+    return worker->h2 != NULL;
+}
+
 static bool fill_context(struct worker *worker, const struct worker_settings *settings, const char **reason)
 {
     struct exchange_context *context = &worker->context;
@@ -255,6 +279,7 @@ static bool fill_context(struct worker *worker, const struct worker_settings *se
         .topology = worker->topology,
         .cluster = settings->cluster,
         .h1 = &worker->h1,
+        .h2 = worker->h2,
         .buffers = &worker->buffers,
     };
     context->pool = pool_create(worker->loop, &pool);
@@ -284,7 +309,7 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     if (worker->mailbox_event == NULL || event_add(worker->mailbox_event, NULL) != 0)
         goto fail;
     fill_h1_settings(worker);
-    if (worker->h1.fields == NULL || !fill_context(worker, settings, reason) ||
+    if (worker->h1.fields == NULL || !create_h2_context(worker) || !fill_context(worker, settings, reason) ||
         !create_listeners(worker, settings->fds))
         goto fail;
     loop_timer_init(&worker->flush_timer, on_flush, worker);
@@ -340,6 +365,7 @@ void worker_destroy(struct worker *worker)
     if (worker->mailbox_fd >= 0)
         close(worker->mailbox_fd);
     loop_destroy(worker->loop);
+    h2_context_destroy(worker->h2);
     buffer_pool_clear(&worker->buffers);
     free(worker->context.fields);
     free(worker->h1.fields);

@@ -10,7 +10,7 @@
 
 struct fake_stream {
     struct stream stream; /* first */
-    char verbs[64];       /* h head, i interim, d data, e end, p pause, r resume, x reset, l let go */
+    char verbs[64];       /* h head, i interim, d data, t trailers, e end, p pause, r resume, x reset, l let go */
     size_t verb_count;
     unsigned status;
     enum body_kind body_kind;
@@ -90,10 +90,17 @@ static inline void fake_stream_release(struct stream *stream)
     fake_stream_note(stream, 'l');
 }
 
+static inline void fake_stream_trailers(struct stream *stream, const struct message_head *trailers)
+{
+    (void)trailers;
+    fake_stream_note(stream, 't');
+}
+
 static const struct stream_verbs fake_stream_verbs = {
     .send_head = fake_stream_head,
     .send_interim = fake_stream_interim,
     .send_data = fake_stream_data,
+    .send_trailers = fake_stream_trailers,
     .send_end = fake_stream_end,
     .pause = fake_stream_pause,
     .resume = fake_stream_resume,

@@ -9,6 +9,7 @@
 #include "fake/clock.h"
 #include "fake/rig.h"
 #include "http/h1.h"
+#include "http/h2.h"
 #include "http/link.h"
 #include "http/stream.h"
 #include "topology/topology.h"
@@ -21,6 +22,7 @@
 struct asker {
     struct pool_ticket ticket;
     struct link *link;
+    struct stream *stream;
     enum fault fault;
     unsigned events;
     unsigned turn; /* in which order the askers were served */
@@ -31,6 +33,7 @@ struct pool_stage {
     struct topology topology;
     struct topology_node nodes[NODES];
     struct h1_settings h1;
+    struct h2_context *h2;
     struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
     struct cluster *cluster;
     struct pool *pool;
@@ -43,12 +46,25 @@ struct pool_stage {
 
 static struct pool_stage stage;
 
-static inline void on_link(void *owner, struct link *link)
+/* The link has died under its stream. */
+static inline void on_failed(void *owner, enum fault fault)
+{
+    (void)fault;
+    struct asker *asker = owner;
+    asker->stream = NULL;
+    asker->link = NULL;
+}
+
+static const struct stream_events asker_stream_events = {.on_failed = on_failed};
+
+static inline void on_stream(void *owner, struct link *link, struct stream *stream)
 {
     struct asker *asker = owner;
+    stream_set_owner(stream, &asker_stream_events, asker);
     rig_expect_turning(&stage.rig);
     assert_false(asker->ticket.is_waiting);
     asker->link = link;
+    asker->stream = stream;
     asker->events++;
     asker->turn = ++stage.served;
 }
@@ -63,7 +79,7 @@ static inline void on_fault(void *owner, enum fault fault)
     asker->turn = ++stage.served;
 }
 
-static const struct pool_events asker_events = {on_link, on_fault};
+static const struct pool_events asker_events = {on_stream, on_fault};
 
 static inline int set_up(void **state)
 {
@@ -82,9 +98,28 @@ static inline int set_up(void **state)
     stage.h1 = (struct h1_settings){
         .limits = {.head_bytes = 65536, .target_bytes = 8192, .fields = 100}, .fields = stage.fields};
     stage.cluster = cluster_create(&stage.topology);
-    struct pool_settings settings = {&stage.topology, stage.cluster, &stage.h1, &stage.rig.buffers};
+    struct h2_settings h2 = {.limits = stage.h1.limits,
+                             .streams_maximum = 100,
+                             .window_bytes = 65536,
+                             .output_bytes = 65536,
+                             .buffers = &stage.rig.buffers,
+                             .fields = stage.fields};
+    stage.h2 = h2_context_create(stage.rig.loop, &h2);
+    struct pool_settings settings = {&stage.topology, stage.cluster, &stage.h1, stage.h2, &stage.rig.buffers};
     stage.pool = pool_create(stage.rig.loop, &settings);
     return stage.pool == NULL ? -1 : 0;
+}
+
+/* Lets go of the stream, if it is still there, and of the link. */
+static inline void give(struct asker *asker)
+{
+    if (asker->link == NULL)
+        return;
+    if (asker->stream != NULL)
+        stream_release(asker->stream);
+    pool_give(stage.pool, asker->link);
+    asker->link = NULL;
+    asker->stream = NULL;
 }
 
 static inline int tear_down(void **state)
@@ -92,11 +127,11 @@ static inline int tear_down(void **state)
     (void)state;
     for (size_t i = 0; i < ASKERS; i++) {
         pool_cancel(stage.pool, &stage.askers[i].ticket);
-        if (stage.askers[i].link != NULL)
-            pool_give(stage.pool, stage.askers[i].link);
+        give(&stage.askers[i]);
     }
     pool_destroy(stage.pool);
     rig_stop(&stage.rig);
+    h2_context_destroy(stage.h2);
     for (size_t i = 0; i < stage.far_count; i++)
         close(stage.far[i]);
     for (unsigned i = 0; i < NODES; i++)
@@ -113,15 +148,12 @@ static inline struct asker *ask_node(unsigned node, size_t number)
     asker->ticket.owner = asker;
     asker->fault = FAULT_NONE;
     asker->events = asker->turn = 0;
-    asker->link = pool_take(stage.pool, node, &asker->ticket, &asker->fault);
-    assert_int_equal(asker->ticket.is_waiting, asker->link == NULL && asker->fault == FAULT_NONE);
-    return asker;
-}
-
-static inline void give(struct asker *asker)
-{
-    pool_give(stage.pool, asker->link);
     asker->link = NULL;
+    asker->stream = pool_take(stage.pool, node, &asker->ticket, &asker->link, &asker->fault);
+    if (asker->stream != NULL)
+        stream_set_owner(asker->stream, &asker_stream_events, asker);
+    assert_int_equal(asker->ticket.is_waiting, asker->stream == NULL && asker->fault == FAULT_NONE);
+    return asker;
 }
 
 /* The next connection that a node has taken. */

@@ -127,7 +127,8 @@ class Sluice:
                  '  - {address: "%s:%d", class: writeback}' % (self.address, WRITEBACK),
                  'admin: {address: "%s:%d"}' % (self.address, ADMIN), 'nodes:']
         for number, node in enumerate(self.nodes, 1):
-            lines.append('  - {node_id: node-%d, url: "http://%s:%d", %s}' % ((number,) + self.node(number) + (node,)))
+            version = '' if 'http:' in node else ', http: 1'  # a scripted node hears the probes that its scenario expects
+            lines.append('  - {node_id: node-%d, url: "http://%s:%d", %s%s}' % ((number,) + self.node(number) + (node, version)))
         sections = {}
         for key, value in self.settings.items():
             section, _, name = key.rpartition('.')

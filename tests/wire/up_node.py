@@ -218,7 +218,7 @@ class Node:
         self.listener.listen(128)
 
     def configuration(self):
-        return {"node_id": self.name, "url": f"http://127.0.0.1:{self.port}", "mode": self.mode, **self.keys}
+        return {"node_id": self.name, "url": f"http://127.0.0.1:{self.port}", "mode": self.mode, "http": 1, **self.keys}
 
     # ---- what a connect sees ----
 

@@ -217,12 +217,14 @@ static void each_process_has_a_name_of_its_own(void **state)
 {
     (void)state;
     struct cluster *other = cluster_create(&topology);
-    for (unsigned minor = 0; minor < 2; minor++) {
+    static const char *const versions[] = {"1.1", "1.0", "2.0"};
+    assert_int_equal(sizeof versions / sizeof versions[0], MESSAGE_VERSION_COUNT);
+    for (unsigned version = 0; version < MESSAGE_VERSION_COUNT; version++) {
         char prefix[16];
-        snprintf(prefix, sizeof prefix, "1.%u sluice-", minor);
-        assert_memory_equal(cluster->via[minor], prefix, strlen(prefix));
-        assert_int_equal(strspn(cluster->via[minor] + strlen(prefix), "0123456789abcdef"), 8);
-        assert_int_equal(strlen(cluster->via[minor]), strlen(prefix) + 8);
+        snprintf(prefix, sizeof prefix, "%s sluice-", versions[version]);
+        assert_memory_equal(cluster->via[version], prefix, strlen(prefix));
+        assert_int_equal(strspn(cluster->via[version] + strlen(prefix), "0123456789abcdef"), 8);
+        assert_int_equal(strlen(cluster->via[version]), strlen(prefix) + 8);
     }
     assert_string_equal(cluster->via[0] + 4, cluster->via[1] + 4);
     assert_string_not_equal(cluster->via[1], other->via[1]);

@@ -1,0 +1,38 @@
+#ifndef SLUICE_HTTP_H2_BUDGET_H
+#define SLUICE_HTTP_H2_BUDGET_H
+/*
+ * How much a client may ask of an HTTP/2 connection without asking for anything: frames that cost us work and bring no request
+ * forward. Two token buckets that refill with time: one for streams that are begun and thrown away (rapid reset, CVE-2023-44487, and its
+ * reversal, where the client's errors make us reset), one for control frames. Pure; time is an argument.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+enum h2_expense {
+    H2_EXPENSE_RESET,          /* a stream that the client reset, or that we had to reset for its errors */
+    H2_EXPENSE_SETTINGS,       /* each wants an acknowledgement */
+    H2_EXPENSE_PING,
+    H2_EXPENSE_EMPTY_DATA,     /* no bytes and no end */
+    H2_EXPENSE_PRIORITY,
+    H2_EXPENSE_WINDOW_UPDATE,
+    H2_EXPENSE_UNKNOWN,        /* a frame type that nobody knows */
+    H2_EXPENSE_HEADER_LIST,    /* a head of more than twice the limit: never affordable */
+    H2_EXPENSE_COUNT
+};
+
+/* "reset", "settings", ...: for the log. */
+const char *h2_expense_name(enum h2_expense expense);
+
+struct h2_budget {
+    uint64_t refilled_ms;
+    uint32_t resets_left;
+    uint32_t control_left;
+};
+
+void h2_budget_start(struct h2_budget *budget, uint64_t now_ms);
+/* False when the bucket is empty: the connection must end. */
+bool h2_budget_spend(struct h2_budget *budget, enum h2_expense expense, uint64_t now_ms);
+/* We have sent a DATA frame: the client may answer it with a few window updates (and gRPC clients with a ping). */
+void h2_budget_credit_data(struct h2_budget *budget);
+
+#endif

@@ -1,0 +1,270 @@
+#include <stdlib.h>
+
+#include "http/h2_link.h"
+
+/* Whatever the node allows: a link is not made fuller than this, so that its loss loses only so much. */
+#define STREAMS_MAXIMUM 256
+/* A node may take many cancelled streams for an attack on it and end the connection: before that, it is left to run out. */
+#define RESETS_MAXIMUM 256
+#define INTERIM_MAXIMUM 20
+/* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
+#define VERDICT_MS 60
+
+static const struct stream_verbs client_stream_verbs;
+
+/* ---- receiving ---- */
+
+static struct h2_stream *on_new_stream(struct h2_link *link, int32_t id)
+{
+    (void)link;
+    (void)id;
+    return NULL;
+}
+
+static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
+{
+    struct message_head head = {.fields = link->context->settings.fields};
+    struct h2_draft *draft = stream->draft;
+    stream->draft = NULL;
+    enum fault fault = h2_read_response(draft, is_end, &head);
+    bool is_interim = fault == FAULT_NONE && head.status < 200;
+    if (is_interim && (is_end || head.status == 101 || ++stream->interim_count > INTERIM_MAXIMUM))
+        fault = FAULT_UPSTREAM_MALFORMED;
+    if (!stream->is_owned) {
+        /* Nobody waits for it any more. */
+    } else if (fault != FAULT_NONE) {
+        h2_stream_fail(stream, fault);
+    } else if (!is_interim) {
+        stream->receiving = is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY;
+        stream->stream.events->on_head(stream->stream.owner, &head);
+        if (is_end && stream->is_owned)
+            h2_stream_give_end(stream);
+    } else if (head.status != 100) {
+        stream->stream.events->on_interim(stream->stream.owner, &head);
+    }
+    h2_draft_give(&link->context->drafts, draft);
+}
+
+static enum fault fault_of_close(const struct h2_link *link, const struct h2_stream *stream, uint32_t error)
+{
+    (void)link;
+    bool has_head = stream->receiving != H2_RECEIVING_HEAD;
+    if (error == NGHTTP2_REFUSED_STREAM && !has_head)
+        return FAULT_UPSTREAM_REFUSED_STREAM;
+    if (!stream->was_reset_by_peer)
+        return FAULT_UPSTREAM_MALFORMED;
+    return has_head ? FAULT_UPSTREAM_TRUNCATED : FAULT_UPSTREAM_RESET;
+}
+
+/* ---- room ---- */
+
+static bool has_room(const struct link *base)
+{
+    const struct h2_link *link = (const struct h2_link *)(const void *)base;
+    if (link->state != H2_LINK_OPEN || link->is_draining || link->is_broken || link->resets >= RESETS_MAXIMUM)
+        return false;
+    uint32_t maximum = link->peer_streams_maximum < STREAMS_MAXIMUM ? link->peer_streams_maximum : STREAMS_MAXIMUM;
+    return link->streams.count < maximum && nghttp2_session_check_request_allowed(link->session) != 0;
+}
+
+static void on_settled(struct h2_link *link)
+{
+    bool had_room = link->had_room;
+    link->had_room = has_room(&link->link);
+    if (!had_room && link->had_room && link->link.events->on_room != NULL)
+        link->link.events->on_room(link->link.owner);
+}
+
+/* ---- the end ---- */
+
+static void on_over(struct h2_link *link)
+{
+    h2_link_fail(link, FAULT_UPSTREAM_MALFORMED);
+}
+
+static const struct h2_role client_role = {
+    .is_server = false,
+    .on_new_stream = on_new_stream,
+    .on_head = on_head,
+    .fault_of_close = fault_of_close,
+    .on_settled = on_settled,
+    .on_over = on_over,
+};
+
+/* Did the node read the request, now that it has closed? `is_certain` is false when that shows only a moment later. */
+static enum fault judge_unanswered(const struct h2_link *link, const struct h2_stream *stream, enum conn_end end,
+                                   bool *is_certain)
+{
+    if (stream->receiving != H2_RECEIVING_HEAD)
+        return FAULT_UPSTREAM_TRUNCATED;
+    if (stream->begins_at_bytes == 0)
+        return FAULT_LINK_CLOSED_UNREAD;
+    switch (end == CONN_END_CLOSED ? conn_may_be_read(link->link.conn, stream->begins_at_bytes) : CONN_READING_POSSIBLE) {
+    case CONN_READING_RULED_OUT:
+        return FAULT_LINK_CLOSED_UNREAD;
+    case CONN_READING_UNKNOWN:
+        *is_certain = false;
+        return FAULT_UPSTREAM_CLOSED;
+    default:
+        break;
+    }
+    bool is_unsent = conn_sent_bytes(link->link.conn) <= stream->begins_at_bytes;
+    if (is_unsent)
+        return FAULT_LINK_CLOSED_UNREAD;
+    return end == CONN_END_CLOSED ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET;
+}
+
+/* Every stream gets the fault that fits it; false when one of them should wait for the verdict. */
+static bool judge_streams(struct h2_link *link, enum conn_end end)
+{
+    bool is_certain = true;
+    for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
+        stream->fault = judge_unanswered(link, stream, end, &is_certain);
+    }
+    return is_certain;
+}
+
+static void fail_judged(struct h2_link *link)
+{
+    for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next)
+        LIST_OWNER(node, struct h2_stream, node)->has_failed = true;
+    h2_link_fail(link, FAULT_UPSTREAM_CLOSED);
+}
+
+static void on_verdict(void *owner)
+{
+    struct h2_link *link = owner;
+    judge_streams(link, CONN_END_CLOSED);
+    fail_judged(link);
+}
+
+static void on_ended(void *owner, enum conn_end end)
+{
+    struct h2_link *link = owner;
+    if (link->state != H2_LINK_OPEN)
+        return;
+    link->is_draining = true;
+    if (judge_streams(link, end))
+        fail_judged(link);
+    else
+        loop_timer_set(link->context->loop, &link->timer, loop_now_ms(link->context->loop) + VERDICT_MS);
+}
+
+const struct conn_events h2_client_conn_events = {
+    .on_bytes = h2_link_bytes,
+    .on_drained = h2_link_drained,
+    .on_ended = on_ended,
+};
+
+/* ---- sending ---- */
+
+static void send_head(struct stream *stream, const struct message_head *head)
+{
+    struct h2_stream *own = h2_stream_of(stream);
+    struct h2_link *link = own->link;
+    struct h2_writer *writer = &link->context->writer;
+    if (own->sending != H2_SENDING_HEAD || link->state != H2_LINK_OPEN)
+        return;
+    bool has_body = head->body != BODY_NONE;
+    own->sending = has_body ? H2_SENDING_BODY : H2_SENDING_LAST;
+    own->is_length_known = head->body == BODY_LENGTH;
+    own->left_bytes = head->content_length;
+    nghttp2_data_provider provider = h2_stream_provider(own);
+    int32_t id = -1;
+    if (h2_write_request(writer, head, link->scheme))
+        id = nghttp2_submit_request(link->session, NULL, writer->fields, writer->count, has_body ? &provider : NULL, own);
+    if (id > 0)
+        own->id = id;
+    else
+        h2_stream_fail(own, FAULT_OUT_OF_MEMORY);
+    h2_link_touch(link);
+}
+
+static void send_nothing(struct stream *stream, const struct message_head *head)
+{
+    (void)stream;
+    (void)head;
+}
+
+static void reset_stream(struct stream *stream, enum fault fault)
+{
+    (void)fault;
+    struct h2_stream *own = h2_stream_of(stream);
+    own->link->resets += own->id != 0 && !own->is_closed;
+    h2_stream_reset_with(own, NGHTTP2_CANCEL);
+}
+
+static void release_stream(struct stream *stream)
+{
+    struct h2_stream *own = h2_stream_of(stream);
+    bool is_sent = own->sending == H2_SENDING_LAST || own->sending == H2_SENDING_DONE;
+    if (own->is_closed || (own->receiving == H2_RECEIVING_DONE && is_sent && own->id != 0))
+        h2_stream_let_go(own);
+    else
+        reset_stream(stream, FAULT_NONE);
+}
+
+static const struct stream_verbs client_stream_verbs = {
+    .send_head = send_head,
+    .send_interim = send_nothing,
+    .send_data = h2_stream_send_data,
+    .send_trailers = h2_stream_send_trailers,
+    .send_end = h2_stream_send_end,
+    .pause = h2_stream_pause,
+    .resume = h2_stream_resume,
+    .is_congested = h2_stream_is_congested,
+    .reset = reset_stream,
+    .release = release_stream,
+};
+
+/* ---- the link ---- */
+
+static struct stream *open_stream(struct link *base)
+{
+    struct h2_link *link = (struct h2_link *)base;
+    if (!has_room(base))
+        return NULL;
+    struct h2_stream *stream = h2_stream_create(link, 0);
+    if (stream == NULL)
+        return NULL;
+    stream->stream.verbs = &client_stream_verbs;
+    stream->is_owned = true;
+    stream->is_dispatched = true;
+    link->owned_count++;
+    link->link.used++;
+    return &stream->stream;
+}
+
+static void close_link(struct link *base)
+{
+    struct h2_link *link = (struct h2_link *)base;
+    link->is_muted = true;
+    h2_link_fail(link, FAULT_UPSTREAM_CLOSED);
+}
+
+static const struct link_verbs client_link_verbs = {
+    .open_stream = open_stream,
+    .has_room = has_room,
+    .drain = close_link,
+    .close = close_link,
+};
+
+struct link *h2_client_create(struct h2_context *context, struct conn *conn, struct text scheme,
+                              const struct link_events *events, void *owner)
+{
+    struct h2_link *link = calloc(1, sizeof *link);
+    if (link == NULL || !h2_link_init(link, context, &client_role, conn)) {
+        free(link);
+        conn_close(conn);
+        return NULL;
+    }
+    link->scheme = scheme;
+    link->had_room = true;
+    link->link.verbs = &client_link_verbs;
+    link->link.events = events;
+    link->link.owner = owner;
+    loop_timer_init(&link->timer, on_verdict, link);
+    conn_set_owner(conn, &h2_client_conn_events, link);
+    return &link->link;
+}

@@ -1,0 +1,402 @@
+#include "http/h2_head.h"
+
+#include <stdlib.h>
+
+#include "http/hygiene.h"
+
+/* A usual head fits in; a longer one doubles it. */
+#define DRAFT_BYTES 1024
+/* Longer ones are not kept as spare. */
+#define SPARE_BYTES 8192
+#define SPARE_MAXIMUM 16
+/* What a field counts besides its name and value (RFC 9113 section 6.5.2). */
+#define FIELD_OVERHEAD_BYTES 32
+
+/* ---- drafts ---- */
+
+struct h2_draft *h2_draft_take(struct h2_drafts *drafts)
+{
+    struct h2_draft *draft = drafts->spare;
+    if (draft != NULL) {
+        drafts->spare = draft->next;
+        drafts->count--;
+    } else {
+        draft = malloc(sizeof *draft);
+        if (draft == NULL)
+            return NULL;
+        draft->bytes = NULL;
+        draft->capacity = 0;
+    }
+    draft->next = NULL;
+    draft->length = 0;
+    draft->counted_bytes = 0;
+    draft->fault = FAULT_NONE;
+    draft->pseudo_count = 0;
+    draft->field_count = 0;
+    return draft;
+}
+
+static void free_draft(struct h2_draft *draft)
+{
+    free(draft->bytes);
+    free(draft);
+}
+
+void h2_draft_give(struct h2_drafts *drafts, struct h2_draft *draft)
+{
+    if (draft == NULL)
+        return;
+    if (drafts->count >= SPARE_MAXIMUM || draft->capacity > SPARE_BYTES) {
+        free_draft(draft);
+        return;
+    }
+    draft->next = drafts->spare;
+    drafts->spare = draft;
+    drafts->count++;
+}
+
+void h2_drafts_clear(struct h2_drafts *drafts)
+{
+    while (drafts->spare != NULL) {
+        struct h2_draft *draft = drafts->spare;
+        drafts->spare = draft->next;
+        free_draft(draft);
+    }
+    drafts->count = 0;
+}
+
+static bool make_room(struct h2_draft *draft, size_t length)
+{
+    size_t wanted = draft->length + length;
+    if (wanted <= draft->capacity)
+        return true;
+    size_t capacity = draft->capacity == 0 ? DRAFT_BYTES : draft->capacity * 2;
+    while (capacity < wanted)
+        capacity *= 2;
+    char *larger = realloc(draft->bytes, capacity);
+    if (larger == NULL)
+        return false;
+    draft->bytes = larger;
+    draft->capacity = capacity;
+    return true;
+}
+
+/* Returns where the copy begins. */
+static uint32_t keep(struct h2_draft *draft, struct text bytes)
+{
+    uint32_t start = (uint32_t)draft->length;
+    if (bytes.length > 0)
+        memcpy(draft->bytes + start, bytes.bytes, bytes.length);
+    draft->length += bytes.length;
+    return start;
+}
+
+void h2_draft_add(struct h2_draft *draft, const struct h1_limits *limits, bool is_request, struct text name, struct text value)
+{
+    draft->counted_bytes += name.length + value.length + FIELD_OVERHEAD_BYTES;
+    if (draft->fault != FAULT_NONE)
+        return;
+    bool is_pseudo = name.length > 0 && name.bytes[0] == ':';
+    size_t regular = draft->field_count - draft->pseudo_count;
+    if (draft->counted_bytes > limits->head_bytes + limits->fields * FIELD_OVERHEAD_BYTES ||
+        (!is_pseudo && (regular >= limits->fields || regular >= MESSAGE_FIELDS_MAXIMUM)) ||
+        draft->field_count >= MESSAGE_FIELDS_MAXIMUM + 4) {
+        draft->fault = is_request ? FAULT_REQUEST_HEAD_TOO_LARGE : FAULT_UPSTREAM_HEAD_TOO_LARGE;
+        return;
+    }
+    if (!make_room(draft, name.length + value.length)) {
+        draft->fault = FAULT_OUT_OF_MEMORY;
+        return;
+    }
+    struct h2_draft_field *field = &draft->fields[draft->field_count++];
+    draft->pseudo_count += is_pseudo;
+    field->name_length = (uint32_t)name.length;
+    field->value_length = (uint32_t)value.length;
+    field->name_start = keep(draft, name);
+    field->value_start = keep(draft, value);
+}
+
+/* ---- reading ---- */
+
+static struct text name_of(const struct h2_draft *draft, unsigned i)
+{
+    return text_of(draft->bytes + draft->fields[i].name_start, draft->fields[i].name_length);
+}
+
+static struct text value_of(const struct h2_draft *draft, unsigned i)
+{
+    return text_of(draft->bytes + draft->fields[i].value_start, draft->fields[i].value_length);
+}
+
+static struct text pseudo(const struct h2_draft *draft, struct text name)
+{
+    for (unsigned i = 0; i < draft->pseudo_count; i++) {
+        if (text_equals(name_of(draft, i), name))
+            return value_of(draft, i);
+    }
+    return TEXT_EMPTY;
+}
+
+/*
+ * The crumbs of Cookie become one field again (RFC 9113 section 8.2.3): HTTP/1 knows only one. They are put together behind everything
+ * else, for which there must be room already: texts point into the bytes.
+ */
+static bool join_cookies(struct h2_draft *draft)
+{
+    size_t length = 0;
+    unsigned count = 0;
+    unsigned first = 0;
+    for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
+        if (!text_equals(name_of(draft, i), TEXT("cookie")))
+            continue;
+        first = count++ == 0 ? i : first;
+        length += value_of(draft, i).length + 2;
+    }
+    if (count < 2)
+        return true;
+    if (!make_room(draft, length))
+        return false;
+    uint32_t start = (uint32_t)draft->length;
+    unsigned kept = draft->pseudo_count;
+    for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
+        struct h2_draft_field field = draft->fields[i];
+        bool is_cookie = text_equals(name_of(draft, i), TEXT("cookie"));
+        if (is_cookie && draft->length > start)
+            keep(draft, TEXT("; "));
+        if (is_cookie)
+            keep(draft, value_of(draft, i));
+        if (!is_cookie || i == first)
+            draft->fields[kept++] = field;
+    }
+    draft->fields[first].value_start = start;
+    draft->fields[first].value_length = (uint32_t)(draft->length - start);
+    draft->field_count = kept;
+    return true;
+}
+
+static void list_fields(const struct h2_draft *draft, struct message_head *head)
+{
+    for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
+        struct text name = name_of(draft, i);
+        message_add(head, MESSAGE_FIELDS_MAXIMUM, header_name_of(name), name, text_trim(value_of(draft, i)));
+    }
+}
+
+static void start(const struct h2_draft *draft, struct message_head *head)
+{
+    struct header_field *fields = head->fields;
+    *head = (struct message_head){
+        .fields = fields, .version = MESSAGE_HTTP_2, .raw = text_of(draft->bytes, draft->length)};
+}
+
+/* nghttp2 has seen to it that there is one at most, and that it is a number that the body keeps to. */
+static bool read_length(struct message_head *head, bool is_end)
+{
+    const struct header_field *length = message_find(head, HEADER_CONTENT_LENGTH);
+    if (length != NULL && (!text_to_u64(length->value, &head->content_length) || head->content_length > INT64_MAX))
+        return false;
+    head->announces_length = length != NULL;
+    if (is_end)
+        head->body = BODY_NONE;
+    else
+        head->body = length != NULL && head->content_length > 0 ? BODY_LENGTH : BODY_STREAM;
+    return true;
+}
+
+static enum fault read_target(const struct h2_draft *draft, const struct h1_limits *limits, struct message_head *head)
+{
+    const struct header_field *host = message_find(head, HEADER_HOST);
+    head->method = pseudo(draft, TEXT(":method"));
+    head->target = pseudo(draft, TEXT(":path"));
+    head->authority = pseudo(draft, TEXT(":authority"));
+    if (head->authority.length == 0 && host != NULL)
+        head->authority = host->value;
+    if (text_equals(head->method, TEXT("CONNECT")))
+        return FAULT_REQUEST_METHOD;
+    if (head->target.length > limits->target_bytes)
+        return FAULT_REQUEST_TARGET_TOO_LONG;
+    bool is_asterisk = text_equals(head->target, TEXT("*")) && text_equals(head->method, TEXT("OPTIONS"));
+    if (!is_asterisk && (head->target.length == 0 || head->target.bytes[0] != '/'))
+        return FAULT_REQUEST_MALFORMED;
+    if (!h1_is_method(head->method))
+        return FAULT_REQUEST_METHOD;
+    if (!h1_is_target(head->target) || !h1_is_host(head->authority))
+        return FAULT_REQUEST_MALFORMED;
+    const char *query = memchr(head->target.bytes, '?', head->target.length);
+    head->path = query == NULL ? head->target : text_of(head->target.bytes, (size_t)(query - head->target.bytes));
+    return FAULT_NONE;
+}
+
+enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limits, bool is_end, struct message_head *head)
+{
+    if (draft->fault == FAULT_NONE && !join_cookies(draft))
+        draft->fault = FAULT_OUT_OF_MEMORY;
+    start(draft, head);
+    list_fields(draft, head);
+    enum fault fault = read_target(draft, limits, head);
+    if (draft->fault != FAULT_NONE)
+        return draft->fault;
+    if (fault != FAULT_NONE)
+        return fault;
+    if (!read_length(head, is_end))
+        return FAULT_REQUEST_MALFORMED;
+    /* nghttp2 lets no other value of TE in. */
+    head->accepts_trailers = message_find(head, HEADER_TE) != NULL;
+    const struct header_field *expect = message_find(head, HEADER_EXPECT);
+    if (expect != NULL && !text_equals_ignoring_case(expect->value, TEXT("100-continue")))
+        return FAULT_REQUEST_EXPECTATION;
+    head->expects_continue = expect != NULL && head->body != BODY_NONE;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (h1_is_framing_lookalike(head->fields[i].name))
+            return FAULT_REQUEST_MALFORMED;
+    }
+    bool ignored;
+    return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
+}
+
+enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_head *head)
+{
+    start(draft, head);
+    if (draft->fault != FAULT_NONE)
+        return draft->fault;
+    list_fields(draft, head);
+    uint64_t status = 0;
+    if (!text_to_u64(pseudo(draft, TEXT(":status")), &status) || status < 100 || status > 599 ||
+        !read_length(head, is_end))
+        return FAULT_UPSTREAM_MALFORMED;
+    head->status = (unsigned)status;
+    if (status < 200 || status == 204)
+        head->announces_length = false;
+    bool ignored;
+    return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
+}
+
+enum fault h2_read_trailers(struct h2_draft *draft, bool is_request, struct message_head *head)
+{
+    start(draft, head);
+    if (draft->fault != FAULT_NONE)
+        return draft->fault;
+    list_fields(draft, head);
+    bool ignored;
+    if (hygiene_strip_hop(head, &ignored))
+        return FAULT_NONE;
+    return is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
+}
+
+/* ---- writing ---- */
+
+static void put(struct h2_writer *writer, struct text name, struct text value, uint8_t flags)
+{
+    if (writer->count >= H2_WRITE_FIELDS)
+        return;
+    nghttp2_nv *field = &writer->fields[writer->count++];
+    /* nghttp2 only reads them; its type has no const. */
+    field->name = (uint8_t *)(uintptr_t)name.bytes;
+    field->namelen = name.length;
+    field->value = (uint8_t *)(uintptr_t)value.bytes;
+    field->valuelen = value.length;
+    field->flags = flags;
+}
+
+static bool is_lower(struct text name)
+{
+    for (size_t i = 0; i < name.length; i++) {
+        if (name.bytes[i] >= 'A' && name.bytes[i] <= 'Z')
+            return false;
+    }
+    return true;
+}
+
+/* All names of a head together, so that what was handed out never moves. */
+static bool make_names_room(struct h2_writer *writer, const struct message_head *head)
+{
+    size_t wanted = 0;
+    for (size_t i = 0; i < head->field_count; i++)
+        wanted += head->fields[i].name.length;
+    writer->names_length = 0;
+    if (wanted <= writer->names_capacity)
+        return true;
+    char *larger = realloc(writer->names, wanted);
+    if (larger == NULL)
+        return false;
+    writer->names = larger;
+    writer->names_capacity = wanted;
+    return true;
+}
+
+static struct text lower_name(struct h2_writer *writer, struct text name)
+{
+    if (is_lower(name))
+        return name;
+    char *copy = writer->names + writer->names_length;
+    for (size_t i = 0; i < name.length; i++)
+        copy[i] = text_lower(name.bytes[i]);
+    writer->names_length += name.length;
+    return text_of(copy, name.length);
+}
+
+/* A value that is new each time only pushes useful ones out of the table; a secret must not get into it (RFC 7541 section 7.1). */
+static uint8_t flags_of(enum header_name known)
+{
+    return known == HEADER_X_REQUEST_ID || known == HEADER_AUTHORIZATION ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+}
+
+static bool put_fields(struct h2_writer *writer, const struct message_head *head)
+{
+    if (!make_names_room(writer, head))
+        return false;
+    for (size_t i = 0; i < head->field_count; i++)
+        put(writer, lower_name(writer, head->fields[i].name), head->fields[i].value, flags_of(head->fields[i].known));
+    return true;
+}
+
+static void put_length(struct h2_writer *writer, const struct message_head *head)
+{
+    if (head->body != BODY_LENGTH && !head->announces_length)
+        return;
+    size_t length = text_append(writer->length_text, sizeof writer->length_text, 0, "%llu",
+                                (unsigned long long)head->content_length);
+    put(writer, TEXT("content-length"), text_of(writer->length_text, length), NGHTTP2_NV_FLAG_NONE);
+}
+
+bool h2_write_request(struct h2_writer *writer, const struct message_head *head, struct text scheme)
+{
+    writer->count = 0;
+    put(writer, TEXT(":method"), head->method, NGHTTP2_NV_FLAG_NONE);
+    put(writer, TEXT(":scheme"), scheme, NGHTTP2_NV_FLAG_NONE);
+    if (head->authority.length > 0)
+        put(writer, TEXT(":authority"), head->authority, NGHTTP2_NV_FLAG_NONE);
+    put(writer, TEXT(":path"), head->target, NGHTTP2_NV_FLAG_NONE);
+    if (head->accepts_trailers)
+        put(writer, TEXT("te"), TEXT("trailers"), NGHTTP2_NV_FLAG_NONE);
+    put_length(writer, head);
+    return put_fields(writer, head);
+}
+
+bool h2_write_response(struct h2_writer *writer, const struct message_head *head)
+{
+    writer->count = 0;
+    for (unsigned i = 0, divisor = 100; i < 3; i++, divisor /= 10)
+        writer->status_text[i] = (char)('0' + head->status / divisor % 10);
+    put(writer, TEXT(":status"), text_of(writer->status_text, 3), NGHTTP2_NV_FLAG_NONE);
+    put_length(writer, head);
+    return put_fields(writer, head);
+}
+
+void h2_write_draft(struct h2_writer *writer, struct h2_draft *draft)
+{
+    writer->count = 0;
+    for (unsigned i = 0; i < draft->field_count; i++) {
+        char *name = draft->bytes + draft->fields[i].name_start;
+        for (uint32_t j = 0; j < draft->fields[i].name_length; j++)
+            name[j] = text_lower(name[j]);
+        put(writer, name_of(draft, i), value_of(draft, i), NGHTTP2_NV_FLAG_NONE);
+    }
+}
+
+void h2_writer_clear(struct h2_writer *writer)
+{
+    free(writer->names);
+    writer->names = NULL;
+    writer->names_capacity = 0;
+}

@@ -1,0 +1,83 @@
+#ifndef SLUICE_HTTP_H2_HEAD_H
+#define SLUICE_HTTP_H2_HEAD_H
+/*
+ * Heads between HTTP/2 and message_head. nghttp2 hands a head over field by field; a draft gathers them, and h2_read_request or
+ * h2_read_response makes the head from it, with the checks that nghttp2 leaves to its user (security.md 1e). The other way, h2_write_*
+ * fills the array that nghttp2 sends: names in lower case, nothing that concerns a connection (RFC 9113 section 8.2.2).
+ *
+ * h2_draft_take -> h2_draft_add for each field -> h2_read_... -> h2_draft_give. A head that was read points into its draft.
+ */
+#include <nghttp2/nghttp2.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "http/h1_screen.h"
+#include "http/message.h"
+
+/* One field, by its place in the draft's bytes, which may move while it grows. */
+struct h2_draft_field {
+    uint32_t name_start, name_length;
+    uint32_t value_start, value_length;
+};
+
+struct h2_draft {
+    struct h2_draft *next;   /* among the spare ones */
+    char *bytes;
+    size_t length;
+    size_t capacity;
+    size_t counted_bytes;    /* by RFC 9113 section 6.5.2: name, value and 32 a field; grows on when nothing more is kept */
+    enum fault fault;        /* FAULT_NONE, or why it is no whole head: a limit, memory */
+    unsigned pseudo_count;   /* pseudo fields come first */
+    unsigned field_count;
+    struct h2_draft_field fields[MESSAGE_FIELDS_MAXIMUM + 4];
+};
+
+/* Spare drafts of a loop, so that a head usually costs no allocation. Zero it first. */
+struct h2_drafts {
+    struct h2_draft *spare;
+    unsigned count;
+};
+
+/* An empty draft, or NULL when memory is out. */
+struct h2_draft *h2_draft_take(struct h2_drafts *drafts);
+/* NULL is allowed. */
+void h2_draft_give(struct h2_drafts *drafts, struct h2_draft *draft);
+void h2_drafts_clear(struct h2_drafts *drafts);
+
+/* Copies a field. What passes a limit is counted and not kept, and the draft has a fault from then on. */
+void h2_draft_add(struct h2_draft *draft, const struct h1_limits *limits, bool is_request, struct text name, struct text value);
+
+/*
+ * Makes a request's head from a draft that nghttp2 has found well-formed; `head->fields` has room for MESSAGE_FIELDS_MAXIMUM. `is_end`:
+ * no body follows. FAULT_NONE, or why the request must be refused: bytes in :path that no URL has, user information in :authority,
+ * CONNECT, an expectation, a limit. When :authority and Host differ the first rules (RFC 9113 section 8.3.1).
+ */
+enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limits, bool is_end, struct message_head *head);
+
+/* The same for an answer. `is_end`: no body follows, whatever a Content-Length announces (HEAD, 304). */
+enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_head *head);
+
+/* The fields behind a body; hop-by-hop ones are left out. */
+enum fault h2_read_trailers(struct h2_draft *draft, bool is_request, struct message_head *head);
+
+/* Room for one head on its way out; lives in the loop's h2_context and is used by one call at a time. */
+#define H2_WRITE_FIELDS (MESSAGE_FIELDS_MAXIMUM + 16)
+struct h2_writer {
+    nghttp2_nv fields[H2_WRITE_FIELDS];
+    size_t count;
+    char length_text[24];
+    char status_text[4];
+    char *names;            /* lower-case copies of names that came otherwise */
+    size_t names_capacity;
+    size_t names_length;
+};
+
+/* Each fills writer->fields; nghttp2 copies them when they are submitted. False when memory is out. `scheme`: "http" or "https". */
+bool h2_write_request(struct h2_writer *writer, const struct message_head *head, struct text scheme);
+bool h2_write_response(struct h2_writer *writer, const struct message_head *head);
+/* The fields of a draft as they are, in lower case: trailers that waited for the body. */
+void h2_write_draft(struct h2_writer *writer, struct h2_draft *draft);
+void h2_writer_clear(struct h2_writer *writer);
+
+#endif

@@ -1,0 +1,301 @@
+#include "http/h2_link.h"
+
+#include <stdlib.h>
+
+/* What the peer may allow us at most, and what it allows until it has said so (RFC 9113 section 5.1.2 recommends 100). */
+#define STREAMS_BEFORE_SETTINGS 100
+/* The connection's window: every stream's own is smaller, so this one never stops a stream. */
+#define LINK_WINDOW_BYTES (16 * 1024 * 1024)
+#define STALL_LOOK_MS 1000
+
+/* ---- the context ---- */
+
+static nghttp2_option *create_option(const struct h2_settings *settings)
+{
+    nghttp2_option *option;
+    if (nghttp2_option_new(&option) != 0)
+        return NULL;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_send_header_block_length(option, settings->limits.head_bytes * 2);
+    /* Ours is the head's limit in bytes; this only bounds how many pieces it may come in. */
+    nghttp2_option_set_max_continuations(option, settings->limits.head_bytes / 16384 + 4);
+    return option;
+}
+
+struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings *settings)
+{
+    struct h2_context *context = calloc(1, sizeof *context);
+    if (context == NULL)
+        return NULL;
+    context->loop = loop;
+    context->settings = *settings;
+    context->callbacks = h2_callbacks_create();
+    context->option = create_option(settings);
+    if (context->callbacks == NULL || context->option == NULL) {
+        h2_context_destroy(context);
+        return NULL;
+    }
+    return context;
+}
+
+void h2_context_destroy(struct h2_context *context)
+{
+    if (context == NULL)
+        return;
+    nghttp2_session_callbacks_del(context->callbacks);
+    nghttp2_option_del(context->option);
+    h2_drafts_clear(&context->drafts);
+    h2_writer_clear(&context->writer);
+    free(context);
+}
+
+/* ---- life ---- */
+
+static void destroy_link(void *object)
+{
+    struct h2_link *link = object;
+    nghttp2_session_del(link->session);
+    free(link);
+}
+
+void h2_link_enter_dead(struct h2_link *link)
+{
+    if (link->state == H2_LINK_DEAD)
+        return;
+    struct loop *loop = link->context->loop;
+    link->state = H2_LINK_DEAD;
+    loop_task_cancel(loop, &link->task);
+    loop_timer_clear(loop, &link->timer);
+    loop_timer_clear(loop, &link->stall_timer);
+    loop_bury(loop, link, destroy_link);
+}
+
+/* Each stream that has an owner fails; the others vanish. */
+static void end_streams(struct h2_link *link, enum fault fault)
+{
+    struct list_node *node;
+    while ((node = list_take_first(&link->streams)) != NULL) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
+        bool is_told = stream->receiving == H2_RECEIVING_DONE && stream->sending == H2_SENDING_DONE;
+        bool hears = stream->is_owned && stream->is_dispatched && !is_told && !link->is_muted;
+        enum fault own = stream->has_failed ? stream->fault : fault;
+        h2_stream_enter_closed(stream);
+        if (hears)
+            stream->stream.events->on_failed(stream->stream.owner, own);
+    }
+}
+
+void h2_link_fail(struct h2_link *link, enum fault fault)
+{
+    if (link->state == H2_LINK_DEAD)
+        return;
+    conn_close(link->link.conn);
+    h2_link_enter_dead(link);
+    end_streams(link, fault);
+    if (!link->is_muted)
+        link->link.events->on_closed(link->link.owner, fault);
+}
+
+void h2_link_finish(struct h2_link *link, enum fault fault)
+{
+    if (link->state != H2_LINK_OPEN)
+        return;
+    link->state = H2_LINK_CLOSING;
+    link->pending_fault = fault;
+    loop_timer_clear(link->context->loop, &link->timer);
+    end_streams(link, fault);
+    conn_finish(link->link.conn, H2_LINGER_MS);
+}
+
+void h2_link_finished(void *owner)
+{
+    struct h2_link *link = owner;
+    if (link->state == H2_LINK_DEAD)
+        return;
+    h2_link_enter_dead(link);
+    end_streams(link, link->pending_fault);
+    if (!link->is_muted)
+        link->link.events->on_closed(link->link.owner, link->pending_fault);
+}
+
+/* ---- input ---- */
+
+size_t h2_link_bytes(void *owner, struct text bytes)
+{
+    struct h2_link *link = owner;
+    if (link->state != H2_LINK_OPEN)
+        return bytes.length;
+    if (bytes.length > 0) {
+        link->is_reading = true;
+        ssize_t read = nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes.bytes, bytes.length);
+        link->is_reading = false;
+        if (link->state != H2_LINK_OPEN)
+            return bytes.length;
+        if (read < 0) {
+            h2_link_fail(link, link->role->is_server ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED);
+            return bytes.length;
+        }
+    }
+    h2_link_settle(link);
+    if (link->state == H2_LINK_OPEN)
+        h2_link_touch(link);
+    return bytes.length;
+}
+
+static void dispatch(struct h2_link *link)
+{
+    struct list_node *node;
+    while (link->abuse < 0 && (node = list_take_first(&link->arrived)) != NULL)
+        link->role->on_arrived(link, LIST_OWNER(node, struct h2_stream, queue_node));
+}
+
+static void settle_streams(struct h2_link *link)
+{
+    struct list_node *node;
+    while (link->state == H2_LINK_OPEN && (node = list_take_first(&link->settling)) != NULL) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, queue_node);
+        if (stream->has_failed)
+            h2_stream_give_failure(stream);
+        else
+            h2_stream_deliver(stream);
+    }
+}
+
+/* Those that were congested and are so no more; one that has gone congested again meanwhile has joined the list behind them. */
+static void tell_drained(struct h2_link *link)
+{
+    size_t count = link->congested.count;
+    while (link->state == H2_LINK_OPEN && count-- > 0) {
+        struct list_node *node = list_take_first(&link->congested);
+        if (node == NULL)
+            return;
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, congested_node);
+        if (!h2_stream_is_drained(stream))
+            list_append(&link->congested, node);
+        else if (stream->is_owned && !stream->is_closed)
+            stream->stream.events->on_drained(stream->stream.owner);
+    }
+}
+
+void h2_link_settle(struct h2_link *link)
+{
+    if (link->state != H2_LINK_OPEN)
+        return;
+    dispatch(link);
+    settle_streams(link);
+    if (link->congested.count > 0)
+        tell_drained(link);
+    if (link->state == H2_LINK_OPEN)
+        link->role->on_settled(link);
+}
+
+/* ---- output ---- */
+
+void h2_link_touch(struct h2_link *link)
+{
+    if (link->state == H2_LINK_OPEN)
+        loop_defer_to_turn_end(link->context->loop, &link->task);
+}
+
+void h2_link_pump(struct h2_link *link)
+{
+    if (link->state != H2_LINK_OPEN || link->is_reading || link->is_writing)
+        return;
+    link->is_writing = true;
+    if (nghttp2_session_send(link->session) != 0)
+        link->is_broken = true;
+    link->is_writing = false;
+}
+
+static void run_task(void *owner)
+{
+    struct h2_link *link = owner;
+    h2_link_pump(link);
+    if (link->is_broken) {
+        h2_link_fail(link, FAULT_OUT_OF_MEMORY);
+        return;
+    }
+    h2_link_settle(link);
+    if (link->state != H2_LINK_OPEN)
+        return;
+    bool is_over = !nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session);
+    if (is_over)
+        link->role->on_over(link);
+}
+
+void h2_link_drained(void *owner)
+{
+    h2_link_touch(owner);
+}
+
+/* ---- output that nobody waits for any more ---- */
+
+void h2_link_watch_stall(struct h2_link *link)
+{
+    if (link->context->settings.stall_ms != 0 && !loop_timer_is_set(&link->stall_timer))
+        loop_timer_set(link->context->loop, &link->stall_timer, loop_now_ms(link->context->loop) + STALL_LOOK_MS);
+}
+
+static void on_stall_look(void *owner)
+{
+    struct h2_link *link = owner;
+    uint64_t now_ms = loop_now_ms(link->context->loop);
+    bool look_again = false;
+    struct list_node *node = link->streams.head.next;
+    while (node != &link->streams.head) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
+        node = node->next;
+        if (stream->is_owned)
+            continue;
+        look_again = true;
+        if (now_ms >= stream->moved_ms + link->context->settings.stall_ms)
+            h2_stream_reset_with(stream, NGHTTP2_CANCEL);
+    }
+    if (look_again)
+        h2_link_watch_stall(link);
+}
+
+/* ---- beginning ---- */
+
+static bool submit_settings(struct h2_link *link)
+{
+    const struct h2_settings *settings = &link->context->settings;
+    nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings->window_bytes},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)settings->limits.head_bytes},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings->streams_maximum},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+    };
+    /* The last one is a client's to say. */
+    size_t count = link->role->is_server ? 3 : 4;
+    return nghttp2_submit_settings(link->session, NGHTTP2_FLAG_NONE, entries, count) == 0 &&
+           nghttp2_session_set_local_window_size(link->session, NGHTTP2_FLAG_NONE, 0, LINK_WINDOW_BYTES) == 0;
+}
+
+bool h2_link_init(struct h2_link *link, struct h2_context *context, const struct h2_role *role, struct conn *conn)
+{
+    link->role = role;
+    link->context = context;
+    link->link.conn = conn;
+    link->link.is_http2 = true;
+    link->peer_streams_maximum = STREAMS_BEFORE_SETTINGS;
+    link->abuse = -1;
+    list_init(&link->streams);
+    list_init(&link->arrived);
+    list_init(&link->settling);
+    list_init(&link->congested);
+    loop_task_init(&link->task, run_task, link);
+    loop_timer_init(&link->stall_timer, on_stall_look, link);
+    h2_budget_start(&link->budget, loop_now_ms(context->loop));
+    int result = role->is_server ? nghttp2_session_server_new2(&link->session, context->callbacks, link, context->option)
+                                 : nghttp2_session_client_new2(&link->session, context->callbacks, link, context->option);
+    if (result != 0)
+        return false;
+    if (!submit_settings(link)) {
+        nghttp2_session_del(link->session);
+        return false;
+    }
+    h2_link_touch(link);
+    return true;
+}
