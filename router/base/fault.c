@@ -7,14 +7,17 @@
 #define UPSTREAM FAULT_BLAME_UPSTREAM
 #define SLUICE FAULT_BLAME_SLUICE
 
-/* gRPC: 2 unknown, 3 invalid argument, 4 deadline exceeded, 12 unimplemented, 13 internal, 14 unavailable. */
+/*
+ * gRPC (base/grpc_status.h): 14 is the one code that every library takes for "later, perhaps". 8 is for requests that are too large and for
+ * nothing else, because pyarrow makes an invalid argument of it (clients.md 4.3), which a node that is short of memory is not.
+ */
 static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_NONE] = {"none", "no fault", 200, 200, 0, NEVER, FAULT_BLAME_NOBODY, false},
 
     [FAULT_REQUEST_MALFORMED] = {"request_malformed", "the request is not valid HTTP", 400, 400, 3, NEVER, DOWNSTREAM,
                                  false},
-    [FAULT_REQUEST_VERSION] = {"request_version", "only HTTP/1.0 and HTTP/1.1 are spoken here", 505, 505, 12, NEVER,
-                               DOWNSTREAM, false},
+    [FAULT_REQUEST_VERSION] = {"request_version", "this version of HTTP is not spoken here", 505, 505, 12, NEVER, DOWNSTREAM,
+                               false},
     [FAULT_REQUEST_METHOD] = {"request_method", "this method is not forwarded", 405, 405, 12, NEVER, DOWNSTREAM, false},
     [FAULT_REQUEST_HEAD_TOO_LARGE] = {"request_head_too_large", "the request's header fields exceed the limit", 431,
                                       431, 3, NEVER, DOWNSTREAM, false},
@@ -42,8 +45,12 @@ static const struct fault_row rows[FAULT_COUNT] = {
                             3, NEVER, DOWNSTREAM, false},
     [FAULT_DOWNSTREAM_GONE] = {"downstream_gone", "the client closed the connection", 499, 499, 1, NEVER, DOWNSTREAM,
                                false},
-    [FAULT_DOWNSTREAM_ABUSE] = {"abuse", "the client's connection behaves like an attack", 429, 503, 14, NEVER, DOWNSTREAM,
-                                false},
+
+    /* Nobody reads the answer, because the connection goes with it; should one do so, a batch caught in it must come again. */
+    [FAULT_DOWNSTREAM_ABUSE] = {"abuse", "this connection asks for more work than clients do", 429, 503, 8, NEVER,
+                                DOWNSTREAM, false},
+    [FAULT_GRPC_DEADLINE] = {"grpc_deadline", "the time that the call's grpc-timeout allows is over", 504, 503, 4, NEVER,
+                             DOWNSTREAM, false},
 
     [FAULT_NO_NODE] = {"no_node", "no usable node can serve this request at the moment", 503, 503, 14, NEVER, UPSTREAM,
                        false},
@@ -57,12 +64,14 @@ static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_CONNECT_TIMEOUT] = {"connect_timeout", "the node did not accept the connection in time", 503, 503, 14,
                                UNSENT, UPSTREAM, true},
     [FAULT_CONNECT_FAILED] = {"connect_failed", "the node cannot be reached", 503, 503, 14, UNSENT, UPSTREAM, true},
-    [FAULT_NO_HTTP2] = {"http_too_old", "the node does not speak HTTP/2, which gRPC needs", 503, 503, 14, UNSENT, UPSTREAM,
-                        false},
+    [FAULT_UPSTREAM_VERSION] = {"upstream_version", "the node does not speak HTTP/2, which gRPC needs", 503, 503, 14,
+                                UNSENT, UPSTREAM, false},
 
     [FAULT_LINK_CLOSED_UNREAD] = {"link_closed_unread",
                                   "the node closed a kept-alive connection before it read the request", 503, 503, 14,
                                   UNSENT, UPSTREAM, false},
+    [FAULT_UPSTREAM_REFUSED_STREAM] = {"refused_stream", "the node refused the request before it read it", 503, 503, 14,
+                                       UNSENT, UPSTREAM, false},
     [FAULT_UPSTREAM_CLOSED] = {"upstream_closed", "the node closed the connection without an answer", 502, 503, 14,
                                UNKNOWN, UPSTREAM, false},
     [FAULT_UPSTREAM_RESET] = {"upstream_reset", "the node reset the connection without an answer", 502, 503, 14,
@@ -79,11 +88,12 @@ static const struct fault_row rows[FAULT_COUNT] = {
                                 UNKNOWN, UPSTREAM, false},
     [FAULT_UPSTREAM_REFUSED_ROLE] = {"upstream_refused_role", "the node refused the request without acting on it", 503,
                                      503, 14, UNSENT, UPSTREAM, false},
-    [FAULT_UPSTREAM_REFUSED_STREAM] = {"refused_stream", "the node refused the request before it acted on it", 503, 503,
-                                       14, UNSENT, UPSTREAM, false},
+    /* The node's own word, also for a lack of permission: the client hears it from the node unless another node says something else. */
+    [FAULT_UPSTREAM_UNAVAILABLE] = {"upstream_unavailable", "the node cannot serve this call at the moment", 503, 503, 14,
+                                    UNKNOWN, UPSTREAM, false},
 
-    [FAULT_OUT_OF_MEMORY] = {"out_of_memory", "the router has no memory or descriptors left for this request", 503, 503, 8, NEVER, SLUICE,
-                             false},
+    [FAULT_OUT_OF_MEMORY] = {"out_of_memory", "the router has no memory or descriptors left for this request", 503, 503,
+                             14, NEVER, SLUICE, false},
     [FAULT_REPLAY_TOO_LARGE] = {"replay_too_large",
                                 "this route sends the body to more than one node and the body exceeds the replay limit",
                                 413, 413, 8, NEVER, DOWNSTREAM, false},

@@ -26,6 +26,7 @@ enum fault {
     FAULT_NODE_UNKNOWN,
     FAULT_DOWNSTREAM_GONE,
     FAULT_DOWNSTREAM_ABUSE,
+    FAULT_GRPC_DEADLINE,
     /* finding a node */
     FAULT_NO_NODE,
     FAULT_QUEUE_FULL,
@@ -35,9 +36,10 @@ enum fault {
     FAULT_CONNECT_REFUSED,
     FAULT_CONNECT_TIMEOUT,
     FAULT_CONNECT_FAILED,
-    FAULT_NO_HTTP2,
+    FAULT_UPSTREAM_VERSION,
     /* talking to it */
     FAULT_LINK_CLOSED_UNREAD,
+    FAULT_UPSTREAM_REFUSED_STREAM,
     FAULT_UPSTREAM_CLOSED,
     FAULT_UPSTREAM_RESET,
     FAULT_UPSTREAM_TIMEOUT,
@@ -46,7 +48,7 @@ enum fault {
     FAULT_UPSTREAM_TRUNCATED,
     FAULT_UPSTREAM_STALLED,
     FAULT_UPSTREAM_REFUSED_ROLE,
-    FAULT_UPSTREAM_REFUSED_STREAM,
+    FAULT_UPSTREAM_UNAVAILABLE,
     /* ourselves */
     FAULT_OUT_OF_MEMORY,
     FAULT_REPLAY_TOO_LARGE,
@@ -68,7 +70,7 @@ struct fault_row {
     const char *text;        /* one sentence for the client; none of the words clients act on (clients.md 1.4) */
     uint16_t http_status;    /* for a query or an administrative request */
     uint16_t write_status;   /* for a write: 503 wherever a later try may succeed, because clients drop 4xx */
-    uint8_t grpc_status;
+    uint8_t grpc_status;     /* enum grpc_status: UNAVAILABLE wherever a later try may succeed (see fault.c) */
     enum fault_repeat repeat;
     enum fault_blame blame;
     bool counts_for_health;  /* a connect-class failure in live traffic (routing/health.h) */

@@ -227,6 +227,20 @@ void hygiene_forward_response(const struct message_head *in, struct text request
     message_add(out, capacity, HEADER_X_SLUICE_NODE, TEXT("X-Sluice-Node"), node_id);
 }
 
+/* ---- trailers ---- */
+
+void hygiene_forward_trailers(const struct message_head *in, struct message_head *out)
+{
+    struct header_field *fields = out->fields;
+    *out = (struct message_head){.version = in->version, .fields = fields};
+    for (size_t i = 0; i < in->field_count; i++) {
+        const struct header_field *field = &in->fields[i];
+        bool is_pseudo = field->name.length == 0 || field->name.bytes[0] == ':';
+        if (!is_pseudo && !is_hop_field(field->known) && !is_protected(field->name))
+            fields[out->field_count++] = *field;
+    }
+}
+
 bool hygiene_is_request_id(struct text value)
 {
     if (value.length == 0 || value.length > 128)

@@ -47,6 +47,12 @@ enum fault hygiene_forward_request(const struct message_head *in, const struct h
 void hygiene_forward_response(const struct message_head *in, struct text request_id, struct text node_id,
                               bool drop_retry_after, struct message_head *out);
 
+/*
+ * Fills `out` (room as above) with the trailers that may travel on, either way: without what concerns one hop, frames or describes the
+ * body, or says who asks and from where (RFC 9110 section 6.5.1: whoever merges trailers into a head must not be misled by them).
+ */
+void hygiene_forward_trailers(const struct message_head *in, struct message_head *out);
+
 /* True when `value` is fit to be a request id: 1 to 128 visible characters. */
 bool hygiene_is_request_id(struct text value);
 

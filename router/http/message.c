@@ -19,8 +19,10 @@ static const struct {
     {{"connection", 10}, HEADER_CONNECTION},
     {{"keep-alive", 10}, HEADER_KEEP_ALIVE},
     {{"user-agent", 10}, HEADER_USER_AGENT},
+    {{"grpc-status", 11}, HEADER_GRPC_STATUS},
     {{"retry-after", 11}, HEADER_RETRY_AFTER},
     {{"content-type", 12}, HEADER_CONTENT_TYPE},
+    {{"grpc-timeout", 12}, HEADER_GRPC_TIMEOUT},
     {{"x-request-id", 12}, HEADER_X_REQUEST_ID},
     {{"authorization", 13}, HEADER_AUTHORIZATION},
     {{"x-sluice-node", 13}, HEADER_X_SLUICE_NODE},
@@ -41,7 +43,7 @@ static const struct {
 
 /* Where in `names` each length begins; names of length n stand in [begins[n], begins[n + 1]). */
 static const unsigned char begins[NAME_LENGTH_MAXIMUM + 2] = {
-    0, 0, 0, 1, 2, 4, 4, 5, 7, 7, 9, 12, 13, 15, 17, 19, 21, 24, 26, 27, 28,
+    0, 0, 0, 1, 2, 4, 4, 5, 7, 7, 9, 12, 14, 17, 19, 21, 23, 26, 28, 29, 30,
 };
 
 enum header_name header_name_of(struct text name)

@@ -48,9 +48,14 @@ static bool may_repeat(const struct retry_question *question)
     return is_harmless_twice(question);
 }
 
-/* A kept-alive link may have died of age: then the node itself is well, and a fresh link to it will do. */
+/*
+ * A kept-alive link may have died of age: then the node itself is well, and a fresh link to it will do. So it will for a stream that a
+ * link refused because it was full or is going away.
+ */
 static bool may_be_link_age(const struct retry_question *question)
 {
+    if (question->fault == FAULT_UPSTREAM_REFUSED_STREAM)
+        return true;
     return question->link_was_reused &&
            (question->fault == FAULT_LINK_CLOSED_UNREAD || question->fault == FAULT_UPSTREAM_CLOSED ||
             question->fault == FAULT_UPSTREAM_RESET);

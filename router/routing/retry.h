@@ -32,7 +32,7 @@ struct retry_question {
 /*
  * At most RETRY_ATTEMPTS_MAXIMUM attempts; a writeback has exactly one fallback hop (two attempts) and only for faults
  * of the connect class (FAULT_REPEAT_UNSENT). A link closed unread is tried again on a fresh link to the same node
- * first.
+ * first, a refused stream when no other node is left.
  */
 #define RETRY_ATTEMPTS_MAXIMUM 4
 enum retry_verdict retry_decide(const struct retry_question *question);

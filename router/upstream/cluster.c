@@ -105,6 +105,16 @@ uint64_t cluster_usable_nodes(const struct cluster *cluster)
     return mask;
 }
 
+uint64_t cluster_http2_nodes(const struct cluster *cluster)
+{
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < cluster->topology->node_count; i++) {
+        if (atomic_load_explicit(&cluster->nodes[i].http_version, memory_order_relaxed) != 1)
+            mask |= UINT64_C(1) << i;
+    }
+    return mask;
+}
+
 void cluster_note_connect(struct cluster *cluster, unsigned node, bool failed)
 {
     struct cluster_node *shared = &cluster->nodes[node];

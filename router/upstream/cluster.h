@@ -20,7 +20,7 @@ struct cluster_node {
     _Alignas(64) atomic_uint outstanding;  /* attempts under way, all workers */
     atomic_uint health;                    /* enum health_state; writer: control */
     atomic_uint connect_failures;          /* in a row, live traffic; reset by a success or a good probe */
-    atomic_uint http_version;              /* 1 or 2 as the probe found out, 0: not known yet; writer: control */
+    atomic_uint http_version;              /* 0: not known yet, 1, 2; writer: control */
     atomic_ulong requests;                 /* attempts begun since start */
     atomic_ulong failures;                 /* attempts that ended in a fault of the node */
     atomic_uint address_version;           /* odd while the address is being written (a sequence lock) */
@@ -48,6 +48,9 @@ bool cluster_get_address(const struct cluster *cluster, unsigned node, struct ad
 
 /* The nodes that may get traffic now, as a mask of indices. */
 uint64_t cluster_usable_nodes(const struct cluster *cluster);
+
+/* The nodes that a gRPC call can be sent to: all but those that are known to speak HTTP/1 only. */
+uint64_t cluster_http2_nodes(const struct cluster *cluster);
 
 /* Live traffic saw a connect-class failure, or a connection that came about. */
 void cluster_note_connect(struct cluster *cluster, unsigned node, bool failed);

@@ -316,7 +316,7 @@ struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_tic
     if (stream != NULL)
         return stream;
     if (ticket->needs_http2 && !speaks_http2(node, true)) {
-        *fault = FAULT_NO_HTTP2;
+        *fault = FAULT_UPSTREAM_VERSION;
         return NULL;
     }
     if (node->waiters.count >= node->dialled_room) {
@@ -391,7 +391,7 @@ static void run_serve(void *owner)
         if (node->links >= maximum_links(node))
             break;
         bool needs_http2 = first_needs_http2(node);
-        enum fault fault = needs_http2 && !speaks_http2(node, true) ? FAULT_NO_HTTP2 : dial(node, needs_http2);
+        enum fault fault = needs_http2 && !speaks_http2(node, true) ? FAULT_UPSTREAM_VERSION : dial(node, needs_http2);
         if (fault != FAULT_NONE)
             fail_waiters(node, 1, fault);
     }

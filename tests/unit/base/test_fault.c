@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "base/grpc_status.h"
 #include "base/text.h"
 
 static void each_fault_has_a_row_of_its_own(void **state)
@@ -109,6 +110,53 @@ static void writes_that_may_succeed_later_get_503(void **state)
     }
 }
 
+/*
+ * A gRPC client is told UNAVAILABLE when a later try may succeed and when nobody can know. RESOURCE_EXHAUSTED is for what is too
+ * large, because some clients call that an invalid argument.
+ */
+static void calls_that_may_succeed_later_are_unavailable(void **state)
+{
+    (void)state;
+    for (int fault = FAULT_NONE + 1; fault < FAULT_COUNT; fault++) {
+        const struct fault_row *row = fault_row((enum fault)fault);
+        bool is_timeout = fault == FAULT_UPSTREAM_TIMEOUT;
+        bool is_nonsense = fault == FAULT_UPSTREAM_MALFORMED;
+        if (row->repeat != FAULT_REPEAT_NEVER && !is_timeout && !is_nonsense && row->grpc_status != GRPC_STATUS_UNAVAILABLE)
+            fail_msg("%s may be repeated, but a gRPC client gets %u", row->name, row->grpc_status);
+        if (row->http_status == 503 && row->grpc_status != GRPC_STATUS_UNAVAILABLE)
+            fail_msg("%s is 503, but a gRPC client gets %u", row->name, row->grpc_status);
+        if (row->grpc_status == GRPC_STATUS_RESOURCE_EXHAUSTED && row->http_status != 413 && row->http_status != 429)
+            fail_msg("%s is not the size or number of the client's requests", row->name);
+        assert_in_range(row->grpc_status, GRPC_STATUS_OK + 1, GRPC_STATUS_COUNT - 1);
+        /* What only the application can know. */
+        assert_int_not_equal(row->grpc_status, GRPC_STATUS_NOT_FOUND);
+        assert_int_not_equal(row->grpc_status, GRPC_STATUS_PERMISSION_DENIED);
+        assert_int_not_equal(row->grpc_status, GRPC_STATUS_UNAUTHENTICATED);
+    }
+    assert_int_equal(fault_row(FAULT_GRPC_DEADLINE)->grpc_status, GRPC_STATUS_DEADLINE_EXCEEDED);
+    assert_int_equal(fault_row(FAULT_GRPC_DEADLINE)->http_status, 504);
+    assert_int_equal(fault_row(FAULT_DOWNSTREAM_GONE)->grpc_status, GRPC_STATUS_CANCELLED);
+}
+
+/* What HTTP/2 adds: a refused stream was not acted on, an attack is the client's, and neither makes a node look ill. */
+static void http2_faults_blame_the_right_side(void **state)
+{
+    (void)state;
+    const struct fault_row *refused = fault_row(FAULT_UPSTREAM_REFUSED_STREAM);
+    assert_string_equal(refused->name, "refused_stream");
+    assert_int_equal(refused->repeat, FAULT_REPEAT_UNSENT);
+    assert_int_equal(refused->blame, FAULT_BLAME_UPSTREAM);
+    const struct fault_row *abuse = fault_row(FAULT_DOWNSTREAM_ABUSE);
+    assert_string_equal(abuse->name, "abuse");
+    assert_int_equal(abuse->blame, FAULT_BLAME_DOWNSTREAM);
+    assert_int_equal(abuse->http_status, 429);
+    assert_int_equal(abuse->write_status, 503);
+    const struct fault_row *unavailable = fault_row(FAULT_UPSTREAM_UNAVAILABLE);
+    assert_int_equal(unavailable->repeat, FAULT_REPEAT_UNKNOWN);
+    assert_int_equal(fault_row(FAULT_UPSTREAM_VERSION)->repeat, FAULT_REPEAT_UNSENT);
+    assert_string_equal(fault_row(FAULT_GRPC_DEADLINE)->name, "grpc_deadline");
+}
+
 /* A slow client is not to lose its batch over it: 408 would be dropped. */
 static void a_slow_write_may_come_again(void **state)
 {
@@ -151,6 +199,7 @@ int main(void)
         cmocka_unit_test(each_fault_has_a_row_of_its_own),           cmocka_unit_test(names_and_texts_need_no_escaping),
         cmocka_unit_test(no_text_says_what_clients_act_on),          cmocka_unit_test(statuses_are_errors),
         cmocka_unit_test(writes_that_may_succeed_later_get_503),     cmocka_unit_test(a_slow_write_may_come_again),
+        cmocka_unit_test(calls_that_may_succeed_later_are_unavailable), cmocka_unit_test(http2_faults_blame_the_right_side),
         cmocka_unit_test(only_failures_to_connect_count_for_health), cmocka_unit_test(no_number_is_without_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

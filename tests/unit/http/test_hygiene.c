@@ -339,6 +339,33 @@ static void retry_after_travels_only_where_it_is_understood(void **state)
                         "X-A: 1\nX-Request-Id: id-1\nX-Sluice-Node: query-01\n");
 }
 
+/* They come behind the body, when every decision that a head brings about has been made. */
+static void trailers_travel_without_what_belongs_into_a_head(void **state)
+{
+    (void)state;
+    static struct header_field in_fields[MESSAGE_FIELDS_MAXIMUM];
+    static struct header_field out_fields[ROOM];
+    struct message_head in = {.fields = in_fields, .version = MESSAGE_HTTP_2, .status = 200, .body = BODY_STREAM};
+    struct message_head out = {.fields = out_fields};
+    parse_fields(&in, "grpc-status: 0\ngrpc-message: a%20b\nConnection: close\nKeep-Alive: 1\nTransfer-Encoding: chunked\n"
+                      "Content-Length: 5\nTrailer: x\nTE: trailers\nUpgrade: h2c\nHost: h\nExpect: 100-continue\n"
+                      "Proxy-Connection: close\nContent-Type: text/html\nContent-Encoding: gzip\nAuthorization: Bearer t\n"
+                      "Cookie: a\nForwarded: for=a\nVia: 1.1 a\nX-Forwarded-For: 1.2.3.4\nX-Real-IP: 1.2.3.4\n"
+                      "X-Request-Id: other\nX-Sluice-Node: other\ngrpc-status-details-bin: AAEC\n"
+                      "x-influxdata-execution-duration-seconds: 0.5\nx-empty:");
+    /* A field without a name, or with one that only a frame may carry, cannot come from a codec; it goes no further. */
+    assert_true(message_add(&in, MESSAGE_FIELDS_MAXIMUM, HEADER_OTHER, TEXT(":status"), TEXT("500")));
+    assert_true(message_add(&in, MESSAGE_FIELDS_MAXIMUM, HEADER_OTHER, TEXT_EMPTY, TEXT("x")));
+    hygiene_forward_trailers(&in, &out);
+    assert_string_equal(print_fields(&out), "grpc-status: 0\ngrpc-message: a%20b\ngrpc-status-details-bin: AAEC\n"
+                                            "x-influxdata-execution-duration-seconds: 0.5\nx-empty: \n");
+    assert_int_equal(out.status, 0);
+    assert_int_equal(out.body, BODY_NONE);
+    in.field_count = 0;
+    hygiene_forward_trailers(&in, &out);
+    assert_int_equal(out.field_count, 0);
+}
+
 static void a_request_id_is_short_and_visible(void **state)
 {
     (void)state;
@@ -375,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_request_without_host_gets_no_forwarded_host),
         cmocka_unit_test(a_response_names_its_request_and_its_node),
         cmocka_unit_test(retry_after_travels_only_where_it_is_understood),
+        cmocka_unit_test(trailers_travel_without_what_belongs_into_a_head),
         cmocka_unit_test(a_request_id_is_short_and_visible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,8 @@ static const struct {
     {"date", HEADER_DATE},
     {"expect", HEADER_EXPECT},
     {"forwarded", HEADER_FORWARDED},
+    {"grpc-status", HEADER_GRPC_STATUS},
+    {"grpc-timeout", HEADER_GRPC_TIMEOUT},
     {"host", HEADER_HOST},
     {"http2-settings", HEADER_HTTP2_SETTINGS},
     {"keep-alive", HEADER_KEEP_ALIVE},

@@ -213,6 +213,20 @@ static void loopback_addresses_prove_nothing(void **state)
 
 /* ---- the rest ---- */
 
+/* Before the first probe nobody knows: refusing calls until then would be worse than one attempt in vain. */
+static void calls_may_go_wherever_http2_is_not_ruled_out(void **state)
+{
+    (void)state;
+    assert_int_equal(cluster_http2_nodes(cluster), 7);
+    atomic_store(&cluster->nodes[1].http_version, 1);
+    assert_int_equal(cluster_http2_nodes(cluster), 5);
+    atomic_store(&cluster->nodes[1].http_version, 2);
+    atomic_store(&cluster->nodes[2].http_version, 1);
+    assert_int_equal(cluster_http2_nodes(cluster), 3);
+    topology.node_count = TOPOLOGY_NODES_MAXIMUM;
+    assert_int_equal(cluster_http2_nodes(cluster), ~UINT64_C(4));
+}
+
 static void each_process_has_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -254,6 +268,7 @@ int main(void)
         TEST(the_mask_has_room_for_the_largest_cluster),
         TEST(requests_of_process_nodes_are_recognised),
         TEST(loopback_addresses_prove_nothing),
+        TEST(calls_may_go_wherever_http2_is_not_ruled_out),
         TEST(each_process_has_a_name_of_its_own),
         TEST(at_the_start_nothing_has_happened),
     };

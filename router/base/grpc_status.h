@@ -1,0 +1,29 @@
+#ifndef SLUICE_BASE_GRPC_STATUS_H
+#define SLUICE_BASE_GRPC_STATUS_H
+/* How a gRPC call ended: the codes of grpc-status, by the names that gRPC gives them. */
+
+enum grpc_status {
+    GRPC_STATUS_OK,
+    GRPC_STATUS_CANCELLED,
+    GRPC_STATUS_UNKNOWN,
+    GRPC_STATUS_INVALID_ARGUMENT,
+    GRPC_STATUS_DEADLINE_EXCEEDED,
+    GRPC_STATUS_NOT_FOUND,
+    GRPC_STATUS_ALREADY_EXISTS,
+    GRPC_STATUS_PERMISSION_DENIED,
+    GRPC_STATUS_RESOURCE_EXHAUSTED,
+    GRPC_STATUS_FAILED_PRECONDITION,
+    GRPC_STATUS_ABORTED,
+    GRPC_STATUS_OUT_OF_RANGE,
+    GRPC_STATUS_UNIMPLEMENTED,
+    GRPC_STATUS_INTERNAL,
+    GRPC_STATUS_UNAVAILABLE,
+    GRPC_STATUS_DATA_LOSS,
+    GRPC_STATUS_UNAUTHENTICATED,
+    GRPC_STATUS_COUNT
+};
+
+/* "OK", "UNAVAILABLE", ...: a label in metrics and a word in logs. "UNKNOWN" for a number that gRPC does not name. */
+const char *grpc_status_name(enum grpc_status status);
+
+#endif
