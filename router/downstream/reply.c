@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "http/grpc.h"
 #include "http/message.h"
 #include "http/stream.h"
 
@@ -82,8 +83,29 @@ static bool ends_connection(enum fault fault)
            fault == FAULT_REQUEST_PATH_AMBIGUOUS;
 }
 
+/* Anything but HTTP 200 would make clients invent a status of their own and lose the sentence. */
+static unsigned send_grpc_fault(struct stream *stream, const struct reply_fault *fault)
+{
+    struct header_field fields[FIELDS];
+    struct message_head head = {.status = 200, .fields = fields};
+    struct grpc_room room;
+    char date[40];
+    message_add(&head, FIELDS, HEADER_DATE, TEXT("date"), date_now(date, sizeof date));
+    message_add(&head, FIELDS, HEADER_OTHER, TEXT("server"), TEXT("sluice"));
+    message_add(&head, FIELDS, HEADER_CONTENT_TYPE, TEXT("content-type"), TEXT("application/grpc"));
+    if (fault->request_id.length > 0)
+        message_add(&head, FIELDS, HEADER_X_REQUEST_ID, TEXT("x-request-id"), fault->request_id);
+    grpc_add_fault(&head, FIELDS, fault->fault, &room);
+    stream_send_head(stream, &head);
+    stream_send_end(stream);
+    stream_release(stream);
+    return head.status;
+}
+
 unsigned reply_send_fault(struct stream *stream, const struct reply_fault *fault)
 {
+    if (fault->is_grpc)
+        return send_grpc_fault(stream, fault);
     const struct fault_row *row = fault_row(fault->fault);
     unsigned status = fault->is_write ? row->write_status : row->http_status;
     char body[512];

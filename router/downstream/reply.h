@@ -25,6 +25,7 @@ void reply_send(struct stream *stream, const struct reply *reply);
 struct reply_fault {
     enum fault fault;
     bool is_write;             /* class write or writeback: the row's write_status counts */
+    bool is_grpc;              /* trailers-only: HTTP 200 and the row's grpc_status (clients.md 4.3) */
     bool is_v1_path;           /* /write and /query: X-Influxdb-Error as well (clients.md 5, E2) */
     struct text request_id;
     unsigned retry_after_s;    /* 0: not sent; only with a 503 */
@@ -32,7 +33,8 @@ struct reply_fault {
 
 /*
  * One JSON body that every client understands: `error` and `message` (the same sentence), `code` (words of the v2 API), `error_code`
- * (the fault's name). Returns the status that was sent.
+ * (the fault's name). To a gRPC client a head that is all of the answer: grpc-status, and the sentence as grpc-message. Returns the
+ * HTTP status that was sent.
  */
 unsigned reply_send_fault(struct stream *stream, const struct reply_fault *fault);
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "exchange/state.h"
+#include "http/grpc.h"
 #include "http/hygiene.h"
 #include "http/link.h"
 #include "upstream/cluster.h"
@@ -46,6 +47,14 @@ void attempt_remember_node(struct exchange *exchange)
                               memory_order_relaxed);
 }
 
+/* Whom this exchange could still be sent to. A node that knows no HTTP/2 would take a gRPC call for a request of its own HTTP routes. */
+static uint64_t untried_usable_nodes(const struct exchange *exchange)
+{
+    const struct cluster *cluster = exchange->context->cluster;
+    uint64_t nodes = exchange->candidates & cluster_usable_nodes(cluster) & ~exchange->tried;
+    return exchange->is_grpc ? nodes & cluster_http2_nodes(cluster) : nodes;
+}
+
 static int pick_node(struct exchange *exchange)
 {
     struct exchange_context *context = exchange->context;
@@ -60,7 +69,7 @@ static int pick_node(struct exchange *exchange)
         .policy = balance_policy_of(exchange->class),
         .nodes = nodes,
         .node_count = count,
-        .candidates = exchange->candidates & cluster_usable_nodes(cluster) & ~exchange->tried,
+        .candidates = untried_usable_nodes(exchange),
         .random = (uint32_t)(context->random >> 32),
         .sticky = atomic_load_explicit(&cluster->catalog_node, memory_order_relaxed),
     };
@@ -69,11 +78,6 @@ static int pick_node(struct exchange *exchange)
     if (question.policy == BALANCE_ROUND_ROBIN && exchange->attempts == 0)
         question.cursor = atomic_fetch_add_explicit(&cluster->writeback_cursor, 1, memory_order_relaxed);
     return balance_pick(&question, &context->balance[exchange->class]);
-}
-
-static bool has_untried_usable(const struct exchange *exchange)
-{
-    return (exchange->candidates & cluster_usable_nodes(exchange->context->cluster) & ~exchange->tried) != 0;
 }
 
 /* ---- beginning ---- */
@@ -110,9 +114,10 @@ static enum fault take_link(struct exchange *exchange)
     enum fault fault;
     exchange->ticket.events = &ticket_events;
     exchange->ticket.owner = exchange;
+    exchange->ticket.needs_http2 = exchange->is_grpc;
     struct link *link;
-    struct stream *stream =
-        pool_take(exchange->context->pool, exchange->node_index, &exchange->ticket, &link, &fault);
+    struct stream *stream = exchange->context->pool_verbs->take(exchange->context->pool, exchange->node_index,
+                                                                &exchange->ticket, &link, &fault);
     if (stream != NULL) {
         begin_sending(exchange, link, stream);
         return FAULT_NONE;
@@ -171,6 +176,14 @@ static enum fault make_request_head(struct exchange *exchange, struct hygiene_ro
     return hygiene_forward_request(exchange->head, &hygiene, room, out);
 }
 
+static void send_request_trailers(struct exchange *exchange)
+{
+    struct message_head out = {.fields = exchange->context->fields};
+    hygiene_forward_trailers(exchange->request_trailers, &out);
+    if (out.field_count > 0)
+        stream_send_trailers(exchange->upstream, &out);
+}
+
 static void begin_sending(struct exchange *exchange, struct link *link, struct stream *stream)
 {
     exchange->link = link;
@@ -178,6 +191,7 @@ static void begin_sending(struct exchange *exchange, struct link *link, struct s
     exchange->link_was_reused = link->used > 1;
     stream_set_owner(stream, &relay_upstream_events, exchange);
     struct hygiene_room room = {.used = 0};
+    char timeout[GRPC_TIMEOUT_BYTES];
     struct message_head out;
     enum fault fault = make_request_head(exchange, &room, &out);
     if (fault != FAULT_NONE) {
@@ -189,9 +203,12 @@ static void begin_sending(struct exchange *exchange, struct link *link, struct s
     if (exchange->state == EXCHANGE_WAITING)
         exchange->waited_ms += now_ms - exchange->active_ms;
     exchange->active_ms = now_ms;
+    grpc_call_shorten_timeout(exchange, &out, timeout);
     stream_send_head(exchange->upstream, &out);
     if (exchange->replay.length > 0)
         stream_send_data(exchange->upstream, replay_text(&exchange->replay));
+    if (exchange->request_trailers != NULL)
+        send_request_trailers(exchange);
     exchange_enter(exchange, exchange->request_received ? EXCHANGE_AWAITING : EXCHANGE_SENDING);
     if (exchange->request_received)
         stream_send_end(exchange->upstream);
@@ -225,7 +242,14 @@ void attempt_send_data(struct exchange *exchange, struct text bytes)
     if (stream_is_congested(exchange->upstream) && !exchange->downstream_paused) {
         exchange->downstream_paused = true;
         stream_pause(exchange->downstream);
+        exchange_arm(exchange);
     }
+}
+
+void attempt_send_trailers(struct exchange *exchange)
+{
+    if (exchange->upstream != NULL)
+        send_request_trailers(exchange);
 }
 
 void attempt_send_end(struct exchange *exchange)
@@ -244,21 +268,23 @@ void attempt_send_end(struct exchange *exchange)
 
 void attempt_release(struct exchange *exchange)
 {
-    pool_cancel(exchange->context->pool, &exchange->ticket);
+    const struct exchange_context *context = exchange->context;
+    context->pool_verbs->cancel(context->pool, &exchange->ticket);
     if (exchange->upstream != NULL)
         stream_release(exchange->upstream);
     exchange->upstream = NULL;
     if (exchange->link != NULL)
-        pool_give(exchange->context->pool, exchange->link);
+        context->pool_verbs->give(context->pool, exchange->link);
     exchange->link = NULL;
     exchange->upstream_paused = false;
     if (exchange->held != NULL) {
         free(exchange->held->head);
+        free(exchange->held->trailers);
         free(exchange->held);
         exchange->held = NULL;
     }
     if (exchange->is_counted)
-        atomic_fetch_sub_explicit(&exchange->context->cluster->nodes[exchange->node_index].outstanding, 1,
+        atomic_fetch_sub_explicit(&context->cluster->nodes[exchange->node_index].outstanding, 1,
                                   memory_order_relaxed);
     exchange->is_counted = false;
 }
@@ -307,10 +333,9 @@ static bool body_is_timestamped(const struct exchange *exchange, enum fault faul
     return retry_body_is_timestamped(replay_text(&exchange->replay), body_is_gzip(exchange), INFLATED_MAXIMUM_BYTES);
 }
 
-void attempt_fail(struct exchange *exchange, enum fault fault)
+static struct retry_question make_question(const struct exchange *exchange, enum fault fault)
 {
-    note_fault(exchange, fault);
-    struct retry_question question = {
+    return (struct retry_question){
         .fault = fault,
         .class = exchange->class,
         .repeat = exchange->route->repeat,
@@ -322,8 +347,14 @@ void attempt_fail(struct exchange *exchange, enum fault fault)
         .now_ms = loop_now_ms(exchange->context->loop),
         .deadline_ms = exchange->deadline_ms,
         /* In a fan-out each node must answer for itself. */
-        .others_usable = !exchange->is_fan_out && has_untried_usable(exchange),
+        .others_usable = !exchange->is_fan_out && untried_usable_nodes(exchange) != 0,
     };
+}
+
+void attempt_fail(struct exchange *exchange, enum fault fault)
+{
+    note_fault(exchange, fault);
+    struct retry_question question = make_question(exchange, fault);
     enum retry_verdict verdict = retry_decide(&question);
     attempt_release(exchange);
     switch (verdict) {
@@ -339,9 +370,21 @@ void attempt_fail(struct exchange *exchange, enum fault fault)
     }
 }
 
+bool attempt_elsewhere(struct exchange *exchange, enum fault fault)
+{
+    struct retry_question question = make_question(exchange, fault);
+    if (retry_decide(&question) != RETRY_AGAIN_ELSEWHERE)
+        return false;
+    log_failure(exchange, fault_row(fault));
+    attempt_release(exchange);
+    exchange->fault = fault;
+    attempt_start(exchange);
+    return true;
+}
+
 bool attempt_next(struct exchange *exchange)
 {
-    if (!has_untried_usable(exchange) || exchange->replay.is_lost)
+    if (untried_usable_nodes(exchange) == 0 || exchange->replay.is_lost)
         return false;
     attempt_release(exchange);
     exchange->fault = FAULT_NONE;

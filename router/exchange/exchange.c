@@ -6,6 +6,7 @@
 #include "downstream/reply.h"
 #include "downstream/session.h"
 #include "exchange/state.h"
+#include "http/grpc.h"
 #include "http/hygiene.h"
 #include "observe/access_log.h"
 #include "upstream/cluster.h"
@@ -50,6 +51,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* How long a node may think: planning a query is silent for as long as it takes, so a client's own limit goes before ours. */
+static uint64_t thinking_limit_ms(const struct exchange *exchange)
+{
+    return exchange_has_call_deadline(exchange) ? 0 : exchange->context->topology->timeouts.response_ms;
+}
+
 /* How long the present state may go without a byte; 0: for ever. */
 static uint64_t idle_limit_ms(const struct exchange *exchange)
 {
@@ -58,13 +65,14 @@ static uint64_t idle_limit_ms(const struct exchange *exchange)
     case EXCHANGE_WAITING:
         return timeouts->queue_ms;
     case EXCHANGE_SENDING:
-        return timeouts->idle_ms;
+        /* Of a call it is not known whose turn it is: its client may wait for an answer before it says more. */
+        return exchange->is_grpc && !exchange->downstream_paused ? thinking_limit_ms(exchange) : timeouts->idle_ms;
     case EXCHANGE_AWAITING:
     case EXCHANGE_SCREENING:
-        return exchange_is_write(exchange) ? 0 : timeouts->response_ms;
+        return exchange_is_write(exchange) ? 0 : thinking_limit_ms(exchange);
     case EXCHANGE_RELAYING:
         /* A query may think between two rows; a client that takes nothing may not. */
-        return exchange->upstream_paused ? timeouts->idle_ms : timeouts->response_ms;
+        return exchange->upstream_paused ? timeouts->idle_ms : thinking_limit_ms(exchange);
     default:
         return 0;
     }
@@ -76,12 +84,22 @@ void exchange_arm(struct exchange *exchange)
     uint64_t limit_ms = idle_limit_ms(exchange);
     uint64_t idle_at_ms = limit_ms == 0 ? 0 : exchange->active_ms + limit_ms;
     bool counts_total = exchange->state == EXCHANGE_WAITING || exchange->state == EXCHANGE_AWAITING ||
-                        exchange->state == EXCHANGE_SCREENING;
+                        exchange->state == EXCHANGE_SCREENING || exchange_has_call_deadline(exchange);
     uint64_t at_ms = earlier(idle_at_ms, counts_total ? exchange->deadline_ms : 0);
     if (at_ms == 0)
         loop_timer_clear(loop, &exchange->timer);
     else
         loop_timer_set(loop, &exchange->timer, at_ms);
+}
+
+/* Ends the exchange, whether the client has seen something of an answer or not. */
+static void give_up(struct exchange *exchange, enum fault fault)
+{
+    attempt_release(exchange);
+    if (exchange->state == EXCHANGE_RELAYING || exchange->downstream == NULL)
+        exchange_break(exchange, fault);
+    else
+        exchange_answer_fault(exchange, fault);
 }
 
 static void on_deadline(void *owner)
@@ -91,6 +109,10 @@ static void on_deadline(void *owner)
     uint64_t limit_ms = idle_limit_ms(exchange);
     bool is_idle = limit_ms != 0 && now_ms >= exchange->active_ms + limit_ms;
     bool is_late = exchange->deadline_ms != 0 && now_ms >= exchange->deadline_ms;
+    if (is_late && exchange->is_grpc) {
+        give_up(exchange, FAULT_GRPC_DEADLINE);
+        return;
+    }
     switch (exchange->state) {
     case EXCHANGE_WAITING:
         if (is_idle || is_late) {
@@ -115,8 +137,7 @@ static void on_deadline(void *owner)
         break;
     case EXCHANGE_RELAYING:
         if (is_idle) {
-            exchange->fault = exchange->upstream_paused ? FAULT_DOWNSTREAM_GONE : FAULT_UPSTREAM_STALLED;
-            exchange_finish(exchange);
+            exchange_break(exchange, exchange->upstream_paused ? FAULT_DOWNSTREAM_GONE : FAULT_UPSTREAM_STALLED);
             return;
         }
         break;
@@ -132,6 +153,7 @@ static void destroy_exchange(void *object)
 {
     struct exchange *exchange = object;
     free(exchange->head);
+    free(exchange->request_trailers);
     free(exchange);
 }
 
@@ -144,6 +166,9 @@ static void write_record(struct exchange *exchange)
     metrics_add(&context->metrics->response_bytes, exchange->response_bytes);
     if (exchange->fault != FAULT_NONE)
         metrics_add(&context->metrics->faults[exchange->fault], 1);
+    enum grpc_status grpc_status = grpc_call_status(exchange);
+    if (exchange->is_grpc)
+        metrics_add(&context->metrics->grpc_responses[grpc_status], 1);
     if (context->access_log == NULL)
         return;
     struct access_record record = {
@@ -154,6 +179,8 @@ static void write_record(struct exchange *exchange)
         .node_id = exchange->attempts == 0 ? NULL : context->topology->nodes[exchange->node_index].node_id,
         .attempts = exchange->attempts,
         .status = exchange->status,
+        .is_grpc = exchange->is_grpc,
+        .grpc_status = grpc_status,
         .request_bytes = exchange->request_bytes,
         .response_bytes = exchange->response_bytes,
         .duration_ms = loop_now_ms(context->loop) - exchange->started_ms,
@@ -191,6 +218,7 @@ void exchange_answer_fault(struct exchange *exchange, enum fault fault)
     struct reply_fault reply = {
         .fault = fault,
         .is_write = exchange_is_write(exchange),
+        .is_grpc = exchange->is_grpc,
         .is_v1_path = is_v1_path(exchange->head->path),
         .request_id = text_of(exchange->request_id, exchange->request_id_length),
         .retry_after_s = topology->retry_after ? 1 : 0,
@@ -198,6 +226,15 @@ void exchange_answer_fault(struct exchange *exchange, enum fault fault)
     if (exchange->downstream != NULL)
         exchange->status = reply_send_fault(exchange->downstream, &reply);
     exchange->downstream = NULL;
+    exchange_finish(exchange);
+}
+
+void exchange_break(struct exchange *exchange, enum fault fault)
+{
+    exchange->fault = fault;
+    attempt_release(exchange);
+    /* Where nothing can be said any more, releasing the unfinished stream shows that the answer is cut. */
+    grpc_call_send_fault(exchange);
     exchange_finish(exchange);
 }
 
@@ -209,6 +246,17 @@ static void on_downstream_data(void *owner, struct text bytes)
     exchange->active_ms = loop_now_ms(exchange->context->loop);
     exchange->request_bytes += bytes.length;
     attempt_send_data(exchange, bytes);
+}
+
+static void on_downstream_trailers(void *owner, const struct message_head *trailers)
+{
+    struct exchange *exchange = owner;
+    exchange->active_ms = loop_now_ms(exchange->context->loop);
+    exchange->request_trailers = message_head_copy(trailers);
+    if (exchange->request_trailers == NULL)
+        give_up(exchange, FAULT_OUT_OF_MEMORY);
+    else
+        attempt_send_trailers(exchange);
 }
 
 static void on_downstream_end(void *owner)
@@ -234,7 +282,8 @@ static void on_downstream_failed(void *owner, enum fault fault)
 {
     struct exchange *exchange = owner;
     attempt_release(exchange);
-    if (fault == FAULT_DOWNSTREAM_GONE || exchange->state == EXCHANGE_RELAYING) {
+    bool is_deaf = fault == FAULT_DOWNSTREAM_GONE || fault == FAULT_DOWNSTREAM_ABUSE;
+    if (is_deaf || exchange->state == EXCHANGE_RELAYING) {
         exchange->fault = fault;
         exchange_finish(exchange);
     } else {
@@ -244,6 +293,7 @@ static void on_downstream_failed(void *owner, enum fault fault)
 
 static const struct stream_events downstream_events = {
     .on_data = on_downstream_data,
+    .on_trailers = on_downstream_trailers,
     .on_end = on_downstream_end,
     .on_drained = on_downstream_drained,
     .on_failed = on_downstream_failed,
@@ -297,6 +347,7 @@ static struct exchange *create_exchange(struct exchange_context *context, struct
     loop_timer_init(&exchange->timer, on_deadline, exchange);
     stream_set_owner(stream, &downstream_events, exchange);
     set_request_id(exchange);
+    grpc_call_begin(exchange);
     return exchange;
 }
 
@@ -365,6 +416,7 @@ static enum fault classify_exchange(struct exchange *exchange, const struct sess
     struct classify_question question = {
         .method = head->method,
         .path = head->path,
+        .is_grpc = exchange->is_grpc,
         .is_writeback = session->settings->is_writeback || cluster_is_process_node(context->cluster, &session->client),
     };
     struct classify_answer answer = classify(context->classifier, &question);
@@ -382,12 +434,14 @@ void exchange_start(struct exchange_context *context, struct session *session, s
 {
     struct exchange *exchange = create_exchange(context, session, stream, head);
     if (exchange == NULL) {
-        struct reply_fault reply = {.fault = FAULT_OUT_OF_MEMORY};
+        struct reply_fault reply = {.fault = FAULT_OUT_OF_MEMORY, .is_grpc = grpc_is_request(head)};
         metrics_add(&context->metrics->faults[FAULT_OUT_OF_MEMORY], 1);
         reply_send_fault(stream, &reply);
         return;
     }
     enum fault fault = classify_exchange(exchange, session);
+    if (fault == FAULT_NONE && exchange_has_call_deadline(exchange) && exchange->deadline_ms == exchange->started_ms)
+        fault = FAULT_GRPC_DEADLINE;
     if (fault != FAULT_NONE) {
         exchange_answer_fault(exchange, fault);
         return;
@@ -424,13 +478,6 @@ void exchange_cut_all(struct exchange_context *context)
 {
     struct list_node *first;
     while ((first = list_first(&context->exchanges)) != NULL) {
-        struct exchange *exchange = LIST_OWNER(first, struct exchange, node);
-        attempt_release(exchange);
-        if (exchange->state == EXCHANGE_RELAYING || exchange->downstream == NULL) {
-            exchange->fault = FAULT_DRAINING;
-            exchange_finish(exchange);
-        } else {
-            exchange_answer_fault(exchange, FAULT_DRAINING);
-        }
+        give_up(LIST_OWNER(first, struct exchange, node), FAULT_DRAINING);
     }
 }

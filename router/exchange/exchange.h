@@ -20,10 +20,11 @@
  *  RELAYING   the head has gone to the client: committed, no retry from here             idle, between bytes
  *  DONE       the record is written; the streams are released; in the grave              -
  *
- * (A response may also begin in SENDING, while the client still uploads.)
+ * (A response may also begin in SENDING, while the client still uploads.) A gRPC call with a grpc-timeout has that as its deadline in each
+ * state, until the end of the answer, and is not cut for its node's silence before.
  *
  * Who does what: exchange.c owns the state and the client's side; attempt.c one try on one node; relay.c the response; replay.c the
- * part of the body that can be sent again; local.c the routes that are Sluice's own. "Again" and "give up" are verdicts of
+ * part of the body that can be sent again; grpc_call.c what is special about gRPC; local.c the routes that are Sluice's own. "Again" and "give up" are verdicts of
  * routing/retry.h. The exchange never asks which HTTP it talks: both sides are streams.
  *
  * An exchange belongs to its worker's context, which lists it; nobody else keeps a pointer to it longer than an event.
@@ -43,6 +44,7 @@ struct cluster;
 struct loop;
 struct message_head;
 struct pool;
+struct pool_verbs;
 struct session;
 struct stream;
 
@@ -59,6 +61,7 @@ struct exchange_context {
     const struct classifier *classifier;
     struct cluster *cluster;
     struct pool *pool;
+    const struct pool_verbs *pool_verbs;       /* how links are asked of it */
     struct access_log *access_log;             /* or NULL */
     struct metrics *metrics;                   /* this worker's slice */
     struct header_field *fields;               /* room for MESSAGE_FIELDS_MAXIMUM + 8: the head that is being sent */

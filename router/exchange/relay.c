@@ -29,6 +29,10 @@ static void commit(struct exchange *exchange, const struct message_head *head)
         attempt_remember_node(exchange);
     replay_drop(&exchange->replay, &context->replay_bytes);
     exchange_enter(exchange, EXCHANGE_RELAYING);
+    /* A length that was announced leaves no room for an end that comes too early. */
+    exchange->may_send_status = exchange->is_grpc && head->body == BODY_STREAM;
+    if (head->body == BODY_NONE)
+        grpc_call_note_status(exchange, head);
     stream_send_head(exchange->downstream, &out);
     exchange_arm(exchange);
 }
@@ -44,6 +48,17 @@ static void relay_data(struct exchange *exchange, struct text bytes)
             stream_pause(exchange->upstream);
         exchange_arm(exchange);
     }
+}
+
+static void relay_trailers(struct exchange *exchange, const struct message_head *trailers)
+{
+    struct message_head out = {.fields = exchange->context->fields};
+    hygiene_forward_trailers(trailers, &out);
+    exchange->active_ms = loop_now_ms(exchange->context->loop);
+    exchange->may_send_status = false;
+    grpc_call_note_status(exchange, trailers);
+    if (out.field_count > 0)
+        stream_send_trailers(exchange->downstream, &out);
 }
 
 static void relay_end(struct exchange *exchange)
@@ -82,9 +97,12 @@ void relay_held(struct exchange *exchange)
     commit(exchange, held->head);
     if (held->length > 0)
         relay_data(exchange, text_of(held->body, held->length));
+    if (held->trailers != NULL)
+        relay_trailers(exchange, held->trailers);
     if (held->is_complete)
         relay_end(exchange);
     free(held->head);
+    free(held->trailers);
     free(held);
 }
 
@@ -103,9 +121,21 @@ static void handle_refusal(struct exchange *exchange)
         attempt_fail(exchange, FAULT_UPSTREAM_REFUSED_ROLE);
 }
 
+/* The node's own answer is kept until it is clear that no other node is asked: only it can say what is the matter. */
+static void handle_unavailable(struct exchange *exchange)
+{
+    exchange->was_unavailable = true;
+    if (!attempt_elsewhere(exchange, FAULT_UPSTREAM_UNAVAILABLE))
+        relay_held(exchange);
+}
+
 static void judge_held(struct exchange *exchange)
 {
     struct held_response *held = exchange->held;
+    if (exchange->is_grpc) {
+        handle_unavailable(exchange);
+        return;
+    }
     bool is_success = held->head->status >= 200 && held->head->status < 300;
     if (exchange->is_fan_out && is_success) {
         if (attempt_next(exchange))
@@ -150,7 +180,8 @@ static void on_head(void *owner, const struct message_head *head)
 {
     struct exchange *exchange = owner;
     exchange->active_ms = loop_now_ms(exchange->context->loop);
-    bool must_hold = exchange->is_fan_out || retry_may_be_refusal(exchange->class, head->status);
+    bool must_hold = exchange->is_fan_out || retry_may_be_refusal(exchange->class, head->status) ||
+                     grpc_call_is_unavailable(exchange, head);
     if (must_hold && hold(exchange, head))
         return;
     commit(exchange, head);
@@ -169,6 +200,18 @@ static void on_data(void *owner, struct text bytes)
         hold_data(exchange, bytes);
     else
         relay_data(exchange, bytes);
+}
+
+static void on_trailers(void *owner, const struct message_head *trailers)
+{
+    struct exchange *exchange = owner;
+    if (exchange->held == NULL) {
+        relay_trailers(exchange, trailers);
+        return;
+    }
+    exchange->held->trailers = message_head_copy(trailers);
+    if (exchange->held->trailers == NULL)
+        attempt_fail(exchange, FAULT_OUT_OF_MEMORY);
 }
 
 static void on_end(void *owner)
@@ -200,15 +243,14 @@ static void on_failed(void *owner, enum fault fault)
         attempt_fail(exchange, fault);
         return;
     }
-    /* Committed: the client must see that the answer is cut; releasing its unfinished stream does that. */
-    exchange->fault = fault;
-    exchange_finish(exchange);
+    exchange_break(exchange, fault);
 }
 
 const struct stream_events relay_upstream_events = {
     .on_head = on_head,
     .on_interim = on_interim,
     .on_data = on_data,
+    .on_trailers = on_trailers,
     .on_end = on_end,
     .on_drained = on_drained,
     .on_failed = on_failed,

@@ -135,11 +135,13 @@ size_t access_log_format(const struct access_record *record, char *buffer, size_
     log_quote(target, sizeof target, redact(record->target, redacted, sizeof redacted));
     log_quote(id, sizeof id, record->request_id);
     size_t used = text_append(buffer, capacity, 0,
-                       "time=%s.%03ldZ client=%s method=%.*s target=%s class=%s node=%s attempts=%u status=%u "
+                       "time=%s.%03ldZ client=%s method=%.*s target=%s class=%s node=%s attempts=%u status=%u%s%s "
                        "request_bytes=%llu response_bytes=%llu duration_ms=%llu fault=%s id=%s\n",
                        time_text, now.tv_nsec / 1000000, record->client_host, TEXT_ARGUMENTS(record->method), target,
                        request_class_name(record->class), record->node_id == NULL ? "-" : record->node_id,
-                       record->attempts, record->status, (unsigned long long)record->request_bytes,
+                       record->attempts, record->status, record->is_grpc ? " grpc_status=" : "",
+                       record->is_grpc ? grpc_status_name(record->grpc_status) : "",
+                       (unsigned long long)record->request_bytes,
                        (unsigned long long)record->response_bytes, (unsigned long long)record->duration_ms,
                        fault_row(record->fault)->name, id);
     /* A line that was cut still ends, or the next one would be glued to it. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "base/grpc_status.h"
 #include "base/text.h"
 #include "topology/topology.h"
 
@@ -22,6 +23,8 @@ struct access_record {
     const char *node_id;      /* of the last attempt, or NULL */
     unsigned attempts;
     unsigned status;          /* 0: nothing was sent */
+    bool is_grpc;
+    enum grpc_status grpc_status; /* of a gRPC call */
     uint64_t request_bytes;   /* of the bodies */
     uint64_t response_bytes;
     uint64_t duration_ms;

@@ -52,6 +52,16 @@ static void put_responses(struct output *output)
     }
 }
 
+static void put_grpc_responses(struct output *output)
+{
+    put_head(output, "sluice_grpc_responses_total", "Finished gRPC calls by status; UNKNOWN: the node gave none.");
+    for (unsigned status = 0; status < GRPC_STATUS_COUNT; status++)
+        output->used = text_append(
+            output->bytes, TEXT_BYTES, output->used, "sluice_grpc_responses_total{status=\"%s\"} %lu\n",
+            grpc_status_name((enum grpc_status)status),
+            sum(output, offsetof(struct metrics, grpc_responses) + status * sizeof(atomic_ulong)));
+}
+
 static void put_faults(struct output *output)
 {
     put_head(output, "sluice_faults_total", "Exchanges that ended in a fault of this kind.");
@@ -67,6 +77,7 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
     if (output.bytes == NULL)
         return NULL;
     put_responses(&output);
+    put_grpc_responses(&output);
     put_faults(&output);
     put_counter(&output, "sluice_retries_total", "Attempts after the first.", offsetof(struct metrics, retries));
     put_counter(&output, "sluice_request_body_bytes_total", "Bytes of request bodies.",

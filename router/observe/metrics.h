@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "base/grpc_status.h"
 #include "topology/topology.h"
 
 /* Status codes by their first digit: 1xx to 5xx, and 0 for "the client was gone". */
@@ -17,6 +18,7 @@
 struct metrics {
     atomic_ulong responses[REQUEST_CLASS_COUNT][METRICS_STATUS_GROUPS];
     atomic_ulong faults[FAULT_COUNT];   /* attempts and requests that ended in it */
+    atomic_ulong grpc_responses[GRPC_STATUS_COUNT]; /* finished gRPC calls */
     atomic_ulong retries;               /* attempts after the first */
     atomic_ulong request_bytes;
     atomic_ulong response_bytes;

@@ -405,6 +405,8 @@ void pool_cancel(struct pool *pool, struct pool_ticket *ticket)
     list_remove(&pool->nodes[ticket->node_index].waiters, &ticket->node);
 }
 
+const struct pool_verbs pool_verbs = {.take = pool_take, .give = pool_give, .cancel = pool_cancel};
+
 size_t pool_link_count(const struct pool *pool, unsigned node_index)
 {
     return pool->nodes[node_index].links;

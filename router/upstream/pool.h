@@ -67,6 +67,15 @@ struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_tic
 void pool_give(struct pool *pool, struct link *link);
 void pool_cancel(struct pool *pool, struct pool_ticket *ticket);
 
+/* The three above as a table: whoever asks for links through it can be tested without a network. */
+struct pool_verbs {
+    struct stream *(*take)(struct pool *pool, unsigned node_index, struct pool_ticket *ticket, struct link **link,
+                           enum fault *fault);
+    void (*give)(struct pool *pool, struct link *link);
+    void (*cancel)(struct pool *pool, struct pool_ticket *ticket);
+};
+extern const struct pool_verbs pool_verbs;
+
 /* Open links to a node, idle ones among them. */
 size_t pool_link_count(const struct pool *pool, unsigned node_index);
 

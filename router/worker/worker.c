@@ -283,6 +283,7 @@ static bool fill_context(struct worker *worker, const struct worker_settings *se
         .buffers = &worker->buffers,
     };
     context->pool = pool_create(worker->loop, &pool);
+    context->pool_verbs = &pool_verbs;
     if (worker->topology->access_log != NULL) {
         context->access_log = access_log_open(worker->topology->access_log, reason);
         if (context->access_log == NULL)

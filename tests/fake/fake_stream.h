@@ -1,7 +1,7 @@
 #ifndef SLUICE_FAKE_FAKE_STREAM_H
 #define SLUICE_FAKE_FAKE_STREAM_H
 /*
- * A stream that writes down which verbs were called on it, in order, and the last head and the body that it was given.
+ * A stream that writes down which verbs were called on it, in order, and the last head, the body and the trailers that it was given.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -19,9 +19,12 @@ struct fake_stream {
     uint64_t content_length;
     char fields[4096];    /* "Name: value\n" each */
     size_t fields_length;
+    char trailers[1024];  /* likewise */
+    char target[256];
     char body[4096];
     size_t body_length;
     bool is_congested;
+    bool is_released;     /* no event may come any more */
 };
 
 static inline struct fake_stream *fake_stream_note(struct stream *stream, char verb)
@@ -32,6 +35,14 @@ static inline struct fake_stream *fake_stream_note(struct stream *stream, char v
     return fake;
 }
 
+static inline size_t fake_stream_put_fields(const struct message_head *head, char *buffer, size_t capacity, size_t used)
+{
+    for (size_t i = 0; i < head->field_count; i++)
+        used = text_append(buffer, capacity, used, "%.*s: %.*s\n", TEXT_ARGUMENTS(head->fields[i].name),
+                           TEXT_ARGUMENTS(head->fields[i].value));
+    return used;
+}
+
 static inline void fake_stream_head(struct stream *stream, const struct message_head *head)
 {
     struct fake_stream *fake = fake_stream_note(stream, 'h');
@@ -40,9 +51,14 @@ static inline void fake_stream_head(struct stream *stream, const struct message_
     fake->announces_length = head->announces_length;
     fake->content_length = head->content_length;
     fake->ends_connection = head->ends_connection;
-    for (size_t i = 0; i < head->field_count; i++)
-        fake->fields_length = text_append(fake->fields, sizeof fake->fields, fake->fields_length, "%.*s: %.*s\n",
-                                          TEXT_ARGUMENTS(head->fields[i].name), TEXT_ARGUMENTS(head->fields[i].value));
+    text_append(fake->target, sizeof fake->target, 0, "%.*s", TEXT_ARGUMENTS(head->target));
+    fake->fields_length = fake_stream_put_fields(head, fake->fields, sizeof fake->fields, fake->fields_length);
+}
+
+static inline void fake_stream_trailers(struct stream *stream, const struct message_head *trailers)
+{
+    struct fake_stream *fake = fake_stream_note(stream, 't');
+    fake_stream_put_fields(trailers, fake->trailers, sizeof fake->trailers, 0);
 }
 
 static inline void fake_stream_interim(struct stream *stream, const struct message_head *head)
@@ -87,7 +103,7 @@ static inline void fake_stream_reset(struct stream *stream, enum fault fault)
 
 static inline void fake_stream_release(struct stream *stream)
 {
-    fake_stream_note(stream, 'l');
+    fake_stream_note(stream, 'l')->is_released = true;
 }
 
 static inline void fake_stream_trailers(struct stream *stream, const struct message_head *trailers)

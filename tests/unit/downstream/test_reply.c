@@ -201,6 +201,35 @@ static void retry_after_belongs_to_503(void **state)
     assert_null(field("Retry-After"));
 }
 
+/* ---- faults of gRPC calls ---- */
+
+static void a_call_gets_one_head_that_is_all_of_the_answer(void **state)
+{
+    (void)state;
+    for (int fault = FAULT_NONE + 1; fault < FAULT_COUNT; fault++) {
+        const struct fault_row *row = fault_row((enum fault)fault);
+        char code[8];
+        unsigned status = send_fault((struct reply_fault){
+            .fault = (enum fault)fault, .is_grpc = true, .request_id = TEXT("id-1"), .retry_after_s = 1});
+        assert_int_equal(status, 200);
+        assert_int_equal(fake.status, 200);
+        assert_string_equal(fake.verbs, "hel");
+        assert_int_equal(fake.body_kind, BODY_NONE);
+        assert_false(fake.announces_length);
+        assert_string_equal(field("content-type"), "application/grpc");
+        snprintf(code, sizeof code, "%u", row->grpc_status);
+        assert_string_equal(field("grpc-status"), code);
+        assert_string_equal(field("grpc-message"), row->text);
+        assert_string_equal(field("x-request-id"), "id-1");
+        assert_null(field("Retry-After"));
+        assert_null(field("X-Influxdb-Error"));
+    }
+    send_fault((struct reply_fault){.fault = FAULT_NO_NODE, .is_grpc = true});
+    assert_null(field("x-request-id"));
+    send_fault((struct reply_fault){.fault = FAULT_NO_NODE});
+    assert_null(field("grpc-status"));
+}
+
 /* A write that is answered 503 comes again: a new connection for each of them would be a second burden. */
 static void only_a_request_that_cannot_be_trusted_ends_the_connection(void **state)
 {
@@ -229,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_write_gets_the_status_of_writes),
         cmocka_unit_test(v1_clients_find_the_sentence_in_a_field),
         cmocka_unit_test(retry_after_belongs_to_503),
+        cmocka_unit_test(a_call_gets_one_head_that_is_all_of_the_answer),
         cmocka_unit_test(only_a_request_that_cannot_be_trusted_ends_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

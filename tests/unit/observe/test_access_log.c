@@ -75,6 +75,18 @@ static void a_line_says_everything_once(void **state)
     assert_non_null(strstr(format(&record), " fault=downstream_gone "));
 }
 
+static void a_grpc_call_has_a_second_status(void **state)
+{
+    (void)state;
+    struct access_record record = some_record("/arrow.flight.protocol.FlightService/DoGet");
+    record.status = 200;
+    assert_null(strstr(format(&record), "grpc_status"));
+    record.is_grpc = true;
+    assert_non_null(strstr(format(&record), " status=200 grpc_status=OK request_bytes="));
+    record.grpc_status = GRPC_STATUS_UNAVAILABLE;
+    assert_non_null(strstr(format(&record), " status=200 grpc_status=UNAVAILABLE request_bytes="));
+}
+
 /* "time=2026-08-01T12:00:00.123Z". */
 static void a_line_begins_with_its_time(void **state)
 {
@@ -225,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_says_everything_once),
+        cmocka_unit_test(a_grpc_call_has_a_second_status),
         cmocka_unit_test(a_line_begins_with_its_time),
         cmocka_unit_test(secrets_in_the_query_are_not_written),
         cmocka_unit_test(secrets_under_an_encoded_key_are_not_written),

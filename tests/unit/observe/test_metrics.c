@@ -50,6 +50,8 @@ static void each_counter_has_a_line_of_its_own(void **state)
     metrics_add(&slices[0].faults[FAULT_NO_NODE], 6);
     metrics_add(&slices[0].responses[REQUEST_CLASS_WRITE][2], 7);
     metrics_add(&slices[0].responses[REQUEST_CLASS_UNKNOWN][0], 8);
+    metrics_add(&slices[0].grpc_responses[GRPC_STATUS_OK], 9);
+    metrics_add(&slices[0].grpc_responses[GRPC_STATUS_UNAUTHENTICATED], 10);
     char *text = format(1);
     assert_line(text, "sluice_retries_total 1");
     assert_line(text, "sluice_request_body_bytes_total 2");
@@ -59,6 +61,9 @@ static void each_counter_has_a_line_of_its_own(void **state)
     assert_line(text, "sluice_faults_total{fault=\"no_node\"} 6");
     assert_line(text, "sluice_responses_total{class=\"write\",status=\"2xx\"} 7");
     assert_line(text, "sluice_responses_total{class=\"unknown\",status=\"none\"} 8");
+    assert_line(text, "sluice_grpc_responses_total{status=\"OK\"} 9");
+    assert_line(text, "sluice_grpc_responses_total{status=\"UNAUTHENTICATED\"} 10");
+    assert_line(text, "sluice_grpc_responses_total{status=\"UNAVAILABLE\"} 0");
     assert_line(text, "sluice_responses_total{class=\"query\",status=\"5xx\"} 0");
     free(text);
 }
@@ -69,11 +74,13 @@ static void workers_are_added_up(void **state)
     for (size_t i = 0; i < 3; i++) {
         metrics_add(&slices[i].retries, 10 + i);
         metrics_add(&slices[i].faults[FAULT_UPSTREAM_RESET], 1);
+        metrics_add(&slices[i].grpc_responses[GRPC_STATUS_NOT_FOUND], 2);
         metrics_add(&slices[i].responses[REQUEST_CLASS_QUERY][5], UINT64_C(5000000000));
     }
     char *text = format(3);
     assert_line(text, "sluice_retries_total 33");
     assert_line(text, "sluice_faults_total{fault=\"upstream_reset\"} 3");
+    assert_line(text, "sluice_grpc_responses_total{status=\"NOT_FOUND\"} 6");
     assert_line(text, "sluice_responses_total{class=\"query\",status=\"5xx\"} 15000000000");
     free(text);
     text = format(0);
@@ -112,8 +119,8 @@ static void the_text_is_what_prometheus_reads(void **state)
         assert_string_equal(strrchr(copy, ' '), " 0");
         samples++;
     }
-    assert_int_equal(heads, 7);
-    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + FAULT_COUNT - 1 + 5);
+    assert_int_equal(heads, 8);
+    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 5);
     assert_int_equal(text[strlen(text) - 1], '\n');
     free(text);
 }
