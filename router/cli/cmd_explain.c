@@ -146,10 +146,21 @@ static const struct topology_route *find_operator_route(const struct topology *t
     return NULL;
 }
 
+/* A path of Flight means something else to the cluster when the request is not gRPC. */
+static void print_grpc_hint(const struct explanation *explanation)
+{
+    struct text path = text_of_string(explanation->request->target);
+    for (size_t i = 0; i < routes_builtin_count && !explanation->request->is_grpc; i++) {
+        if (routes_builtin[i].class == REQUEST_CLASS_FLIGHT && text_equals(path, text_of_string(routes_builtin[i].path)))
+            printf("note        this is a path of Flight: with --grpc you see what happens to the gRPC call\n");
+    }
+}
+
 static void print_row(const struct explanation *explanation)
 {
     const struct route *row = explanation->answer.route;
     printf("class       %s\n", request_class_name(explanation->answer.class));
+    print_grpc_hint(explanation);
     if (is_builtin(row)) {
         printf("route       %s %s\n", row->methods, row->path);
         return;
@@ -239,6 +250,8 @@ static void print_candidates(const struct explanation *explanation)
     }
     print_nodes(explanation, explanation->preferred, "nodes");
     print_nodes(explanation, explanation->nodes & ~explanation->preferred, "then");
+    if (explanation->request->is_grpc)
+        printf("            those of them that speak HTTP/2\n");
 }
 
 /* What may happen to an attempt, in the order of its life. */
@@ -250,6 +263,8 @@ static const struct situation {
 } situations[] = {
     {"cannot connect", FAULT_CONNECT_REFUSED, false, false},
     {"kept-alive connection was closed unread", FAULT_LINK_CLOSED_UNREAD, true, false},
+    {"stream was refused (HTTP/2)", FAULT_UPSTREAM_REFUSED_STREAM, false, false},
+    {"node says UNAVAILABLE at once", FAULT_UPSTREAM_UNAVAILABLE, false, false},
     {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, false, false},
     {"connection lost before an answer", FAULT_UPSTREAM_RESET, false, false},
     {"no answer in time", FAULT_UPSTREAM_TIMEOUT, false, false},
@@ -285,20 +300,34 @@ static void describe_verdict(const struct explanation *explanation, const struct
     if (verdict == RETRY_AGAIN_HERE) {
         snprintf(buffer, capacity, "again on a fresh connection to the same node");
     } else if (verdict == RETRY_AGAIN_ELSEWHERE) {
-        snprintf(buffer, capacity, "again on another node");
-    } else if (situation->committed) {
-        snprintf(buffer, capacity, "the client's answer breaks off, too");
+        bool is_once = situation->fault == FAULT_UPSTREAM_UNAVAILABLE;
+        snprintf(buffer, capacity, "again on another node%s", is_once ? ", once" : "");
+    } else if (situation->fault == FAULT_UPSTREAM_UNAVAILABLE) {
+        snprintf(buffer, capacity, "the client gets the node's answer");
     } else {
         char status[32];
         describe_status(explanation, situation->fault, status, sizeof status);
-        snprintf(buffer, capacity, "the client gets %s", status);
+        if (!situation->committed)
+            snprintf(buffer, capacity, "the client gets %s", status);
+        else if (explanation->request->is_grpc)
+            snprintf(buffer, capacity, "the client's answer ends with %s", status);
+        else
+            snprintf(buffer, capacity, "the client's answer breaks off, too");
     }
 }
 
-/* Only some classes know answers that say "not my role". */
-static bool can_be_refused(enum request_class class)
+/* Only some classes know answers that say "not my role", and only gRPC one that says UNAVAILABLE. */
+static bool can_happen(const struct explanation *explanation, const struct situation *situation)
 {
-    return retry_may_be_refusal(class, 500) || retry_may_be_refusal(class, 405);
+    enum request_class class = explanation->answer.class;
+    switch (situation->fault) {
+    case FAULT_UPSTREAM_REFUSED_ROLE:
+        return retry_may_be_refusal(class, 500) || retry_may_be_refusal(class, 405);
+    case FAULT_UPSTREAM_UNAVAILABLE:
+        return explanation->request->is_grpc;
+    default:
+        return true;
+    }
 }
 
 static void print_situation(const struct explanation *explanation, const struct situation *situation)
@@ -322,8 +351,7 @@ static void print_retries(const struct explanation *explanation)
     printf("retries     at most %u attempts, as long as the body has no more than %s (limits.replay)\n",
            retry_attempts_maximum(explanation->answer.class), size);
     for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++) {
-        bool is_refusal = situations[i].fault == FAULT_UPSTREAM_REFUSED_ROLE;
-        if (!is_refusal || can_be_refused(explanation->answer.class))
+        if (can_happen(explanation, &situations[i]))
             print_situation(explanation, &situations[i]);
     }
 }
@@ -346,6 +374,8 @@ static void print_timeouts(const struct explanation *explanation)
     else
         print_timeout("", "each attempt until its answer begins", timeouts->response_ms, "response");
     print_timeout("", "silence in the middle of a message", timeouts->idle_ms, "idle");
+    if (explanation->request->is_grpc)
+        printf("            with a grpc-timeout: that is for all attempts and all of the answer, in place of timeouts.response\n");
 }
 
 static void explain(struct explanation *explanation)
