@@ -70,10 +70,15 @@ static inline struct stream *open_fake_stream(struct link *link)
 
 static const struct link_verbs fake_link_verbs = {.open_stream = open_fake_stream};
 
-static inline struct link *fake_take(struct pool *pool, unsigned index, struct pool_ticket *ticket, enum fault *fault)
+static inline struct stream *fake_take(struct pool *pool, unsigned index, struct pool_ticket *ticket, struct link **link,
+                                       enum fault *fault)
 {
     struct fake_node *node = &pool->nodes[index];
     *fault = node->supply == SUPPLY_REFUSES ? node->refusal : FAULT_NONE;
+    if (ticket->needs_http2 && !node->link.is_http2) {
+        *fault = FAULT_UPSTREAM_VERSION;
+        return NULL;
+    }
     if (node->supply == SUPPLY_WAITS) {
         ticket->is_waiting = true;
         node->waiting = ticket;
@@ -81,7 +86,8 @@ static inline struct link *fake_take(struct pool *pool, unsigned index, struct p
     if (node->supply != SUPPLY_READY)
         return NULL;
     node->links_out++;
-    return &node->link;
+    *link = &node->link;
+    return link_open_stream(&node->link);
 }
 
 static inline void fake_give(struct pool *pool, struct link *link)
@@ -112,7 +118,7 @@ static inline void node_serve(unsigned index)
     node->waiting = NULL;
     ticket->is_waiting = false;
     node->links_out++;
-    ticket->events->on_link(ticket->owner, &node->link);
+    ticket->events->on_stream(ticket->owner, &node->link, link_open_stream(&node->link));
 }
 
 /* ---- life ---- */

@@ -106,12 +106,6 @@ static inline void fake_stream_release(struct stream *stream)
     fake_stream_note(stream, 'l')->is_released = true;
 }
 
-static inline void fake_stream_trailers(struct stream *stream, const struct message_head *trailers)
-{
-    (void)trailers;
-    fake_stream_note(stream, 't');
-}
-
 static const struct stream_verbs fake_stream_verbs = {
     .send_head = fake_stream_head,
     .send_interim = fake_stream_interim,
