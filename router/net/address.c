@@ -24,6 +24,17 @@ bool address_parse(const char *host, uint16_t port, struct address *address)
     return false;
 }
 
+void address_of_peer(int fd, struct address *address)
+{
+    memset(address, 0, sizeof *address);
+    address->length = sizeof address->socket;
+    if (getpeername(fd, &address->socket.any, &address->length) != 0)
+        address->length = 0;
+    /* The path of a Unix-domain client that has bound its socket was cut; the length counts all of it. */
+    if (address->length > sizeof address->socket)
+        address->length = sizeof address->socket;
+}
+
 /* The IPv4 address in host order, also of a mapped one (RFC 4291 section 2.5.5.2). */
 static bool as_v4(const struct address *address, uint32_t *v4)
 {
@@ -48,6 +59,8 @@ const char *address_format_host(const struct address *address, char *buffer, siz
         snprintf(buffer, capacity, "%u.%u.%u.%u", v4 >> 24, v4 >> 16 & 255, v4 >> 8 & 255, v4 & 255);
     else if (address->socket.any.sa_family == AF_INET6)
         inet_ntop(AF_INET6, &address->socket.v6.sin6_addr, buffer, (socklen_t)capacity);
+    else if (address_is_unix(address))
+        snprintf(buffer, capacity, "%s", ADDRESS_HOST_UNIX);
     return buffer;
 }
 
@@ -55,6 +68,10 @@ const char *address_format(const struct address *address, char *buffer, size_t c
 {
     char host[ADDRESS_TEXT_BYTES];
     address_format_host(address, host, sizeof host);
+    if (address_is_unix(address)) {
+        snprintf(buffer, capacity, "%s", host);
+        return buffer;
+    }
     bool brackets = strchr(host, ':') != NULL;
     snprintf(buffer, capacity, "%s%s%s:%u", brackets ? "[" : "", host, brackets ? "]" : "", address_port(address));
     return buffer;
@@ -87,4 +104,15 @@ bool address_same_host(const struct address *a, const struct address *b)
         return a_is_v4 && b_is_v4 && v4_a == v4_b;
     return a->socket.any.sa_family == AF_INET6 && b->socket.any.sa_family == AF_INET6 &&
            memcmp(&a->socket.v6.sin6_addr, &b->socket.v6.sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+bool address_is_in(const struct address *address, const struct network *network)
+{
+    uint32_t v4;
+    if (as_v4(address, &v4)) {
+        uint8_t bytes[4] = {(uint8_t)(v4 >> 24), (uint8_t)(v4 >> 16), (uint8_t)(v4 >> 8), (uint8_t)v4};
+        return network_contains(network, bytes, sizeof bytes);
+    }
+    return address->socket.any.sa_family == AF_INET6 &&
+           network_contains(network, address->socket.v6.sin6_addr.s6_addr, sizeof(struct in6_addr));
 }

@@ -370,9 +370,7 @@ struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *
     }
     no_delay(fd);
     conn->state = CONN_OPEN;
-    conn->remote.length = sizeof conn->remote.socket;
-    if (getpeername(fd, &conn->remote.socket.any, &conn->remote.length) != 0)
-        conn->remote.length = 0;
+    address_of_peer(fd, &conn->remote);
     event_add(&conn->readable, NULL);
     return conn;
 }

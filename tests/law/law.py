@@ -17,8 +17,8 @@ FUNCTION_LINES = 60
 
 # Which file may include which library's headers. A new entry needs a reason that holds in review.
 FENCES = {
-    "event2/event.h": {"net/conn.c", "net/listener.c", "net/loop.c", "control/control.c", "worker/worker.c"},
-    "event2/event_struct.h": {"net/conn.c", "net/listener.c"},
+    "event2/event.h": {"net/conn.c", "net/greeting.c", "net/listener.c", "net/loop.c", "control/control.c", "worker/worker.c"},
+    "event2/event_struct.h": {"net/conn.c", "net/greeting.c", "net/listener.c"},
     "event2/dns.h": {"upstream/probe.c"},
     "event2/util.h": {"upstream/probe.c"},
     "event2/": set(),

@@ -3,7 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -131,6 +134,64 @@ static void no_address_is_like_nothing(void **state)
     assert_string_equal(address_format_host(&none, buffer, sizeof buffer), "");
 }
 
+static void addresses_know_their_networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        const char *network;
+        bool is_in;
+    } rows[] = {
+        {"10.1.2.3", "10.0.0.0/8", true},
+        {"11.1.2.3", "10.0.0.0/8", false},
+        {"::ffff:10.1.2.3", "10.0.0.0/8", true},
+        {"::ffff:10.1.2.3", "::/0", false},
+        {"2001:db8::7", "2001:db8::/32", true},
+        {"2001:db9::7", "2001:db8::/32", false},
+        {"2001:db8::7", "0.0.0.0/0", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct address address = parse(rows[i].host, 1);
+        struct network network;
+        assert_int_equal(network_parse(text_of_string(rows[i].network), &network), NETWORK_GOOD);
+        if (address_is_in(&address, &network) != rows[i].is_in)
+            fail_msg("%s in %s", rows[i].host, rows[i].network);
+    }
+}
+
+/* A client of a socket file has no address, be its own path ever so long. */
+static void a_unix_domain_client_has_no_address(void **state)
+{
+    (void)state;
+    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\0"};
+    memset(name.sun_path + 1, 'x', sizeof name.sun_path - 1);
+    snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "sluice-unit-%ld", (long)getpid());
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    for (int bound = 0; bound < 2; bound++) {
+        struct address address;
+        struct network all;
+        char text[ADDRESS_TEXT_BYTES];
+        if (bound != 0)
+            assert_int_equal(bind(pair[1], (struct sockaddr *)&name, sizeof name), 0);
+        address_of_peer(pair[0], &address);
+        assert_in_range(address.length, 1, sizeof address.socket);
+        assert_true(address_is_unix(&address));
+        assert_string_equal(address_format(&address, text, sizeof text), ADDRESS_HOST_UNIX);
+        assert_string_equal(address_format_host(&address, text, sizeof text), ADDRESS_HOST_UNIX);
+        assert_false(address_is_loopback(&address));
+        assert_false(address_same_host(&address, &address));
+        assert_int_equal(network_parse(TEXT("0.0.0.0/0"), &all), NETWORK_GOOD);
+        assert_false(address_is_in(&address, &all));
+    }
+    close(pair[0]);
+    close(pair[1]);
+    struct address nobody;
+    address_of_peer(-1, &nobody);
+    assert_int_equal(nobody.length, 0);
+    assert_false(address_is_unix(&nobody));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +202,8 @@ int main(void)
         cmocka_unit_test(loopback_is_told),
         cmocka_unit_test(hosts_are_compared_without_their_ports),
         cmocka_unit_test(no_address_is_like_nothing),
+        cmocka_unit_test(addresses_know_their_networks),
+        cmocka_unit_test(a_unix_domain_client_has_no_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+#ifndef SLUICE_NET_UNIX_SOCKET_H
+#define SLUICE_NET_UNIX_SOCKET_H
+/*
+ * A listening socket in the file system. Unlike a port it outlives its process: a file that nobody listens behind any more is replaced,
+ * one that somebody does is an error, and anything that is no socket is never touched.
+ *
+ * unix_socket_listen -> (dup for each worker: SO_REUSEPORT does not exist here) -> unix_socket_remove, while it still listens, so
+ * that no successor can have put its own file there.
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct unix_socket {
+    const char *path; /* ref; NULL: no file of ours */
+    dev_t device;     /* of the file that we made */
+    ino_t inode;
+};
+
+/*
+ * A listening, non-blocking socket, or -1 with *reason set. `mode` are the file's permissions, 0: as the umask leaves them. `path` is
+ * kept by reference and shorter than sun_path. Called before any thread starts.
+ */
+int unix_socket_listen(const char *path, unsigned mode, struct unix_socket *made, const char **reason);
+
+/* Removes the file if it is still the one that was made; nothing happens a second time. */
+void unix_socket_remove(struct unix_socket *made);
+
+#endif
