@@ -1,6 +1,7 @@
 #include "control/admin.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "downstream/reply.h"
 #include "downstream/session.h"
@@ -10,6 +11,7 @@
 #include "upstream/cluster.h"
 #include "upstream/probe.h"
 #include "worker/fleet.h"
+#include "worker/opening.h"
 
 #define STATUS_BYTES 65536
 #define WORKERS_MAXIMUM 256
@@ -17,6 +19,7 @@
 struct admin {
     struct loop *loop;
     struct admin_settings settings;
+    struct opening opening;
     struct listener *listener;
     struct list sessions;
     struct buffer_pool buffers;
@@ -181,18 +184,18 @@ static void on_accept(void *owner, int fd)
     struct admin *admin = owner;
     if (admin->sessions.count >= SESSIONS_MAXIMUM)
         session_close(LIST_OWNER(list_first(&admin->sessions), struct session, node));
-    session_create(admin->loop, fd, &admin->session, &admin->sessions);
+    session_create(admin->loop, fd, NULL, &admin->session, &admin->sessions);
 }
 
 struct admin *admin_create(struct loop *loop, const struct admin_settings *settings, char *reason, size_t capacity)
 {
     const struct topology *topology = settings->cluster->topology;
-    struct address address;
-    const char *why = "the host is not an IP address of this machine";
-    bool is_free = address_parse(topology->admin.host, topology->admin.port, &address) &&
-                   listener_is_free(&address, &why);
-    int fd = is_free ? listener_bind(&address, &why) : -1;
+    struct opening opening;
+    const char *why = "";
+    bool is_open = opening_open(&opening, &topology->admin, &why);
+    int fd = is_open ? opening_take(&opening, &why) : -1;
     if (fd < 0) {
+        opening_close(&opening);
         text_append(reason, capacity, 0, "cannot listen on %s: %s", topology->admin.address, why);
         return NULL;
     }
@@ -200,6 +203,7 @@ struct admin *admin_create(struct loop *loop, const struct admin_settings *setti
     if (admin != NULL) {
         admin->loop = loop;
         admin->settings = *settings;
+        admin->opening = opening;
         list_init(&admin->sessions);
         admin->h1 = (struct h1_settings){
             .limits = {16384, 4096, 100},
@@ -220,6 +224,10 @@ struct admin *admin_create(struct loop *loop, const struct admin_settings *setti
     }
     if (admin == NULL || admin->listener == NULL || admin->h1.fields == NULL) {
         text_append(reason, capacity, 0, "out of memory");
+        if (admin == NULL) {
+            close(fd);
+            opening_close(&opening);
+        }
         admin_destroy(admin);
         return NULL;
     }
@@ -238,6 +246,7 @@ void admin_destroy(struct admin *admin)
 {
     if (admin == NULL)
         return;
+    opening_close(&admin->opening);
     listener_close(admin->listener);
     struct list_node *node;
     while ((node = list_first(&admin->sessions)) != NULL)

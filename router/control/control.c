@@ -76,7 +76,7 @@ static bool start(struct control *control, const struct classifier *classifier, 
     if (control->prober == NULL)
         return false;
     struct admin_settings settings = {control->cluster, control->fleet, control->prober};
-    if (control->topology->admin.host != NULL) {
+    if (control->topology->admin.address != NULL) {
         control->admin = admin_create(control->loop, &settings, reason, capacity);
         if (control->admin == NULL)
             return false;
@@ -112,7 +112,7 @@ static void announce(const struct topology *topology, const struct fleet *fleet)
     for (size_t i = 0; i < topology->listener_count; i++)
         log_line(LOG_LEVEL_INFO, "event=listening address=%s%s workers=%zu", topology->listeners[i].address,
                  topology->listeners[i].has_class ? " class=writeback" : "", fleet_worker_count(fleet));
-    if (topology->admin.host != NULL)
+    if (topology->admin.address != NULL)
         log_line(LOG_LEVEL_INFO, "event=listening address=%s role=admin", topology->admin.address);
     log_line(LOG_LEVEL_INFO, "event=ready cluster_id=%s nodes=%zu", topology->cluster_id, topology->node_count);
 }

@@ -22,7 +22,7 @@ static void bury(struct session *session)
 
 void session_close(struct session *session)
 {
-    if (session->state == SESSION_GREETING)
+    if (session->state == SESSION_NEW)
         conn_close(session->conn);
     else if (session->state == SESSION_OPEN)
         link_close(session->link);
@@ -153,7 +153,7 @@ static size_t on_first_bytes(void *owner, struct text bytes)
     return events->on_bytes(session->link, bytes);
 }
 
-static void on_greeting_ended(void *owner, enum conn_end conn_end)
+static void on_new_ended(void *owner, enum conn_end conn_end)
 {
     (void)conn_end;
     struct session *session = owner;
@@ -161,15 +161,16 @@ static void on_greeting_ended(void *owner, enum conn_end conn_end)
     end(session, FAULT_DOWNSTREAM_GONE);
 }
 
-static const struct conn_events greeting_events = {
+static const struct conn_events new_events = {
     .on_bytes = on_first_bytes,
-    .on_ended = on_greeting_ended,
+    .on_ended = on_new_ended,
 };
 
-bool session_create(struct loop *loop, int fd, const struct session_settings *settings, struct list *sessions)
+bool session_create(struct loop *loop, int fd, const struct address *client, const struct session_settings *settings,
+                    struct list *sessions)
 {
     struct conn_settings conn_settings = {
-        .events = &greeting_events,
+        .events = &new_events,
         .pool = settings->buffers,
         .high_water_bytes = settings->buffer_bytes,
         .input_maximum_bytes = settings->h1->limits.head_bytes + LOOP_SCRATCH_BYTES,
@@ -182,12 +183,12 @@ bool session_create(struct loop *loop, int fd, const struct session_settings *se
         conn_close(conn);
         return false;
     }
-    conn_set_owner(conn, &greeting_events, session);
+    conn_set_owner(conn, &new_events, session);
     session->loop = loop;
     session->settings = settings;
     session->sessions = sessions;
     session->conn = conn;
-    session->client = *conn_remote_address(conn);
+    session->client = client != NULL ? *client : *conn_remote_address(conn);
     address_format_host(&session->client, session->client_host, sizeof session->client_host);
     loop_timer_init(&session->timer, on_deadline, session);
     list_node_init(&session->node);

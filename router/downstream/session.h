@@ -45,7 +45,7 @@ struct session_settings {
 };
 
 enum session_state {
-    SESSION_GREETING, /* which HTTP it is shows with the first bytes; `conn` is set */
+    SESSION_NEW, /* which HTTP it is shows with the first bytes; `conn` is set */
     SESSION_OPEN,     /* `link` is set */
     SESSION_GONE,     /* in the grave */
 };
@@ -64,8 +64,12 @@ struct session {
     char client_host[ADDRESS_TEXT_BYTES];
 };
 
-/* Takes over an accepted socket; false (and the socket is closed) when memory is out. */
-bool session_create(struct loop *loop, int fd, const struct session_settings *settings, struct list *sessions);
+/*
+ * Takes over an accepted socket; false (and the socket is closed) when memory is out. `client` is who the connection is for, where a
+ * load balancer has announced it; NULL: who is at the socket's other end.
+ */
+bool session_create(struct loop *loop, int fd, const struct address *client, const struct session_settings *settings,
+                    struct list *sessions);
 /* No more requests: an idle session closes after a grace of a second, a busy one with its present answer. */
 void session_drain(struct session *session);
 /* Closes at once; on_session_closed is not called. */

@@ -71,6 +71,27 @@ static void put_faults(struct output *output)
                                    sum(output, offsetof(struct metrics, faults) + fault * sizeof(atomic_ulong)));
 }
 
+const char *metrics_proxy_refusal_name(enum metrics_proxy_refusal refusal)
+{
+    static const char *const names[METRICS_PROXY_COUNT] = {
+        [METRICS_PROXY_UNLISTED] = "unlisted",
+        [METRICS_PROXY_MALFORMED] = "malformed",
+        [METRICS_PROXY_TRUNCATED] = "truncated",
+        [METRICS_PROXY_TIMEOUT] = "timeout",
+    };
+    return names[refusal];
+}
+
+static void put_proxy_refusals(struct output *output)
+{
+    put_head(output, "sluice_proxy_protocol_refused_total", "Connections closed before a PROXY header was accepted.");
+    for (unsigned refusal = 0; refusal < METRICS_PROXY_COUNT; refusal++)
+        output->used = text_append(output->bytes, TEXT_BYTES, output->used,
+                                   "sluice_proxy_protocol_refused_total{reason=\"%s\"} %lu\n",
+                                   metrics_proxy_refusal_name((enum metrics_proxy_refusal)refusal),
+                                   sum(output, offsetof(struct metrics, proxy_refusals) + refusal * sizeof(atomic_ulong)));
+}
+
 char *metrics_format(const struct metrics *const *slices, size_t count, size_t *length)
 {
     struct output output = {.bytes = malloc(TEXT_BYTES), .slices = slices, .count = count};
@@ -88,6 +109,7 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
                 offsetof(struct metrics, sessions_opened));
     put_counter(&output, "sluice_sessions_closed_total", "Accepted connections that are gone.",
                 offsetof(struct metrics, sessions_closed));
+    put_proxy_refusals(&output);
     *length = output.used;
     return output.bytes;
 }

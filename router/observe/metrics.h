@@ -15,6 +15,17 @@
 /* Status codes by their first digit: 1xx to 5xx, and 0 for "the client was gone". */
 #define METRICS_STATUS_GROUPS 6
 
+/* Why a connection on a listener with proxy_protocol was closed; it never became a session. */
+enum metrics_proxy_refusal {
+    METRICS_PROXY_UNLISTED,  /* the sender is not in proxy_from */
+    METRICS_PROXY_MALFORMED,
+    METRICS_PROXY_TRUNCATED, /* closed inside the header */
+    METRICS_PROXY_TIMEOUT,
+    METRICS_PROXY_COUNT
+};
+/* "unlisted", ...: the word in logs and metrics. */
+const char *metrics_proxy_refusal_name(enum metrics_proxy_refusal refusal);
+
 struct metrics {
     atomic_ulong responses[REQUEST_CLASS_COUNT][METRICS_STATUS_GROUPS];
     atomic_ulong faults[FAULT_COUNT];   /* attempts and requests that ended in it */
@@ -24,6 +35,7 @@ struct metrics {
     atomic_ulong response_bytes;
     atomic_ulong sessions_opened;
     atomic_ulong sessions_closed;
+    atomic_ulong proxy_refusals[METRICS_PROXY_COUNT];
 };
 
 static inline void metrics_add(atomic_ulong *counter, uint64_t amount)

@@ -58,11 +58,15 @@ void fill_value(struct filler *filler, const struct schema_row *row, const struc
     }
     /* Recorded even when the value is bad, so that it does not count as missing on top of that. */
     fill_record(filler, base, row, node->place);
-    if (row->type != SCHEMA_MODES || node->kind != YAML_SEQUENCE) {
+    bool takes_list = row->type == SCHEMA_MODES || row->type == SCHEMA_NETWORKS;
+    if (!takes_list || node->kind != YAML_SEQUENCE) {
         fill_scalar(filler, row, node, base);
         return;
     }
-    if (node->count == 0)
+    if (node->count == 0 && row->words == NULL)
+        findings_error(filler->findings, node->place, "%s is an empty list; write what belongs there, or remove the key",
+                       name_of(row));
+    else if (node->count == 0)
         findings_error(filler->findings, node->place, "%s is an empty list; write one of: %s", name_of(row),
                        row->words);
     for (const struct yaml_node *item = node->first; item != NULL; item = item->next)

@@ -50,9 +50,11 @@ static bool is_same_host(const char *a, const char *b)
     return (is_localhost(a) && is_loopback(b)) || (is_localhost(b) && is_loopback(a));
 }
 
-/* Would both want the same port of the same interface? A wildcard takes every interface of its family. */
+/* Would both want the same file, or the same port of the same interface? A wildcard takes every interface of its family. */
 static bool overlaps(const struct topology_listener *a, const struct topology_listener *b)
 {
+    if (a->path != NULL && b->path != NULL)
+        return strcmp(a->path, b->path) == 0;
     if (a->host == NULL || b->host == NULL || a->port != b->port || a->port == 0)
         return false;
     if (is_same_host(a->host, b->host))
@@ -60,6 +62,11 @@ static bool overlaps(const struct topology_listener *a, const struct topology_li
     int left = literal_of(a->host).family;
     int right = literal_of(b->host).family;
     return (is_wildcard(a->host) || is_wildcard(b->host)) && (left == right || left == 0 || right == 0);
+}
+
+static const char *word_of(const struct topology_listener *listener)
+{
+    return listener->path != NULL ? "path" : "port";
 }
 
 /* Would a connection to `host` and `port` arrive at the listener? */
@@ -86,14 +93,16 @@ void lint_addresses_listen_twice(const struct lint *lint)
         for (size_t j = 0; j < i; j++) {
             if (!overlaps(&topology->listeners[j], listener))
                 continue;
-            findings_error(lint->findings, place, "%s takes the port of %s on line %u; give each listener its own port",
-                           listener->address, topology->listeners[j].address, topology->listeners[j].line);
+            findings_error(lint->findings, place, "%s takes the %s of %s on line %u; give each listener its own %s",
+                           listener->address, word_of(listener), topology->listeners[j].address,
+                           topology->listeners[j].line, word_of(listener));
             break;
         }
         if (overlaps(&topology->admin, listener))
             findings_error(lint->findings, lint_place(lint, topology, "admin.address"),
-                           "admin: %s takes the port of the listener %s on line %u; give it its own port",
-                           topology->admin.address, listener->address, listener->line);
+                           "admin: %s takes the %s of the listener %s on line %u; give it its own %s",
+                           topology->admin.address, word_of(listener), listener->address, listener->line,
+                           word_of(listener));
     }
 }
 

@@ -28,6 +28,10 @@ lint_rule lint_addresses_listen_missing, lint_addresses_listen_twice, lint_addre
 lint_rule lint_addresses_url_missing, lint_addresses_url_twice, lint_addresses_url_wildcard,
     lint_addresses_url_is_sluice;
 
+/* lint_listeners.c: PROXY protocol, Unix-domain sockets */
+lint_rule lint_listeners_proxy_from_missing, lint_listeners_proxy_from_unused, lint_listeners_proxy_from_anyone,
+    lint_listeners_mode_without_file;
+
 /* lint_settings.c: timeouts, limits, health, routes */
 lint_rule lint_settings_cluster_id, lint_settings_write_deadline, lint_settings_connect, lint_settings_queue,
     lint_settings_nothing_ends, lint_settings_target_over_head, lint_settings_replay_over_total,

@@ -24,7 +24,9 @@ enum schema_type {
     SCHEMA_DURATION, /* "500ms"; uint64_t of milliseconds */
     SCHEMA_BOOLEAN,  /* bool */
     SCHEMA_MODES,    /* "process,query" or a list; unsigned of enum node_mode bits */
-    SCHEMA_ADDRESS,  /* "host:port"; struct topology_listener, of which address, host and port are set */
+    SCHEMA_NETWORKS, /* "10.0.0.0/8,::1" or a list; struct topology_networks */
+    SCHEMA_FILE_MODE,/* "0660"; unsigned */
+    SCHEMA_ADDRESS,  /* "host:port", "unix:/path"; struct topology_listener: address, and host and port, or path */
     SCHEMA_URL,      /* "http://host:port"; struct topology_node, of which url, host, port and is_tls are set */
     SCHEMA_CLASS,    /* one of `words`; enum request_class */
     SCHEMA_CHOICE,   /* one of `words`; an enum whose values count from 0 in their order */

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/network.h"
+
 /* What a request is; see routing/classify.h for how one is found. The order is that of the tables and reports. */
 enum request_class {
     REQUEST_CLASS_WRITE,
@@ -79,10 +81,19 @@ struct topology_node {
     unsigned line;              /* where the node stands in the file */
 };
 
+struct topology_networks {
+    struct network *items;
+    size_t count;
+};
+
 struct topology_listener {
-    const char *address;        /* as written, host:port */
-    const char *host;
+    const char *address;        /* as written, host:port or unix:/path; NULL: there is none (admin) */
+    const char *host;           /* NULL for a Unix-domain socket */
     uint16_t port;
+    const char *path;           /* of a Unix-domain socket, or NULL */
+    unsigned mode;              /* permissions of that file; 0: as the umask leaves them */
+    bool proxy_protocol;        /* each connection begins with a PROXY header */
+    struct topology_networks proxy_from; /* who may send one; not asked on a Unix-domain socket */
     bool has_class;             /* then every request here that is a write belongs to `class` (only writeback may be set) */
     enum request_class class;
     unsigned line;
@@ -140,7 +151,7 @@ struct topology {
     const char *cluster_id;       /* or NULL in a bare layout */
     struct topology_listener *listeners;
     size_t listener_count;
-    struct topology_listener admin; /* host NULL: no admin listener */
+    struct topology_listener admin; /* address NULL: no admin listener */
     struct topology_node *nodes;
     size_t node_count;
     struct topology_route *routes;
@@ -163,6 +174,8 @@ struct topology {
 /* Rules compare each with each. */
 #define TOPOLOGY_LISTENERS_MAXIMUM 64
 #define TOPOLOGY_ROUTES_MAXIMUM 1024
+/* In each proxy_from; they are tried one by one for each connection. */
+#define TOPOLOGY_NETWORKS_MAXIMUM 64
 
 void topology_retain(struct topology *topology);
 /* NULL is allowed. Frees everything with the last reference. */

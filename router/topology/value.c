@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/un.h>
 
 #define DEFAULT_NODE_PORT 8181
 /* A DNS name is at most 253 bytes (RFC 1035 section 2.3.4). */
@@ -187,6 +188,77 @@ static bool store_modes(const struct schema_row *row, struct text text, unsigned
     return true;
 }
 
+static bool refuse_network(enum network_problem found, struct text name, const struct network *network, char *problem)
+{
+    char cleared[NETWORK_TEXT_BYTES];
+    switch (found) {
+    case NETWORK_NO_PREFIX:
+        return refuse(problem, "\"%.*s\" has no prefix length behind its slash; write 0 to %u", shown(name), name.bytes,
+                      network->address_bytes * 8u);
+    case NETWORK_HOST_BITS:
+        return refuse(problem, "\"%.*s\" has bits set behind its prefix; write %s, or the one address without a slash",
+                      shown(name), name.bytes, network_format(network, cleared, sizeof cleared));
+    default:
+        return refuse(problem, "\"%.*s\" is no address or network; write 10.1.2.3, 10.0.0.0/8 or 2001:db8::/32",
+                      shown(name), name.bytes);
+    }
+}
+
+static bool add_network(struct text name, struct topology_networks *networks, struct topology_storage *storage,
+                        char *problem)
+{
+    struct network network;
+    enum network_problem found = network_parse(name, &network);
+    if (found != NETWORK_GOOD)
+        return refuse_network(found, name, &network, problem);
+    for (size_t i = 0; i < networks->count; i++) {
+        if (memcmp(&networks->items[i], &network, sizeof network) == 0)
+            return refuse(problem, "names %.*s twice; remove one", shown(name), name.bytes);
+    }
+    if (networks->count == TOPOLOGY_NETWORKS_MAXIMUM)
+        return refuse(problem, "has more than %d networks; join neighbours to larger ones", TOPOLOGY_NETWORKS_MAXIMUM);
+    if (networks->items == NULL)
+        networks->items = storage_take(storage, TOPOLOGY_NETWORKS_MAXIMUM, sizeof *networks->items);
+    if (networks->items == NULL)
+        return refuse(problem, "out of memory; free some and try again");
+    networks->items[networks->count++] = network;
+    return true;
+}
+
+static bool store_networks(struct text text, struct topology_networks *networks, struct topology_storage *storage,
+                           char *problem)
+{
+    if (text_trim(text).length == 0)
+        return refuse(problem, "is empty; write an address or a network, as 10.0.0.0/8");
+    size_t before = networks->count;
+    for (struct text rest = text; rest.bytes != NULL;) {
+        if (!add_network(text_trim(text_cut(&rest, ',')), networks, storage, problem)) {
+            networks->count = before;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Three octal digits, or four with a zero in front: no sticky or set-id bits, which mean nothing for a socket. */
+static bool store_file_mode(struct text text, unsigned *field, char *problem)
+{
+    unsigned mode = 0;
+    bool is_good = text.length == 3 || (text.length == 4 && text.bytes[0] == '0');
+    for (size_t i = 0; i < text.length && is_good; i++) {
+        is_good = text.bytes[i] >= '0' && text.bytes[i] <= '7';
+        mode = mode * 8 + (unsigned)(text.bytes[i] - '0');
+    }
+    if (!is_good)
+        return refuse(problem, "\"%.*s\" is no file mode; write three octal digits behind a zero, as \"0660\"",
+                      shown(text), text.bytes);
+    if ((mode & 0222) == 0)
+        return refuse(problem, "\"%.*s\" lets nobody write, which connecting takes; write \"0660\"", shown(text),
+                      text.bytes);
+    *field = mode;
+    return true;
+}
+
 /* Letters, digits, hyphens, dots and underscores: what resolvers take; an address literal otherwise. */
 static bool is_host(struct text host, bool is_bracketed)
 {
@@ -240,11 +312,34 @@ bool value_split_address(struct text address, struct text *host, uint16_t *port)
     return parse_port(text_of(rest.bytes + 1, rest.length - 1), port);
 }
 
+/* An absolute path, because a relative one would depend on where Sluice was started; "@" would be Linux's abstract name. */
+static bool store_unix_address(struct text text, struct topology_listener *listener, struct topology_storage *storage,
+                               char *problem)
+{
+    struct text path = text_of(text.bytes + strlen("unix:"), text.length - strlen("unix:"));
+    const size_t maximum = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    if (!text_starts_with(path, TEXT("/")) || path.bytes[path.length - 1] == '/')
+        return refuse(problem, "\"%.*s\" is no absolute path of a file; write it as unix:/run/sluice/sluice.sock",
+                      shown(text), text.bytes);
+    if (path.length > maximum)
+        return refuse(problem, "the path is %zu characters long, and a socket's has at most %zu; choose a shorter one",
+                      path.length, maximum);
+    for (size_t i = 0; i < path.length; i++) {
+        unsigned char byte = (unsigned char)path.bytes[i];
+        if (byte <= 0x20 || byte == 0x7f)
+            return refuse(problem, "has a blank or a control character in its path; choose another one");
+    }
+    return store_string(text, &listener->address, storage, problem) &&
+           store_string(path, &listener->path, storage, problem);
+}
+
 static bool store_address(struct text text, struct topology_listener *listener, struct topology_storage *storage,
                           char *problem)
 {
     struct text host;
     uint16_t port;
+    if (text_starts_with(text, TEXT("unix:")))
+        return store_unix_address(text, listener, storage, problem);
     if (!value_split_address(text, &host, &port))
         return refuse(problem, "\"%.*s\" is no address; write host:port, as 0.0.0.0:8181 or [::]:8181", shown(text),
                       text.bytes);
@@ -306,6 +401,10 @@ bool value_store(const struct schema_row *row, struct text text, void *base, str
         return store_boolean(text, field, problem);
     case SCHEMA_MODES:
         return store_modes(row, text, field, problem);
+    case SCHEMA_NETWORKS:
+        return store_networks(text, field, storage, problem);
+    case SCHEMA_FILE_MODE:
+        return store_file_mode(text, field, problem);
     case SCHEMA_ADDRESS:
         return store_address(text, field, storage, problem);
     case SCHEMA_URL:

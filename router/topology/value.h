@@ -16,7 +16,7 @@
 
 /*
  * Reads `text` and stores it into the row's field of `base`, which is the struct of the row's scope. For SCHEMA_MODES
- * the modes are added to those already there. On false nothing is stored and `problem`, of VALUE_PROBLEM_CAPACITY
+ * and SCHEMA_NETWORKS what is read is added to what is there already. On false nothing is stored and `problem`, of VALUE_PROBLEM_CAPACITY
  * bytes, says what is wrong and how to mend it.
  */
 bool value_store(const struct schema_row *row, struct text text, void *base, struct topology_storage *storage,

@@ -7,11 +7,13 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "net/listener.h"
 #include "topology/topology.h"
+#include "worker/opening.h"
 #include "worker/worker.h"
 
 struct fleet {
+    struct opening *openings; /* one for each of the topology's listeners */
+    size_t opening_count;
     size_t count;
     struct worker *workers[];
 };
@@ -45,25 +47,45 @@ static size_t connections_per_worker(const struct topology *topology, size_t wor
     return possible < 1 ? 1 : possible;
 }
 
-static bool bind_all(const struct topology *topology, bool is_first, int *fds, char *reason, size_t capacity)
+static bool cannot_listen(const struct topology_listener *listener, const char *why, char *reason, size_t capacity)
 {
-    for (size_t i = 0; i < topology->listener_count; i++)
-        fds[i] = -1;
-    for (size_t i = 0; i < topology->listener_count; i++) {
-        const struct topology_listener *listener = &topology->listeners[i];
-        struct address address;
-        const char *why = "the host is not an IP address of this machine";
-        if (address_parse(listener->host, listener->port, &address) &&
-            (!is_first || listener_is_free(&address, &why)))
-            fds[i] = listener_bind(&address, &why);
-        if (fds[i] >= 0)
-            continue;
-        text_append(reason, capacity, 0, "cannot listen on %s: %s", listener->address, why);
-        for (size_t j = 0; j < i; j++)
-            close(fds[j]);
+    text_append(reason, capacity, 0, "cannot listen on %s: %s", listener->address, why);
+    return false;
+}
+
+static bool open_all(struct fleet *fleet, const struct topology *topology, char *reason, size_t capacity)
+{
+    fleet->openings = calloc(topology->listener_count, sizeof *fleet->openings);
+    if (fleet->openings == NULL)
         return false;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        const char *why = "";
+        if (!opening_open(&fleet->openings[i], &topology->listeners[i], &why))
+            return cannot_listen(&topology->listeners[i], why, reason, capacity);
+        fleet->opening_count++;
     }
     return true;
+}
+
+/* One socket of each listener, for one worker. */
+static bool take_all(const struct fleet *fleet, int *fds, char *reason, size_t capacity)
+{
+    for (size_t i = 0; i < fleet->opening_count; i++) {
+        const char *why = "";
+        fds[i] = opening_take(&fleet->openings[i], &why);
+        if (fds[i] >= 0)
+            continue;
+        for (size_t j = 0; j < i; j++)
+            close(fds[j]);
+        return cannot_listen(fleet->openings[i].listener, why, reason, capacity);
+    }
+    return true;
+}
+
+static void close_openings(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->opening_count; i++)
+        opening_close(&fleet->openings[i]);
 }
 
 struct fleet *fleet_create(const struct topology *topology, const struct classifier *classifier,
@@ -73,7 +95,7 @@ struct fleet *fleet_create(const struct topology *topology, const struct classif
     struct fleet *fleet = calloc(1, sizeof *fleet + count * sizeof fleet->workers[0]);
     int *fds = calloc(topology->listener_count, sizeof *fds);
     text_append(reason, capacity, 0, "out of memory");
-    if (fleet == NULL || fds == NULL)
+    if (fleet == NULL || fds == NULL || !open_all(fleet, topology, reason, capacity))
         goto fail;
     for (; fleet->count < count; fleet->count++) {
         struct worker_settings settings = {
@@ -85,7 +107,7 @@ struct fleet *fleet_create(const struct topology *topology, const struct classif
             .connections_maximum = connections_per_worker(topology, count),
         };
         const char *why = "";
-        if (!bind_all(topology, fleet->count == 0, fds, reason, capacity))
+        if (!take_all(fleet, fds, reason, capacity))
             goto fail;
         fleet->workers[fleet->count] = worker_create(&settings, &why);
         if (fleet->workers[fleet->count] == NULL) {
@@ -112,6 +134,7 @@ bool fleet_start(struct fleet *fleet)
 
 void fleet_drain(struct fleet *fleet)
 {
+    close_openings(fleet);
     for (size_t i = 0; i < fleet->count; i++)
         worker_drain(fleet->workers[i]);
 }
@@ -132,8 +155,10 @@ void fleet_destroy(struct fleet *fleet)
 {
     if (fleet == NULL)
         return;
+    close_openings(fleet);
     for (size_t i = 0; i < fleet->count; i++)
         worker_destroy(fleet->workers[i]);
+    free(fleet->openings);
     free(fleet);
 }
 

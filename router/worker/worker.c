@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "downstream/entrance.h"
 #include "downstream/session.h"
 #include "exchange/exchange.h"
 #include "http/h1.h"
@@ -28,6 +29,7 @@ enum worker_request { WORKER_REQUEST_NONE, WORKER_REQUEST_DRAIN, WORKER_REQUEST_
 struct worker_listener {
     struct worker *worker;
     struct listener *listener;
+    struct entrance entrance;
     struct session_settings session;
 };
 
@@ -42,6 +44,7 @@ struct worker {
     struct h2_context *h2;
     struct exchange_context context;
     struct list sessions;
+    struct list greetings;           /* connections on their way to a session */
     struct worker_listener *listeners;
     size_t connections_maximum;
     bool is_accepting;
@@ -58,14 +61,19 @@ struct worker {
 
 /* ---- sessions ---- */
 
+static size_t connection_count(const struct worker *worker)
+{
+    return worker->sessions.count + worker->greetings.count;
+}
+
 static void set_session_count(struct worker *worker)
 {
-    atomic_store_explicit(&worker->shared.session_count, worker->sessions.count, memory_order_relaxed);
+    atomic_store_explicit(&worker->shared.session_count, connection_count(worker), memory_order_relaxed);
 }
 
 static void end_if_drained(struct worker *worker)
 {
-    if (worker->is_draining && worker->sessions.count == 0)
+    if (worker->is_draining && connection_count(worker) == 0)
         loop_stop(worker->loop);
 }
 
@@ -82,20 +90,24 @@ static void set_accepting(struct worker *worker, bool accepting)
     }
     if (!accepting)
         log_line(LOG_LEVEL_WARNING, "event=connection_limit worker=%u connections=%zu", worker->index,
-                 worker->sessions.count);
+                 connection_count(worker));
+}
+
+/* A connection has come, gone, or become a session. */
+static void count_connections(struct worker *worker)
+{
+    set_session_count(worker);
+    set_accepting(worker, connection_count(worker) < worker->connections_maximum);
 }
 
 static void on_session_closed(void *owner, enum fault fault)
 {
     struct worker_listener *listener = owner;
-    struct worker *worker = listener->worker;
     if (fault == FAULT_DOWNSTREAM_ABUSE)
-        metrics_add(&worker->shared.metrics.faults[fault], 1);
-    metrics_add(&worker->shared.metrics.sessions_closed, 1);
-    set_session_count(worker);
-    if (worker->sessions.count < worker->connections_maximum)
-        set_accepting(worker, true);
-    end_if_drained(worker);
+        metrics_add(&listener->worker->shared.metrics.faults[fault], 1);
+    metrics_add(&listener->worker->shared.metrics.sessions_closed, 1);
+    count_connections(listener->worker);
+    end_if_drained(listener->worker);
 }
 
 static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)
@@ -116,16 +128,37 @@ static const struct session_handler handler = {
     .on_session_closed = on_session_closed,
 };
 
-static void on_accept(void *owner, int fd)
+static void on_entered(void *owner, int fd, const struct address *client)
 {
     struct worker_listener *listener = owner;
     struct worker *worker = listener->worker;
-    if (!session_create(worker->loop, fd, &listener->session, &worker->sessions))
-        return;
-    metrics_add(&worker->shared.metrics.sessions_opened, 1);
-    set_session_count(worker);
-    if (worker->sessions.count >= worker->connections_maximum)
-        set_accepting(worker, false);
+    if (session_create(worker->loop, fd, client, &listener->session, &worker->sessions)) {
+        metrics_add(&worker->shared.metrics.sessions_opened, 1);
+        /* Who was greeted while draining comes too late for the round that drain() makes. The newest is the last. */
+        if (worker->is_draining)
+            session_drain(LIST_OWNER(worker->sessions.head.previous, struct session, node));
+    }
+    count_connections(worker);
+    end_if_drained(worker);
+}
+
+static void on_turned_away(void *owner)
+{
+    struct worker_listener *listener = owner;
+    count_connections(listener->worker);
+    end_if_drained(listener->worker);
+}
+
+static const struct entrance_events entrance_events = {
+    .on_entered = on_entered,
+    .on_turned_away = on_turned_away,
+};
+
+static void on_accept(void *owner, int fd)
+{
+    struct worker_listener *listener = owner;
+    entrance_admit(&listener->entrance, fd);
+    count_connections(listener->worker);
 }
 
 /* ---- requests of the main thread ---- */
@@ -146,6 +179,7 @@ static void drain(struct worker *worker)
         node = node->next;
         session_drain(session);
     }
+    entrance_drain(worker->loop, &worker->greetings);
     end_if_drained(worker);
 }
 
@@ -214,6 +248,15 @@ static bool create_listeners(struct worker *worker, const int *fds)
     for (size_t i = 0; i < topology->listener_count; i++) {
         struct worker_listener *listener = &worker->listeners[i];
         listener->worker = worker;
+        listener->entrance = (struct entrance){
+            .loop = worker->loop,
+            .listener = &topology->listeners[i],
+            .events = &entrance_events,
+            .owner = listener,
+            .greetings = &worker->greetings,
+            .metrics = &worker->shared.metrics,
+            .header_ms = topology->timeouts.request_head_ms,
+        };
         listener->session = (struct session_settings){
             .handler = &handler,
             .owner = listener,
@@ -302,6 +345,7 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     worker->index = settings->index;
     worker->connections_maximum = settings->connections_maximum;
     list_init(&worker->sessions);
+    list_init(&worker->greetings);
     worker->loop = loop_create();
     worker->mailbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (worker->loop == NULL || worker->mailbox_fd < 0)
@@ -357,6 +401,7 @@ void worker_destroy(struct worker *worker)
         session_close(LIST_OWNER(node, struct session, node));
     for (size_t i = 0; worker->listeners != NULL && i < worker->topology->listener_count; i++)
         listener_close(worker->listeners[i].listener);
+    entrance_close(&worker->greetings);
     while ((node = list_first(&worker->sessions)) != NULL)
         session_close(LIST_OWNER(node, struct session, node));
     pool_destroy(worker->context.pool);

@@ -48,6 +48,7 @@ static void each_counter_has_a_line_of_its_own(void **state)
     metrics_add(&slices[0].sessions_opened, 4);
     metrics_add(&slices[0].sessions_closed, 5);
     metrics_add(&slices[0].faults[FAULT_NO_NODE], 6);
+    metrics_add(&slices[0].proxy_refusals[METRICS_PROXY_TIMEOUT], 9);
     metrics_add(&slices[0].responses[REQUEST_CLASS_WRITE][2], 7);
     metrics_add(&slices[0].responses[REQUEST_CLASS_UNKNOWN][0], 8);
     metrics_add(&slices[0].grpc_responses[GRPC_STATUS_OK], 9);
@@ -59,6 +60,7 @@ static void each_counter_has_a_line_of_its_own(void **state)
     assert_line(text, "sluice_sessions_opened_total 4");
     assert_line(text, "sluice_sessions_closed_total 5");
     assert_line(text, "sluice_faults_total{fault=\"no_node\"} 6");
+    assert_line(text, "sluice_proxy_protocol_refused_total{reason=\"timeout\"} 9");
     assert_line(text, "sluice_responses_total{class=\"write\",status=\"2xx\"} 7");
     assert_line(text, "sluice_responses_total{class=\"unknown\",status=\"none\"} 8");
     assert_line(text, "sluice_grpc_responses_total{status=\"OK\"} 9");
@@ -120,7 +122,8 @@ static void the_text_is_what_prometheus_reads(void **state)
         samples++;
     }
     assert_int_equal(heads, 8);
-    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 5);
+    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 5 +
+                                  METRICS_PROXY_COUNT);
     assert_int_equal(text[strlen(text) - 1], '\n');
     free(text);
 }

@@ -30,9 +30,12 @@ static size_t width_of(enum schema_type type)
     case SCHEMA_DURATION:
         return sizeof(uint64_t);
     case SCHEMA_MODES:
+    case SCHEMA_FILE_MODE:
     case SCHEMA_CLASS:
     case SCHEMA_CHOICE:
         return sizeof(unsigned);
+    case SCHEMA_NETWORKS:
+        return sizeof(struct topology_networks);
     case SCHEMA_ADDRESS:
         return sizeof(struct topology_listener);
     case SCHEMA_URL:

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -200,6 +201,59 @@ static void addresses_are_taken_apart(void **state)
     assert_true(value_split_address(text_of(name + sizeof name - 3 - 253, 256), &host, &port));
 }
 
+static void paths_of_sockets_are_absolute_and_short(void **state)
+{
+    struct topology_listener listener = {0};
+    assert_true(store(state, "listen[].address", "unix:/run/sluice.sock", &listener));
+    assert_string_equal(listener.address, "unix:/run/sluice.sock");
+    assert_string_equal(listener.path, "/run/sluice.sock");
+    assert_null(listener.host);
+    char longest[5 + 107 + 2] = "unix:/";
+    memset(longest + 6, 'a', 106);
+    assert_true(store(state, "listen[].address", longest, &listener));
+    longest[112] = 'a';
+    assert_false(store(state, "listen[].address", longest, &listener));
+    static const char *const bad[] = {"unix:", "unix:a", "unix:./a", "unix:@a", "unix:/", "unix:/a/", "unix:/a b", "unix://a\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (store(state, "listen[].address", bad[i], &listener))
+            fail_msg("%s", bad[i]);
+}
+
+static void file_modes_are_octal(void **state)
+{
+    struct topology_listener listener = {0};
+    assert_true(store(state, "listen[].mode", "0660", &listener));
+    assert_int_equal(listener.mode, 0660);
+    assert_true(store(state, "listen[].mode", "622", &listener));
+    assert_int_equal(listener.mode, 0622);
+    static const char *const bad[] = {"", "0", "66", "0888", "1660", "00660", "0x60", "u+w", "0444", "0000", "-660"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (store(state, "listen[].mode", bad[i], &listener))
+            fail_msg("%s", bad[i]);
+    assert_int_equal(listener.mode, 0622);
+}
+
+static void networks_add_up(void **state)
+{
+    struct topology_listener listener = {0};
+    assert_true(store(state, "listen[].proxy_from", "10.0.0.0/8, ::1", &listener));
+    assert_true(store(state, "listen[].proxy_from", "192.0.2.7", &listener));
+    assert_int_equal(listener.proxy_from.count, 3);
+    assert_int_equal(listener.proxy_from.items[1].prefix_bits, 128);
+    /* All or nothing, and none of them twice. */
+    static const char *const bad[] = {"", " ", ",", "192.0.2.8,", "192.0.2.8,,192.0.2.9", "192.0.2.8 192.0.2.9",
+                                      "192.0.2.8,10.0.0.1/8", "192.0.2.8,nobody", "192.0.2.8,192.0.2.7", "::1/128"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (store(state, "listen[].proxy_from", bad[i], &listener) || listener.proxy_from.count != 3)
+            fail_msg("%s", bad[i]);
+    char one[16];
+    for (unsigned i = 3; i < TOPOLOGY_NETWORKS_MAXIMUM; i++) {
+        snprintf(one, sizeof one, "10.0.0.%u", i);
+        assert_true(store(state, "listen[].proxy_from", one, &listener));
+    }
+    assert_false(store(state, "listen[].proxy_from", "10.0.1.0", &listener));
+}
+
 static void sections_take_no_value(void **state)
 {
     struct topology topology = {0};
@@ -220,6 +274,9 @@ int main(void)
         cmocka_unit_test(urls_are_taken_apart),
         cmocka_unit_test(a_password_is_never_shown),
         cmocka_unit_test(addresses_are_taken_apart),
+        cmocka_unit_test(paths_of_sockets_are_absolute_and_short),
+        cmocka_unit_test(file_modes_are_octal),
+        cmocka_unit_test(networks_add_up),
         cmocka_unit_test(sections_take_no_value),
     };
     return cmocka_run_group_tests(tests, make_storage, drop_storage);

@@ -1,0 +1,100 @@
+#include "downstream/entrance.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/greeting.h"
+#include "net/loop.h"
+
+#define DRAIN_GRACE_MS 1000
+#define LOG_INTERVAL_MS 1000
+
+/* Whoever can connect can fill a log: the metric has them all. */
+static void turn_away(struct entrance *entrance, const struct address *sender, enum metrics_proxy_refusal refusal)
+{
+    char host[ADDRESS_TEXT_BYTES];
+    uint64_t now_ms = loop_now_ms(entrance->loop);
+    metrics_add(&entrance->metrics->proxy_refusals[refusal], 1);
+    if (now_ms < entrance->quiet_until_ms)
+        return;
+    entrance->quiet_until_ms = now_ms + LOG_INTERVAL_MS;
+    log_line(LOG_LEVEL_WARNING, "event=proxy_protocol_refused listener=%s sender=%s reason=%s", entrance->listener->address,
+             address_format_host(sender, host, sizeof host), metrics_proxy_refusal_name(refusal));
+}
+
+static void on_greeted(void *owner, int fd, const struct address *client)
+{
+    struct entrance *entrance = owner;
+    entrance->events->on_entered(entrance->owner, fd, client);
+}
+
+static void on_failed(void *owner, const struct address *sender, enum greeting_end end)
+{
+    struct entrance *entrance = owner;
+    switch (end) {
+    case GREETING_END_TRUNCATED:
+        turn_away(entrance, sender, METRICS_PROXY_TRUNCATED);
+        break;
+    case GREETING_END_MALFORMED:
+        turn_away(entrance, sender, METRICS_PROXY_MALFORMED);
+        break;
+    case GREETING_END_TIMEOUT:
+        turn_away(entrance, sender, METRICS_PROXY_TIMEOUT);
+        break;
+    case GREETING_END_SILENT: /* a health check, every few seconds */
+    case GREETING_END_NO_MEMORY:
+        break;
+    }
+    entrance->events->on_turned_away(entrance->owner);
+}
+
+static const struct greeting_events events = {
+    .on_greeted = on_greeted,
+    .on_failed = on_failed,
+};
+
+static bool may_announce(const struct topology_listener *listener, const struct address *sender)
+{
+    if (address_is_unix(sender))
+        return true;
+    for (size_t i = 0; i < listener->proxy_from.count; i++) {
+        if (address_is_in(sender, &listener->proxy_from.items[i]))
+            return true;
+    }
+    return false;
+}
+
+void entrance_admit(struct entrance *entrance, int fd)
+{
+    if (!entrance->listener->proxy_protocol) {
+        entrance->events->on_entered(entrance->owner, fd, NULL);
+        return;
+    }
+    struct address sender;
+    address_of_peer(fd, &sender);
+    /* It was gone before it was accepted. */
+    if (sender.length == 0) {
+        close(fd);
+        return;
+    }
+    if (!may_announce(entrance->listener, &sender)) {
+        close(fd);
+        turn_away(entrance, &sender, METRICS_PROXY_UNLISTED);
+        return;
+    }
+    greeting_create(entrance->loop, fd, loop_now_ms(entrance->loop) + entrance->header_ms, &events, entrance,
+                    entrance->greetings);
+}
+
+void entrance_drain(struct loop *loop, struct list *greetings)
+{
+    for (struct list_node *node = greetings->head.next; node != &greetings->head; node = node->next)
+        greeting_hurry(greeting_of_node(node), loop_now_ms(loop) + DRAIN_GRACE_MS);
+}
+
+void entrance_close(struct list *greetings)
+{
+    struct list_node *node;
+    while ((node = list_first(greetings)) != NULL)
+        greeting_close(greeting_of_node(node));
+}

@@ -1,0 +1,43 @@
+#ifndef SLUICE_DOWNSTREAM_ENTRANCE_H
+#define SLUICE_DOWNSTREAM_ENTRANCE_H
+/*
+ * What a connection passes between accept and session. On a plain listener, nothing. With proxy_protocol, two doors: its sender must be one of
+ * proxy_from (on a Unix-domain socket the file's permissions have said so already), and it must say for whom it connects.
+ * Whoever fails is closed without an answer, counted, and logged once a second at most.
+ *
+ * The worker owns the entrance and the list of greetings, which it counts against its limit of connections.
+ */
+#include "base/list.h"
+#include "net/address.h"
+#include "observe/metrics.h"
+#include "topology/topology.h"
+
+struct loop;
+
+struct entrance_events {
+    /* In: the socket is the owner's; `client` is NULL when the socket's own address holds. */
+    void (*on_entered)(void *owner, int fd, const struct address *client);
+    /* A greeting has ended without a session; only from the loop. */
+    void (*on_turned_away)(void *owner);
+};
+
+struct entrance {
+    struct loop *loop;
+    const struct topology_listener *listener; /* ref */
+    const struct entrance_events *events;
+    void *owner;
+    struct list *greetings;                   /* ref: the worker's */
+    struct metrics *metrics;                  /* ref */
+    uint64_t header_ms;                       /* how long a header may take */
+    uint64_t quiet_until_ms;                  /* no log line before */
+};
+
+/* Takes over an accepted socket. Without proxy_protocol on_entered is called before this returns. */
+void entrance_admit(struct entrance *entrance, int fd);
+
+/* Headers that are on their way get a grace of a second. */
+void entrance_drain(struct loop *loop, struct list *greetings);
+/* Closes all of them at once, without events. */
+void entrance_close(struct list *greetings);
+
+#endif
