@@ -6,6 +6,8 @@ that Sluice (see sluice.py), runs the scenario, ends Sluice with SIGTERM and dem
 
     # node mode: ingest, io_threads: 8    a node, in order: node-1, node-2, ...; without any there is one with mode: all
     # set timeouts.idle: 500ms            a key of the configuration
+    # listen proxy_protocol: true         one more listener with these keys: ${listen1}, ${listen2}, ...
+    # unix mode: "0600"                   the same on a socket file: ${unix1}, ...
     # yaml routes: [{...}]                a line of YAML as it stands
     # probes 1 3                          only these nodes answer the first probe (default: all), the others are down
 
@@ -30,22 +32,26 @@ JOBS = 3
 SCENARIO_SECONDS = 30
 TAIL_LINES = 60
 LINE_COLUMNS = 240
-TABLES = ('up_grid.py', 'sec_requests.py', 'sec_position.py', 'h1_answers.py')
+TABLES = ('up_grid.py', 'sec_requests.py', 'sec_position.py', 'h1_answers.py', 'pp_raw.py')
 
 
 def read_wishes(path):
     """The directives in the comments at the top of a scenario, as arguments of Sluice."""
-    wishes = {'nodes': [], 'settings': {}, 'yaml': '', 'probed': None}
+    wishes = {'nodes': [], 'settings': {}, 'yaml': '', 'probed': None, 'listeners': [], 'unix': []}
     with open(path, encoding='utf-8') as file:
         for line in file:
             if not line.startswith('#'):
                 break
-            match = re.match(r'# (node|set|yaml|probes) (.*)', line)
+            match = re.match(r'# (node|set|yaml|probes|listen|unix) (.*)', line)
             if match is None:
                 continue
             word, rest = match.groups()
             if word == 'node':
                 wishes['nodes'].append(rest)
+            elif word == 'listen':
+                wishes['listeners'].append(rest)
+            elif word == 'unix':
+                wishes['unix'].append(rest)
             elif word == 'yaml':
                 wishes['yaml'] += rest + '\n'
             elif word == 'probes':

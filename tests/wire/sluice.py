@@ -3,6 +3,7 @@
 Every test gets an address of 127.0.0.0/8 for itself, so ports never collide and can be the same everywhere:
 
     ADDRESS:21800 admin    ADDRESS:21801 listener    ADDRESS:21802 writeback    ADDRESS:21811... nodes 1, 2, ...
+    ADDRESS:21803... further listeners                     WORK/1.sock, ... listeners in the file system
 
 A scripted node must not be disturbed by health probes. So the nodes' ports are first held by a server that answers
 the one probe which each node gets at the start; once Sluice says that all are up they are let go, and the test's own
@@ -18,7 +19,7 @@ import subprocess
 import threading
 import time
 
-ADMIN, LISTEN, WRITEBACK, NODE = 21800, 21801, 21802, 21811
+ADMIN, LISTEN, WRITEBACK, FURTHER, NODE = 21800, 21801, 21802, 21803, 21811
 START_SECONDS = 20
 STOP_SECONDS = 20
 
@@ -86,15 +87,18 @@ class ProbeAnswerer:
 
 class Sluice:
     """One running router. `settings`: dotted keys of the configuration to texts of YAML; `nodes`: one text a node, as
-    in "mode: ingest, io_threads: 8"; `probed`: numbers of the nodes whose probe is answered, the others are down."""
+    in "mode: ingest, io_threads: 8"; `probed`: numbers of the nodes whose probe is answered, the others are down;
+    `listeners` and `unix`: the keys besides the address of further listeners, one text each."""
 
-    def __init__(self, binary, work, nodes=(), settings=None, yaml='', probed=None):
+    def __init__(self, binary, work, nodes=(), settings=None, yaml='', probed=None, listeners=(), unix=()):
         self.binary = os.path.abspath(binary)
         self.work = work
         self.address = next_address()
         self.nodes = list(nodes) or ['mode: all']
         self.settings = dict(DEFAULTS, access_log=os.path.join(work, 'access.log'), **(settings or {}))
         self.yaml = yaml
+        self.listeners = list(listeners)
+        self.unix = list(unix)
         self.probed = set(range(1, len(self.nodes) + 1)) if probed is None else set(probed)
         self.config = os.path.join(work, 'sluice.yaml')
         self.log = os.path.join(work, 'sluice.log')
@@ -105,6 +109,12 @@ class Sluice:
 
     def address_of_listener(self):
         return self.address, LISTEN
+
+    def further_listener(self, number=1):
+        return self.address, FURTHER + number - 1
+
+    def unix_path(self, number=1):
+        return os.path.join(self.work, '%d.sock' % number)
 
     def macros(self):
         """What a scenario may name as ${...}."""
@@ -120,12 +130,19 @@ class Sluice:
         }
         for number in range(1, len(self.nodes) + 1):
             macros['node%d' % number] = '%s:%d' % self.node(number)
+        for number in range(1, len(self.listeners) + 1):
+            macros['listen%d' % number] = '%s:%d' % self.further_listener(number)
+        for number in range(1, len(self.unix) + 1):
+            macros['unix%d' % number] = self.unix_path(number)
         return macros
 
     def config_text(self):
+        further = [('%s:%d' % self.further_listener(number), keys) for number, keys in enumerate(self.listeners, 1)]
+        further += [('unix:' + self.unix_path(number), keys) for number, keys in enumerate(self.unix, 1)]
         lines = ['cluster_id: wire', 'listen:', '  - %s:%d' % (self.address, LISTEN),
-                 '  - {address: "%s:%d", class: writeback}' % (self.address, WRITEBACK),
-                 'admin: {address: "%s:%d"}' % (self.address, ADMIN), 'nodes:']
+                 '  - {address: "%s:%d", class: writeback}' % (self.address, WRITEBACK)]
+        lines += ['  - {address: "%s", %s}' % (address, keys) for address, keys in further]
+        lines += ['admin: {address: "%s:%d"}' % (self.address, ADMIN), 'nodes:']
         for number, node in enumerate(self.nodes, 1):
             version = '' if 'http:' in node else ', http: 1'  # a scripted node hears the probes that its scenario expects
             lines.append('  - {node_id: node-%d, url: "http://%s:%d", %s%s}' % ((number,) + self.node(number) + (node, version)))
