@@ -121,7 +121,7 @@ static void the_text_is_what_prometheus_reads(void **state)
         assert_string_equal(strrchr(copy, ' '), " 0");
         samples++;
     }
-    assert_int_equal(heads, 8);
+    assert_int_equal(heads, 9);
     assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 5 +
                                   METRICS_PROXY_COUNT);
     assert_int_equal(text[strlen(text) - 1], '\n');
