@@ -1,9 +1,9 @@
 #ifndef SLUICE_FAKE_EXCHANGE_STAGE_H
 #define SLUICE_FAKE_EXCHANGE_STAGE_H
 /*
- * Exchanges between a client and two query nodes, all of which the test plays: streams that write down what they are told, a pool
- * that gives what the test wants, a clock that the test moves. Answers are made with node_* and client_*, which call the events of a
- * stream's owner as a codec would.
+ * Exchanges between a client and two query nodes (and a third for who raises topology.node_count), all of which the test plays: streams
+ * that write down what they are told, a pool that gives what the test wants, a clock that the test moves. Answers are made with node_*
+ * and client_*, which call the events of a stream's owner as a codec would.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 #include "upstream/cluster.h"
 #include "upstream/pool.h"
 
-#define NODES 2
+#define NODES 3
 #define ATTEMPTS 4 /* on one node */
 
 /* How a node's pool behaves. */
@@ -37,6 +37,7 @@ struct fake_node {
 /* The test's own: exchanges know a pool by its verbs alone. */
 struct pool {
     struct fake_node nodes[NODES];
+    unsigned asked; /* the node of the newest attempt */
 };
 
 struct exchange_stage {
@@ -65,6 +66,7 @@ static inline struct stream *open_fake_stream(struct link *link)
     struct fake_stream *stream = &node->streams[node->attempts++];
     fake_stream_init(stream);
     link->used++;
+    stage.pool.asked = (unsigned)(node - stage.pool.nodes);
     return &stream->stream;
 }
 
@@ -126,7 +128,7 @@ static inline void node_serve(unsigned index)
 static inline int set_up(void **state)
 {
     (void)state;
-    static const char *const names[NODES] = {"query-01", "query-02"};
+    static const char *const names[NODES] = {"query-01", "query-02", "query-03"};
     memset(&stage, 0, sizeof stage);
     rig_start(&stage.rig);
     for (unsigned i = 0; i < NODES; i++) {
@@ -135,7 +137,7 @@ static inline int set_up(void **state)
         stage.pool.nodes[i].link = (struct link){.verbs = &fake_link_verbs, .is_http2 = true};
     }
     stage.topology = (struct topology){
-        .nodes = stage.nodes, .node_count = NODES,
+        .nodes = stage.nodes, .node_count = 2,
         .timeouts = {.response_ms = 60000, .idle_ms = 5000, .queue_ms = 2000, .write_deadline_ms = 4000},
         .limits = {.replay_bytes = 1024, .replay_total_bytes = 4096}};
     stage.cluster = cluster_create(&stage.topology);
@@ -173,6 +175,15 @@ static inline void pass(uint64_t ms)
         clock_advance(ms - passed < LOOP_TICK_MS ? ms - passed : LOOP_TICK_MS);
         rig_turn(&stage.rig);
     }
+}
+
+/* For one more exchange in the same scene; the one before is over. */
+static inline void another_client(void)
+{
+    assert_true(stage.client.is_released);
+    fake_stream_init(&stage.client);
+    for (unsigned i = 0; i < NODES; i++)
+        stage.pool.nodes[i].attempts = 0;
 }
 
 /* ---- heads ---- */
@@ -284,13 +295,20 @@ static inline void node_fails(unsigned index, enum fault fault)
     stream->events->on_failed(stream->owner, fault);
 }
 
-/* The node whose turn it was: it has had more attempts than the other. */
 static inline unsigned asked_node(void)
 {
-    return stage.pool.nodes[1].attempts > stage.pool.nodes[0].attempts ? 1 : 0;
+    return stage.pool.asked;
 }
 
 /* ---- what came of it ---- */
+
+static inline unsigned attempts(void)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < NODES; i++)
+        sum += stage.pool.nodes[i].attempts;
+    return sum;
+}
 
 static inline unsigned long count_fault(enum fault fault)
 {

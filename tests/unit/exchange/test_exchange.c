@@ -18,11 +18,6 @@ static void make_nodes(unsigned capabilities)
         stage.nodes[i].capabilities = capabilities;
 }
 
-static unsigned attempts(void)
-{
-    return stage.pool.nodes[0].attempts + stage.pool.nodes[1].attempts;
-}
-
 static void query(void)
 {
     client_asks("POST", QUERY, "content-type: application/json\n", BODY_STREAM);
@@ -133,7 +128,7 @@ static void the_access_log_tells_calls_from_requests(void **state)
     query();
     node_head(asked_node(), 200, BODY_NONE, "");
     node_end(asked_node());
-    fake_stream_init(&stage.client);
+    another_client();
     atomic_store(&stage.cluster->nodes[0].health, HEALTH_DOWN);
     atomic_store(&stage.cluster->nodes[1].health, HEALTH_DOWN);
     client_asks("POST", "/a.b/C", "content-type: application/grpc\n", BODY_STREAM);
@@ -176,8 +171,7 @@ static void a_write_is_repeated_only_if_twice_is_once(void **state)
     assert_int_equal(attempts(), 2);
     assert_string_equal(stage.client.verbs, "");
     client_fails(FAULT_DOWNSTREAM_GONE);
-    fake_stream_init(&stage.client);
-    stage.pool.nodes[0].attempts = stage.pool.nodes[1].attempts = 0;
+    another_client();
     write_lines("m v=1");
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
     assert_int_equal(attempts(), 1);
@@ -256,7 +250,7 @@ static void whoever_waits_for_a_link_is_paused_and_served_in_time(void **state)
     assert_string_equal(at_node(first)->verbs, "h");
     client_fails(FAULT_DOWNSTREAM_GONE);
     /* Nobody serves this one: each node has two seconds. */
-    fake_stream_init(&stage.client);
+    another_client();
     query();
     pass(2100);
     assert_string_equal(stage.client.verbs, "p");
@@ -324,8 +318,7 @@ static void a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest
     exchange_cut_all(&stage.context);
     assert_int_equal(stage.client.status, 503);
     assert_has(stage.client.body, "router_draining");
-    fake_stream_init(&stage.client);
-    stage.pool.nodes[0].attempts = stage.pool.nodes[1].attempts = 0;
+    another_client();
     query();
     node_head(asked_node(), 200, BODY_STREAM, "");
     exchange_cut_all(&stage.context);
