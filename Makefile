@@ -14,13 +14,15 @@ PACKAGES       += $(if $(LLHTTP_SOURCES),,$(if $(shell pkg-config --exists libll
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wsign-compare -Wcast-qual -Wformat=2 \
             -Wpointer-arith -Wundef -Werror
 HARDENING := -fstack-protector-strong -fPIE
-CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+# Fat objects: the program is optimised as a whole, the many test programs link the plain code.
+CFLAGS_release := -O2 -g -flto=auto -ffat-lto-objects -D_FORTIFY_SOURCE=2
 CFLAGS_debug   := -O0 -g
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 CFLAGS  := -std=c11 -D_GNU_SOURCE -Irouter -DSLUICE_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDENING) $(CFLAGS_$(MODE)) \
            $(LLHTTP_FLAGS) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(CFLAGS_$(MODE)))
+LDFLAGS_program := $(if $(filter release,$(MODE)),-flto=auto -O2)
 LDLIBS  := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -pthread
 
 SOURCES := $(wildcard router/*/*.c)
@@ -42,7 +44,7 @@ debug asan tsan: install-build
 	@$(MAKE) --no-print-directory MODE=$@ build
 
 $(BUILD)/sluice: $(OBJECTS)
-	$(Q)echo link $@ && $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)echo link $@ && $(CC) $(LDFLAGS) $(LDFLAGS_program) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/router/%.o: router/%.c
 	@mkdir -p $(@D)
@@ -55,7 +57,7 @@ $(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(OBJECTS)
 	@mkdir -p $(@D)
-	$(Q)echo cc $< && $(CC) $(CFLAGS) -Itests -MMD -MP $(LDFLAGS) -o $@ $< $(filter-out %/cli/main.o,$(OBJECTS)) -lcmocka $(LDLIBS)
+	$(Q)echo cc $< && $(CC) $(CFLAGS) -fno-lto -Itests -MMD -MP $(LDFLAGS) -o $@ $< $(filter-out %/cli/main.o,$(OBJECTS)) -lcmocka $(LDLIBS)
 
 # The stand-in cluster with Sluice in front of it; with CONFIG=my.yaml, Sluice alone on a cluster of your own.
 run: install-$(if $(CONFIG),build,test)

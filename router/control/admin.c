@@ -156,10 +156,12 @@ static void on_request(void *owner, struct session *session, struct stream *stre
     answer(stream, 404, TEXT("text/plain"), TEXT("try /status, /metrics or /health\n"));
 }
 
-static void on_refused(void *owner, struct session *session, struct stream *stream, enum fault fault)
+static void on_refused(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
+                       enum fault fault)
 {
     (void)owner;
     (void)session;
+    (void)head;
     struct reply_fault reply = {.fault = fault};
     reply_send_fault(stream, &reply);
 }

@@ -81,11 +81,11 @@ static void on_request(void *owner, struct stream *stream, const struct message_
     session->settings->handler->on_request(session->settings->owner, session, stream, head);
 }
 
-static void on_refused(void *owner, struct stream *stream, enum fault fault)
+static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)
 {
     struct session *session = owner;
     loop_timer_clear(session->loop, &session->timer);
-    session->settings->handler->on_refused(session->settings->owner, session, stream, fault);
+    session->settings->handler->on_refused(session->settings->owner, session, stream, head, fault);
 }
 
 static void on_head_started(void *owner)
@@ -106,9 +106,10 @@ static void on_idle(void *owner)
 static void on_closed(void *owner, enum fault fault)
 {
     struct session *session = owner;
-    if (fault == FAULT_DOWNSTREAM_ABUSE)
-        log_line(LOG_LEVEL_WARNING, "event=abuse client=%s kind=%s", session->client_host, session->link->end_reason);
-    end(session, fault);
+    const char *abuse = session->link->end_reason;
+    if (abuse != NULL)
+        log_line(LOG_LEVEL_WARNING, "event=abuse client=%s kind=%s", session->client_host, abuse);
+    end(session, abuse != NULL ? FAULT_DOWNSTREAM_ABUSE : fault);
 }
 
 static const struct link_events session_link_events = {

@@ -26,8 +26,9 @@ struct session;
 struct session_handler {
     /* The handler sets the stream's owner and events (or replies) before it returns. */
     void (*on_request)(void *owner, struct session *session, struct stream *stream, const struct message_head *head);
-    /* The request is not acceptable; the handler replies. */
-    void (*on_refused)(void *owner, struct session *session, struct stream *stream, enum fault fault);
+    /* The request is not acceptable; the handler replies. `head` is what is known of it, or NULL. */
+    void (*on_refused)(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
+                       enum fault fault);
     /* FAULT_NONE after an orderly end. */
     void (*on_session_closed)(void *owner, enum fault fault);
 };

@@ -280,9 +280,7 @@ void attempt_release(struct exchange *exchange)
     exchange->link = NULL;
     exchange->upstream_paused = false;
     if (exchange->held != NULL) {
-        free(exchange->held->head);
-        free(exchange->held->trailers);
-        free(exchange->held);
+        exchange_drop_held(exchange, exchange->held);
         exchange->held = NULL;
     }
     if (exchange->is_counted)

@@ -152,9 +152,10 @@ static void on_deadline(void *owner)
 static void destroy_exchange(void *object)
 {
     struct exchange *exchange = object;
-    free(exchange->head);
-    free(exchange->request_trailers);
-    free(exchange);
+    struct slab *slab = loop_slab(exchange->context->loop);
+    slab_give(slab, exchange->head);
+    slab_give(slab, exchange->request_trailers);
+    slab_give(slab, exchange);
 }
 
 static void write_record(struct exchange *exchange)
@@ -252,7 +253,7 @@ static void on_downstream_trailers(void *owner, const struct message_head *trail
 {
     struct exchange *exchange = owner;
     exchange->active_ms = loop_now_ms(exchange->context->loop);
-    exchange->request_trailers = message_head_copy(trailers);
+    exchange->request_trailers = message_head_copy(trailers, loop_slab(exchange->context->loop));
     if (exchange->request_trailers == NULL)
         give_up(exchange, FAULT_OUT_OF_MEMORY);
     else
@@ -328,12 +329,13 @@ static void set_request_id(struct exchange *exchange)
 static struct exchange *create_exchange(struct exchange_context *context, struct session *session,
                                         struct stream *stream, const struct message_head *head)
 {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
+    struct slab *slab = loop_slab(context->loop);
+    struct exchange *exchange = slab_take_zeroed(slab, sizeof *exchange);
     if (exchange == NULL)
         return NULL;
-    exchange->head = message_head_copy(head);
+    exchange->head = message_head_copy(head, slab);
     if (exchange->head == NULL) {
-        free(exchange);
+        slab_give(slab, exchange);
         return NULL;
     }
     exchange->context = context;
@@ -462,10 +464,9 @@ void exchange_start(struct exchange_context *context, struct session *session, s
 }
 
 void exchange_refuse(struct exchange_context *context, struct session *session, struct stream *stream,
-                     enum fault fault)
+                     const struct message_head *head, enum fault fault)
 {
-    (void)session;
-    struct reply_fault reply = {.fault = fault};
+    struct reply_fault reply = {.fault = fault, .is_grpc = head != NULL && grpc_is_request(head)};
     metrics_add(&context->metrics->faults[fault], 1);
     unsigned status = reply_send_fault(stream, &reply);
     metrics_add(&context->metrics->responses[REQUEST_CLASS_UNKNOWN][status / 100], 1);

@@ -77,9 +77,9 @@ struct exchange_context {
 void exchange_start(struct exchange_context *context, struct session *session, struct stream *stream,
                     const struct message_head *head);
 
-/* The codec refused the request: answers it with the fault. */
+/* The codec refused the request: answers it with the fault. `head` is what is known of the request, or NULL. */
 void exchange_refuse(struct exchange_context *context, struct session *session, struct stream *stream,
-                     enum fault fault);
+                     const struct message_head *head, enum fault fault);
 
 /* Cuts everything that is under way (the drain's time is over). */
 void exchange_cut_all(struct exchange_context *context);

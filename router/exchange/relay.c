@@ -63,6 +63,12 @@ static void relay_trailers(struct exchange *exchange, const struct message_head 
 
 static void relay_end(struct exchange *exchange)
 {
+    /* A call whose answer just stops would pass for a whole one (clients.md 4.3). */
+    bool lacks_status = exchange->may_send_status && !exchange->has_grpc_status && exchange->status == 200;
+    if (lacks_status) {
+        exchange_break(exchange, FAULT_UPSTREAM_MALFORMED);
+        return;
+    }
     stream_send_end(exchange->downstream);
     exchange_finish(exchange);
 }
@@ -77,12 +83,13 @@ static bool all_candidates_answered(const struct exchange *exchange)
 
 static bool hold(struct exchange *exchange, const struct message_head *head)
 {
-    struct held_response *held = calloc(1, sizeof *held);
+    struct slab *slab = loop_slab(exchange->context->loop);
+    struct held_response *held = slab_take_zeroed(slab, sizeof *held);
     if (held == NULL)
         return false;
-    held->head = message_head_copy(head);
+    held->head = message_head_copy(head, slab);
     if (held->head == NULL) {
-        free(held);
+        slab_give(slab, held);
         return false;
     }
     exchange->held = held;
@@ -101,9 +108,7 @@ void relay_held(struct exchange *exchange)
         relay_trailers(exchange, held->trailers);
     if (held->is_complete)
         relay_end(exchange);
-    free(held->head);
-    free(held->trailers);
-    free(held);
+    exchange_drop_held(exchange, held);
 }
 
 /* The whole answer is here and it is a refusal: another node, else what the client should hear. */
@@ -209,7 +214,7 @@ static void on_trailers(void *owner, const struct message_head *trailers)
         relay_trailers(exchange, trailers);
         return;
     }
-    exchange->held->trailers = message_head_copy(trailers);
+    exchange->held->trailers = message_head_copy(trailers, loop_slab(exchange->context->loop));
     if (exchange->held->trailers == NULL)
         attempt_fail(exchange, FAULT_OUT_OF_MEMORY);
 }

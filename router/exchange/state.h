@@ -2,6 +2,7 @@
 #define SLUICE_EXCHANGE_STATE_H
 /* The exchange's own data, for the files of this folder only; exchange.h explains the states. */
 #include "base/fault.h"
+#include "base/slab.h"
 #include "base/grpc_status.h"
 #include "exchange/exchange.h"
 #include "exchange/replay.h"
@@ -104,6 +105,14 @@ static inline bool exchange_is_write(const struct exchange *exchange)
 static inline bool exchange_has_call_deadline(const struct exchange *exchange)
 {
     return exchange->is_grpc && exchange->deadline_ms != 0;
+}
+
+static inline void exchange_drop_held(struct exchange *exchange, struct held_response *held)
+{
+    struct slab *slab = loop_slab(exchange->context->loop);
+    slab_give(slab, held->head);
+    slab_give(slab, held->trailers);
+    slab_give(slab, held);
 }
 
 /* attempt.c */

@@ -212,6 +212,18 @@ static enum fault read_expectation(struct message_head *head)
     return FAULT_NONE;
 }
 
+bool h1_is_method(struct text method)
+{
+#define NAME(number, name, string) {#string, sizeof #string - 1},
+    static const struct text known[] = {HTTP_METHOD_MAP(NAME)};
+#undef NAME
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (text_equals(method, known[i]))
+            return true;
+    }
+    return false;
+}
+
 enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, struct message_head *head,
                             struct h1_framing *framing)
 {

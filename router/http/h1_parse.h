@@ -25,4 +25,7 @@ enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, s
 enum fault h1_parse_response(struct text bytes, const struct h1_limits *limits, bool to_head_request,
                              struct message_head *head, struct h1_framing *framing);
 
+/* Is it a method that some RFC has registered? Others are refused, whichever HTTP they come by. */
+bool h1_is_method(struct text method);
+
 #endif

@@ -25,9 +25,8 @@ static const unsigned char classes[256] = {
     [0x80 ... 0xff] = VALUE,
 };
 
-/* The longest method that is looked at, and the longest field name. */
+/* The longest method that is looked at. */
 #define METHOD_BYTES 24
-#define FIELD_NAME_BYTES 256
 
 bool h1_is_token_character(unsigned char c)
 {
@@ -80,11 +79,6 @@ static size_t span_of(const char *bytes, size_t length, unsigned char class)
     while (i < length && (classes[(unsigned char)bytes[i]] & class) != 0)
         i++;
     return i;
-}
-
-bool h1_is_method(struct text method)
-{
-    return method.length > 0 && method.length <= METHOD_BYTES && span_of(method.bytes, method.length, TOKEN) == method.length;
 }
 
 bool h1_is_target(struct text target)
@@ -154,7 +148,7 @@ static bool screen_status_line(struct text line)
 static bool screen_field_line(struct text line)
 {
     size_t name = span_of(line.bytes, line.length, TOKEN);
-    if (name == 0 || name > FIELD_NAME_BYTES || name >= line.length || line.bytes[name] != ':')
+    if (name == 0 || name > H1_FIELD_NAME_BYTES || name >= line.length || line.bytes[name] != ':')
         return false;
     size_t value = line.length - name - 1;
     if (span_of(line.bytes + name + 1, value, VALUE) != value)

@@ -43,9 +43,11 @@ enum fault h1_screen_head(struct text head, enum h1_role role, const struct h1_l
 /* tchar of RFC 9110 section 5.6.2. */
 bool h1_is_token_character(unsigned char c);
 
-/* What HTTP/2 has to ask of its pseudo fields as well. A method that is a token and not too long; visible ASCII without '#'; host and port
- * without user information (RFC 3986 section 3.2); a name that a CGI-like reader takes for Content-Length or Transfer-Encoding. */
-bool h1_is_method(struct text method);
+/* The longest field name that is forwarded. */
+#define H1_FIELD_NAME_BYTES 256
+
+/* What HTTP/2 has to ask of its fields as well: visible ASCII without '#'; host and port without user information (RFC 3986 section 3.2); a
+ * name that a CGI-like reader takes for Content-Length or Transfer-Encoding. */
 bool h1_is_target(struct text target);
 bool h1_is_host(struct text host);
 bool h1_is_framing_lookalike(struct text name);

@@ -103,7 +103,7 @@ static void refuse(struct h1_server *server, enum fault fault)
     /* Nothing after a bad head can be trusted to be where it seems: no more reading. */
     server->is_paused = true;
     conn_pause(server->link.conn);
-    server->link.events->on_refused(server->link.owner, &server->stream, fault);
+    server->link.events->on_refused(server->link.owner, &server->stream, NULL, fault);
 }
 
 static void begin_body(struct h1_server *server, const struct message_head *head, const struct h1_framing *framing)

@@ -45,10 +45,14 @@ extern const struct conn_events h2_client_conn_events;
 
 /*
  * Makes a link over an open conn, which it owns from now on (and closes when memory is out: then NULL is returned). A server's
- * input begins with the preface. `scheme` is that of the requests, "http" or "https".
+ * input begins with the preface. `scheme` is that of the requests, "http" or "https". `streams_expected`: how many streams the node allows
+ * as far as is known, 0 for the usual 100; its SETTINGS settle it.
  */
 struct link *h2_server_create(struct h2_context *context, struct conn *conn, const struct link_events *events, void *owner);
-struct link *h2_client_create(struct h2_context *context, struct conn *conn, struct text scheme,
+struct link *h2_client_create(struct h2_context *context, struct conn *conn, struct text scheme, unsigned streams_expected,
                               const struct link_events *events, void *owner);
+#define H2_STREAMS_USUAL 100
+/* Whatever a node allows, a link carries no more. */
+#define H2_STREAMS_ON_LINK 256
 
 #endif

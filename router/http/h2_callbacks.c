@@ -61,6 +61,16 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     return 0;
 }
 
+/* A frame of a type that nobody knows: ignored (RFC 9113 section 5.5). */
+static int unpack_unknown(nghttp2_session *session, void **payload, const nghttp2_frame_hd *head, void *owner)
+{
+    (void)session;
+    (void)payload;
+    (void)head;
+    (void)owner;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 /* ---- heads ---- */
 
 /* A head is gathered until it is complete; whatever follows the body are trailers. */
@@ -84,18 +94,20 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_draft **draft = draft_of(stream);
     if (*draft == NULL)
         *draft = h2_draft_take(&link->context->drafts);
+    link->gathering = *draft;
+    link->gathering_id = frame->hd.stream_id;
     return *draft == NULL ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
                      const uint8_t *value, size_t value_length, uint8_t flags, void *owner)
 {
+    (void)session;
     (void)flags;
     struct h2_link *link = owner;
-    struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
-    if (stream == NULL || *draft_of(stream) == NULL)
+    struct h2_draft *draft = link->gathering;
+    if (draft == NULL || link->gathering_id != frame->hd.stream_id)
         return 0;
-    struct h2_draft *draft = *draft_of(stream);
     const struct h1_limits *limits = &link->context->settings.limits;
     h2_draft_add(draft, limits, link->role->is_server, text_of((const char *)name, name_length),
                  text_of((const char *)value, value_length));
@@ -108,6 +120,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static void on_headers_frame(struct h2_link *link, struct h2_stream *stream, bool is_end)
 {
     link->in_header_block = false;
+    link->gathering = NULL;
     if (stream->receiving == H2_RECEIVING_HEAD && stream->draft != NULL)
         link->role->on_head(link, stream, is_end);
     else if (is_end)
@@ -119,8 +132,9 @@ static void on_headers_frame(struct h2_link *link, struct h2_stream *stream, boo
 static void on_settings(struct h2_link *link)
 {
     link->has_settings = true;
-    link->peer_streams_maximum =
-        nghttp2_session_get_remote_settings(link->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t maximum = nghttp2_session_get_remote_settings(link->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    link->peer_streams_maximum = maximum;
+    link->link.streams_maximum = maximum == 0 ? 1 : maximum;
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
@@ -136,6 +150,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     case NGHTTP2_DATA:
         if (stream != NULL && is_end)
             h2_stream_end_received(stream);
+        if (!is_end && frame->hd.length > 0 && frame->hd.length == frame->data.padlen)
+            spend(link, H2_EXPENSE_EMPTY_DATA); /* nothing but padding */
         break;
     case NGHTTP2_RST_STREAM:
         if (stream != NULL)
@@ -231,6 +247,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         h2_budget_credit_data(&link->budget);
     if (stream == NULL)
         return 0;
+    stream->is_head_written = stream->is_head_written || frame->hd.type == NGHTTP2_HEADERS;
     /* A node can act on a request only when it has read the head's last byte. */
     if (frame->hd.type == NGHTTP2_HEADERS && stream->begins_at_bytes == 0)
         stream->begins_at_bytes = conn_sent_bytes(link->link.conn) + conn_output_bytes(link->link.conn) - 1;
@@ -254,6 +271,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
         if (stream->id != frame->hd.stream_id || stream->is_closed)
             continue;
         h2_stream_fail(stream, FAULT_UPSTREAM_REFUSED_STREAM);
+        stream->is_head_written = true;
         h2_stream_enter_closed(stream);
         break;
     }
@@ -266,6 +284,7 @@ nghttp2_session_callbacks *h2_callbacks_create(void)
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
         return NULL;
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, unpack_unknown);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);

@@ -3,7 +3,7 @@
 #include "http/h2_link.h"
 
 /* Whatever the node allows: a link is not made fuller than this, so that its loss loses only so much. */
-#define STREAMS_MAXIMUM 256
+#define STREAMS_MAXIMUM H2_STREAMS_ON_LINK
 /* A node may take many cancelled streams for an attack on it and end the connection: before that, it is left to run out. */
 #define RESETS_MAXIMUM 256
 #define INTERIM_MAXIMUM 20
@@ -82,12 +82,18 @@ static void on_over(struct h2_link *link)
     h2_link_fail(link, FAULT_UPSTREAM_MALFORMED);
 }
 
+static void on_unreadable(struct h2_link *link)
+{
+    h2_link_fail(link, FAULT_UPSTREAM_MALFORMED);
+}
+
 static const struct h2_role client_role = {
     .is_server = false,
     .on_new_stream = on_new_stream,
     .on_head = on_head,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,
+    .on_unreadable = on_unreadable,
     .on_over = on_over,
 };
 
@@ -172,12 +178,14 @@ static void send_head(struct stream *stream, const struct message_head *head)
     own->left_bytes = head->content_length;
     nghttp2_data_provider provider = h2_stream_provider(own);
     int32_t id = -1;
+    h2_link_begin_head(link, own);
     if (h2_write_request(writer, head, link->scheme))
         id = nghttp2_submit_request(link->session, NULL, writer->fields, writer->count, has_body ? &provider : NULL, own);
     if (id > 0)
         own->id = id;
     else
-        h2_stream_fail(own, FAULT_OUT_OF_MEMORY);
+        link->is_broken = true;
+    h2_link_write_head(link, own);
     h2_link_touch(link);
 }
 
@@ -250,7 +258,7 @@ static const struct link_verbs client_link_verbs = {
     .close = close_link,
 };
 
-struct link *h2_client_create(struct h2_context *context, struct conn *conn, struct text scheme,
+struct link *h2_client_create(struct h2_context *context, struct conn *conn, struct text scheme, unsigned streams_expected,
                               const struct link_events *events, void *owner)
 {
     struct h2_link *link = calloc(1, sizeof *link);
@@ -260,6 +268,8 @@ struct link *h2_client_create(struct h2_context *context, struct conn *conn, str
         return NULL;
     }
     link->scheme = scheme;
+    if (streams_expected != 0)
+        link->peer_streams_maximum = streams_expected;
     link->had_room = true;
     link->link.verbs = &client_link_verbs;
     link->link.events = events;

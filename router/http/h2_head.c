@@ -2,13 +2,17 @@
 
 #include <stdlib.h>
 
+#include "http/h1_parse.h"
 #include "http/hygiene.h"
 
 /* A usual head fits in; a longer one doubles it. */
 #define DRAFT_BYTES 1024
+#define DRAFT_FIELDS 24
+#define FIELDS_MAXIMUM (MESSAGE_FIELDS_MAXIMUM + 4) /* and the pseudo ones */
 /* Longer ones are not kept as spare. */
-#define SPARE_BYTES 8192
-#define SPARE_MAXIMUM 16
+#define SPARE_BYTES 4096
+/* As many requests as come in one read of a few busy connections. */
+#define SPARE_MAXIMUM 256
 /* What a field counts besides its name and value (RFC 9113 section 6.5.2). */
 #define FIELD_OVERHEAD_BYTES 32
 
@@ -21,11 +25,9 @@ struct h2_draft *h2_draft_take(struct h2_drafts *drafts)
         drafts->spare = draft->next;
         drafts->count--;
     } else {
-        draft = malloc(sizeof *draft);
+        draft = calloc(1, sizeof *draft);
         if (draft == NULL)
             return NULL;
-        draft->bytes = NULL;
-        draft->capacity = 0;
     }
     draft->next = NULL;
     draft->length = 0;
@@ -39,6 +41,7 @@ struct h2_draft *h2_draft_take(struct h2_drafts *drafts)
 static void free_draft(struct h2_draft *draft)
 {
     free(draft->bytes);
+    free(draft->fields);
     free(draft);
 }
 
@@ -81,6 +84,19 @@ static bool make_room(struct h2_draft *draft, size_t length)
     return true;
 }
 
+static struct h2_draft_field *next_field(struct h2_draft *draft)
+{
+    if (draft->field_count == draft->field_capacity) {
+        unsigned capacity = draft->field_capacity == 0 ? DRAFT_FIELDS : draft->field_capacity * 2;
+        struct h2_draft_field *larger = realloc(draft->fields, capacity * sizeof *larger);
+        if (larger == NULL)
+            return NULL;
+        draft->fields = larger;
+        draft->field_capacity = capacity;
+    }
+    return &draft->fields[draft->field_count];
+}
+
 /* Returns where the copy begins. */
 static uint32_t keep(struct h2_draft *draft, struct text bytes)
 {
@@ -100,15 +116,20 @@ void h2_draft_add(struct h2_draft *draft, const struct h1_limits *limits, bool i
     size_t regular = draft->field_count - draft->pseudo_count;
     if (draft->counted_bytes > limits->head_bytes + limits->fields * FIELD_OVERHEAD_BYTES ||
         (!is_pseudo && (regular >= limits->fields || regular >= MESSAGE_FIELDS_MAXIMUM)) ||
-        draft->field_count >= MESSAGE_FIELDS_MAXIMUM + 4) {
+        draft->field_count >= FIELDS_MAXIMUM) {
         draft->fault = is_request ? FAULT_REQUEST_HEAD_TOO_LARGE : FAULT_UPSTREAM_HEAD_TOO_LARGE;
         return;
     }
-    if (!make_room(draft, name.length + value.length)) {
+    if (name.length > H1_FIELD_NAME_BYTES) {
+        draft->fault = is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
+        return;
+    }
+    struct h2_draft_field *field = next_field(draft);
+    if (field == NULL || !make_room(draft, name.length + value.length)) {
         draft->fault = FAULT_OUT_OF_MEMORY;
         return;
     }
-    struct h2_draft_field *field = &draft->fields[draft->field_count++];
+    draft->field_count++;
     draft->pseudo_count += is_pseudo;
     field->name_length = (uint32_t)name.length;
     field->value_length = (uint32_t)value.length;
@@ -295,7 +316,7 @@ static void put(struct h2_writer *writer, struct text name, struct text value, u
     field->namelen = name.length;
     field->value = (uint8_t *)(uintptr_t)value.bytes;
     field->valuelen = value.length;
-    field->flags = flags;
+    field->flags = flags | writer->borrowing;
 }
 
 static bool is_lower(struct text name)
@@ -354,9 +375,13 @@ static void put_length(struct h2_writer *writer, const struct message_head *head
 {
     if (head->body != BODY_LENGTH && !head->announces_length)
         return;
-    size_t length = text_append(writer->length_text, sizeof writer->length_text, 0, "%llu",
-                                (unsigned long long)head->content_length);
-    put(writer, TEXT("content-length"), text_of(writer->length_text, length), NGHTTP2_NV_FLAG_NONE);
+    char *at = writer->length_text + sizeof writer->length_text;
+    const char *end = at;
+    uint64_t left = head->content_length;
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) != 0);
+    put(writer, TEXT("content-length"), text_of(at, (size_t)(end - at)), NGHTTP2_NV_FLAG_NONE);
 }
 
 bool h2_write_request(struct h2_writer *writer, const struct message_head *head, struct text scheme)

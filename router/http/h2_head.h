@@ -30,7 +30,8 @@ struct h2_draft {
     enum fault fault;        /* FAULT_NONE, or why it is no whole head: a limit, memory */
     unsigned pseudo_count;   /* pseudo fields come first */
     unsigned field_count;
-    struct h2_draft_field fields[MESSAGE_FIELDS_MAXIMUM + 4];
+    unsigned field_capacity;
+    struct h2_draft_field *fields;
 };
 
 /* Spare drafts of a loop, so that a head usually costs no allocation. Zero it first. */
@@ -64,6 +65,7 @@ enum fault h2_read_trailers(struct h2_draft *draft, bool is_request, struct mess
 /* Room for one head on its way out; lives in the loop's h2_context and is used by one call at a time. */
 #define H2_WRITE_FIELDS (MESSAGE_FIELDS_MAXIMUM + 16)
 struct h2_writer {
+    uint8_t borrowing;      /* nghttp2's flags for a head that is written before the call that makes it returns: it copies nothing */
     nghttp2_nv fields[H2_WRITE_FIELDS];
     size_t count;
     char length_text[24];
@@ -73,7 +75,7 @@ struct h2_writer {
     size_t names_length;
 };
 
-/* Each fills writer->fields; nghttp2 copies them when they are submitted. False when memory is out. `scheme`: "http" or "https". */
+/* Each fills writer->fields; nghttp2 copies them when they are submitted, unless it may borrow. False when memory is out. `scheme`: "http" or "https". */
 bool h2_write_request(struct h2_writer *writer, const struct message_head *head, struct text scheme);
 bool h2_write_response(struct h2_writer *writer, const struct message_head *head);
 /* The fields of a draft as they are, in lower case: trailers that waited for the body. */

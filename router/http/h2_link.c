@@ -2,13 +2,35 @@
 
 #include <stdlib.h>
 
-/* What the peer may allow us at most, and what it allows until it has said so (RFC 9113 section 5.1.2 recommends 100). */
-#define STREAMS_BEFORE_SETTINGS 100
+#include "base/slab.h"
+
 /* The connection's window: every stream's own is smaller, so this one never stops a stream. */
 #define LINK_WINDOW_BYTES (16 * 1024 * 1024)
 #define STALL_LOOK_MS 1000
+#define FIRST_UNKNOWN_TYPE 0x0a
 
 /* ---- the context ---- */
+
+/* nghttp2 makes and drops a dozen small objects for each request. */
+static void *take_memory(size_t length, void *slab)
+{
+    return slab_take(slab, length);
+}
+
+static void give_memory(void *object, void *slab)
+{
+    slab_give(slab, object);
+}
+
+static void *take_zeroed_memory(size_t count, size_t length, void *slab)
+{
+    return length != 0 && count > SIZE_MAX / length ? NULL : slab_take_zeroed(slab, count * length);
+}
+
+static void *resize_memory(void *object, size_t length, void *slab)
+{
+    return slab_resize(slab, object, length);
+}
 
 static nghttp2_option *create_option(const struct h2_settings *settings)
 {
@@ -17,6 +39,9 @@ static nghttp2_option *create_option(const struct h2_settings *settings)
         return NULL;
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    /* nghttp2 tells of no frame that it does not know; those that it takes for an extension of ours it does. */
+    for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
     nghttp2_option_set_max_send_header_block_length(option, settings->limits.head_bytes * 2);
     /* Ours is the head's limit in bytes; this only bounds how many pieces it may come in. */
     nghttp2_option_set_max_continuations(option, settings->limits.head_bytes / 16384 + 4);
@@ -29,6 +54,8 @@ struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings
     if (context == NULL)
         return NULL;
     context->loop = loop;
+    context->slab = loop_slab(loop);
+    context->memory = (nghttp2_mem){context->slab, take_memory, give_memory, take_zeroed_memory, resize_memory};
     context->settings = *settings;
     context->callbacks = h2_callbacks_create();
     context->option = create_option(settings);
@@ -132,10 +159,10 @@ size_t h2_link_bytes(void *owner, struct text bytes)
         link->is_reading = false;
         if (link->state != H2_LINK_OPEN)
             return bytes.length;
-        if (read < 0) {
-            h2_link_fail(link, link->role->is_server ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED);
+        if (read < 0)
+            link->role->on_unreadable(link);
+        if (link->state != H2_LINK_OPEN)
             return bytes.length;
-        }
     }
     h2_link_settle(link);
     if (link->state == H2_LINK_OPEN)
@@ -200,11 +227,36 @@ void h2_link_touch(struct h2_link *link)
 
 void h2_link_pump(struct h2_link *link)
 {
-    if (link->state != H2_LINK_OPEN || link->is_reading || link->is_writing)
+    if (link->state != H2_LINK_OPEN || link->is_reading || link->is_writing || link->is_broken)
         return;
     link->is_writing = true;
     if (nghttp2_session_send(link->session) != 0)
         link->is_broken = true;
+    link->is_writing = false;
+}
+
+void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream)
+{
+    bool is_now = !link->is_reading && !link->is_writing && !link->is_broken;
+    link->context->writer.borrowing = is_now ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0;
+    stream->is_head_written = false;
+}
+
+/* Heads go before bodies, so few frames come out here besides the one that is wanted. */
+void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
+{
+    bool is_borrowed = link->context->writer.borrowing != 0;
+    link->context->writer.borrowing = 0;
+    if (!is_borrowed || link->is_broken)
+        return;
+    link->is_writing = true;
+    while (!stream->is_head_written && !stream->is_closed && !link->is_broken) {
+        const uint8_t *bytes;
+        ssize_t length = nghttp2_session_mem_send(link->session, &bytes);
+        /* Nothing to write, and the head is not out: it would point at fields that are gone, so nothing may be written any more. */
+        if (length <= 0 || !conn_write(link->link.conn, text_of((const char *)bytes, (size_t)length)))
+            link->is_broken = true;
+    }
     link->is_writing = false;
 }
 
@@ -219,6 +271,7 @@ static void run_task(void *owner)
     h2_link_settle(link);
     if (link->state != H2_LINK_OPEN)
         return;
+    conn_flush(link->link.conn);
     bool is_over = !nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session);
     if (is_over)
         link->role->on_over(link);
@@ -265,10 +318,12 @@ static bool submit_settings(struct h2_link *link)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings->window_bytes},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)settings->limits.head_bytes},
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings->streams_maximum},
+        /* RFC 9218 section 2.1: without the tree of dependencies, which no client of ours uses and which costs time for each stream. */
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
     };
     /* The last one is a client's to say. */
-    size_t count = link->role->is_server ? 3 : 4;
+    size_t count = link->role->is_server ? 4 : 5;
     return nghttp2_submit_settings(link->session, NGHTTP2_FLAG_NONE, entries, count) == 0 &&
            nghttp2_session_set_local_window_size(link->session, NGHTTP2_FLAG_NONE, 0, LINK_WINDOW_BYTES) == 0;
 }
@@ -279,7 +334,7 @@ bool h2_link_init(struct h2_link *link, struct h2_context *context, const struct
     link->context = context;
     link->link.conn = conn;
     link->link.is_http2 = true;
-    link->peer_streams_maximum = STREAMS_BEFORE_SETTINGS;
+    link->peer_streams_maximum = H2_STREAMS_USUAL;
     link->abuse = -1;
     list_init(&link->streams);
     list_init(&link->arrived);
@@ -288,14 +343,17 @@ bool h2_link_init(struct h2_link *link, struct h2_context *context, const struct
     loop_task_init(&link->task, run_task, link);
     loop_timer_init(&link->stall_timer, on_stall_look, link);
     h2_budget_start(&link->budget, loop_now_ms(context->loop));
-    int result = role->is_server ? nghttp2_session_server_new2(&link->session, context->callbacks, link, context->option)
-                                 : nghttp2_session_client_new2(&link->session, context->callbacks, link, context->option);
+    int result = role->is_server ? nghttp2_session_server_new3(&link->session, context->callbacks, link, context->option,
+                                                               &context->memory)
+                                 : nghttp2_session_client_new3(&link->session, context->callbacks, link, context->option,
+                                                               &context->memory);
     if (result != 0)
         return false;
     if (!submit_settings(link)) {
         nghttp2_session_del(link->session);
         return false;
     }
+    conn_hold(conn);
     h2_link_touch(link);
     return true;
 }

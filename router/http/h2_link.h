@@ -43,6 +43,7 @@ struct h2_link;
 struct h2_stream {
     struct stream stream;          /* first */
     struct h2_link *link;
+    struct slab *slab;             /* ref: the loop's, which is asked when the link may be gone */
     struct list_node node;         /* in link->streams */
     struct list_node queue_node;   /* in link->arrived (requests) or link->settling (pauses, ends) */
     struct list_node congested_node;
@@ -54,6 +55,7 @@ struct h2_stream {
     bool is_bodyless;              /* server: the request ended with its head */
     bool is_closed;                /* nghttp2 knows it no more */
     bool is_buried;
+    bool is_head_written;          /* since h2_link_begin_head */
     bool was_reset_by_peer;
     bool is_paused;
     bool was_reset_here;           /* by a verb: not the peer's fault */
@@ -94,6 +96,8 @@ struct h2_role {
     enum fault (*fault_of_close)(const struct h2_link *link, const struct h2_stream *stream, uint32_t error);
     /* Everything that has arrived is settled. */
     void (*on_settled)(struct h2_link *link);
+    /* nghttp2 reads no further: a flood of its own counting, no memory, no HTTP/2 at all. */
+    void (*on_unreadable)(struct h2_link *link);
     /* Neither side has anything more to say. */
     void (*on_over)(struct h2_link *link);
 };
@@ -116,6 +120,8 @@ struct h2_link {
     bool is_broken;                /* memory is out: the link ends with this turn */
     bool had_room;                 /* client */
     bool in_header_block;
+    int32_t gathering_id;          /* the stream whose head is coming in, and its draft; a header block has the link for itself */
+    struct h2_draft *gathering;
     uint32_t peer_streams_maximum; /* what the peer allows us */
     uint32_t resets;               /* streams that we cancelled */
     int abuse;                     /* enum h2_expense that ran out, or -1 */
@@ -134,6 +140,8 @@ struct h2_link {
 
 struct h2_context {
     struct loop *loop;
+    struct slab *slab;           /* ref: the loop's */
+    nghttp2_mem memory;
     struct h2_settings settings;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
@@ -152,6 +160,12 @@ void h2_link_drained(void *owner);
 void h2_link_touch(struct h2_link *link);
 /* Lets nghttp2 write what it has into the conn. Never inside nghttp2's callbacks. */
 void h2_link_pump(struct h2_link *link);
+/*
+ * A head can be written at once unless nghttp2 is reading or writing. Then it is submitted between these two, from fields that nghttp2 does
+ * not copy: h2_link_write_head lets it write until the stream's head is out.
+ */
+void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream);
+void h2_link_write_head(struct h2_link *link, struct h2_stream *stream);
 /* Gives the events that are owed. Only from the loop. */
 void h2_link_settle(struct h2_link *link);
 

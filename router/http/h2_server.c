@@ -41,7 +41,7 @@ static void on_arrived(struct h2_link *link, struct h2_stream *stream)
         fault = FAULT_REQUEST_BODY_TOO_LARGE;
     if (fault != FAULT_NONE) {
         stream->receiving = H2_RECEIVING_DONE;
-        link->link.events->on_refused(link->link.owner, &stream->stream, fault);
+        link->link.events->on_refused(link->link.owner, &stream->stream, &head, fault);
     } else {
         link->link.events->on_request(link->link.owner, &stream->stream, &head);
     }
@@ -120,6 +120,12 @@ static void on_settled(struct h2_link *link)
     link->link.events->on_idle(link->link.owner);
 }
 
+static void on_unreadable(struct h2_link *link)
+{
+    if (link->abuse < 0)
+        link->abuse = H2_EXPENSE_UNREADABLE;
+}
+
 static void on_over(struct h2_link *link)
 {
     h2_link_finish(link, link->abuse >= 0 ? FAULT_DOWNSTREAM_ABUSE : FAULT_DOWNSTREAM_GONE);
@@ -132,6 +138,7 @@ static const struct h2_role server_role = {
     .on_arrived = on_arrived,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,
+    .on_unreadable = on_unreadable,
     .on_over = on_over,
 };
 
@@ -162,9 +169,11 @@ static void send_head(struct stream *stream, const struct message_head *head)
     own->is_length_known = has_body && head->body == BODY_LENGTH;
     own->left_bytes = head->content_length;
     nghttp2_data_provider provider = h2_stream_provider(own);
+    h2_link_begin_head(link, own);
     if (!h2_write_response(writer, head) ||
         nghttp2_submit_response(link->session, own->id, writer->fields, writer->count, has_body ? &provider : NULL) != 0)
         link->is_broken = true;
+    h2_link_write_head(link, own);
     h2_link_touch(link);
 }
 

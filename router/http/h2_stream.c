@@ -1,7 +1,7 @@
 /* One stream of an HTTP/2 link: its buffers, the verbs that both sides share, and how its body meets nghttp2's windows. */
-#include <stdlib.h>
 #include <sys/uio.h>
 
+#include "base/slab.h"
 #include "http/h2_link.h"
 
 /* A piece of body that is smaller gathers with what else goes out in this turn; a larger one is sent from where it is. */
@@ -15,14 +15,16 @@ static void destroy_stream(void *object)
     struct h2_stream *stream = object;
     buffer_clear(&stream->output);
     buffer_clear(&stream->input);
-    free(stream);
+    slab_give(stream->slab, stream);
 }
 
 struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id)
 {
-    struct h2_stream *stream = calloc(1, sizeof *stream);
+    struct slab *slab = link->context->slab;
+    struct h2_stream *stream = slab_take_zeroed(slab, sizeof *stream);
     if (stream == NULL)
         return NULL;
+    stream->slab = slab;
     stream->link = link;
     stream->id = id;
     stream->moved_ms = loop_now_ms(link->context->loop);
@@ -41,6 +43,12 @@ static void leave_queue(struct h2_stream *stream)
     list_remove(stream->is_dispatched ? &stream->link->settling : &stream->link->arrived, &stream->queue_node);
 }
 
+static void stop_gathering(struct h2_stream *stream)
+{
+    if (stream->link->gathering_id == stream->id)
+        stream->link->gathering = NULL;
+}
+
 /* Nobody needs it: not the owner, not nghttp2. */
 static void bury_if_over(struct h2_stream *stream)
 {
@@ -51,6 +59,7 @@ static void bury_if_over(struct h2_stream *stream)
     leave_queue(stream);
     list_remove(&link->congested, &stream->congested_node);
     list_remove(&link->streams, &stream->node);
+    stop_gathering(stream);
     h2_stream_drop_draft(stream);
     h2_draft_give(&link->context->drafts, stream->trailers);
     h2_draft_give(&link->context->drafts, stream->last);
@@ -360,6 +369,9 @@ void h2_stream_send_trailers(struct stream *stream, const struct message_head *t
     own->last = h2_draft_take(&context->drafts);
     for (size_t i = 0; own->last != NULL && i < trailers->field_count; i++)
         h2_draft_add(own->last, &context->settings.limits, false, trailers->fields[i].name, trailers->fields[i].value);
+    /* Without its last word an answer would look whole. */
+    if (own->last == NULL || own->last->fault != FAULT_NONE)
+        own->link->is_broken = true;
 }
 
 void h2_stream_send_end(struct stream *stream)

@@ -18,8 +18,11 @@ struct stream;
 struct link_events {
     /* Downstream: a request's head is here. The owner sets the stream's events and owner before it returns. */
     void (*on_request)(void *owner, struct stream *stream, const struct message_head *head);
-    /* Downstream: the request cannot be served as it is; the owner answers through the stream, if it likes, and releases it. */
-    void (*on_refused)(void *owner, struct stream *stream, enum fault fault);
+    /*
+     * Downstream: the request cannot be served as it is; the owner answers through the stream, if it likes, and releases it. `head` is what
+     * is known of it, or NULL.
+     */
+    void (*on_refused)(void *owner, struct stream *stream, const struct message_head *head, enum fault fault);
     /* Downstream: a head has begun and is not complete: a deadline begins. May be NULL. */
     void (*on_head_started)(void *owner);
     /* Downstream: no stream is under way any more and the link waits for the next request. */
@@ -47,7 +50,8 @@ struct link {
     const struct link_events *events;
     void *owner;
     struct conn *conn;  /* owned */
-    const char *end_reason; /* one word for the log, where on_closed says FAULT_DOWNSTREAM_ABUSE */
+    const char *end_reason; /* downstream: what the client has done to be thrown out, in one word for the log; else NULL */
+    unsigned streams_maximum; /* upstream HTTP/2: as the node says; 0 while it has not */
     bool is_http2;      /* many streams at a time, trailers, resets of one stream */
     unsigned used;      /* streams opened so far: a link used more than once may have been closed by the node meanwhile */
 };

@@ -73,10 +73,10 @@ static struct text moved(struct text t, const char *from, const char *to)
     return t;
 }
 
-struct message_head *message_head_copy(const struct message_head *head)
+struct message_head *message_head_copy(const struct message_head *head, struct slab *slab)
 {
     size_t fields_bytes = head->field_count * sizeof *head->fields;
-    struct message_head *copy = malloc(sizeof *copy + fields_bytes + head->raw.length);
+    struct message_head *copy = slab_take(slab, sizeof *copy + fields_bytes + head->raw.length);
     if (copy == NULL)
         return NULL;
     *copy = *head;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slab.h"
 #include "base/text.h"
 
 /* Names that Sluice looks at; every other field is HEADER_OTHER and passes through. */
@@ -91,8 +92,8 @@ enum header_name header_name_of(struct text name);
 /* The first field of that name, or NULL. */
 const struct header_field *message_find(const struct message_head *head, enum header_name known);
 
-/* One heap block that holds the head, its fields and its text; free() it. NULL when memory is out. */
-struct message_head *message_head_copy(const struct message_head *head);
+/* One object of the slab that holds the head, its fields and its text; slab_give() it. NULL when memory is out. */
+struct message_head *message_head_copy(const struct message_head *head, struct slab *slab);
 
 /*
  * Adds a field; false when `capacity` fields are there already. The text is not copied.

@@ -3,19 +3,23 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
-/* Blocks kept for reuse per pool; more than a burst of 64 connections needs, and only 1 MiB. */
+/* Blocks kept for reuse per pool: 1 MiB of each size, more than a burst of many connections needs. */
 #define POOL_KEEPS 64
+#define POOL_KEEPS_SMALL 512
 
-static struct buffer_block *take_block(struct buffer_pool *pool)
+static struct buffer_block *take_block(struct buffer_pool *pool, bool is_small)
 {
-    struct buffer_block *block = pool->free;
+    struct buffer_block **free_list = is_small ? &pool->free_small : &pool->free;
+    struct buffer_block *block = *free_list;
     if (block != NULL) {
-        pool->free = block->next;
-        pool->free_count--;
+        *free_list = block->next;
+        *(is_small ? &pool->free_small_count : &pool->free_count) -= 1;
     } else {
-        block = malloc(sizeof *block + BUFFER_BLOCK_BYTES);
+        size_t capacity = is_small ? BUFFER_SMALL_BYTES : BUFFER_BLOCK_BYTES;
+        block = malloc(sizeof *block + capacity);
         if (block == NULL)
             return NULL;
+        block->capacity = capacity;
     }
     block->next = NULL;
     block->start = 0;
@@ -25,23 +29,33 @@ static struct buffer_block *take_block(struct buffer_pool *pool)
 
 static void give_block(struct buffer_pool *pool, struct buffer_block *block)
 {
-    if (pool->free_count >= POOL_KEEPS) {
+    bool is_small = block->capacity == BUFFER_SMALL_BYTES;
+    struct buffer_block **free_list = is_small ? &pool->free_small : &pool->free;
+    size_t *count = is_small ? &pool->free_small_count : &pool->free_count;
+    if (*count >= (is_small ? POOL_KEEPS_SMALL : POOL_KEEPS)) {
         free(block);
         return;
     }
-    block->next = pool->free;
-    pool->free = block;
-    pool->free_count++;
+    block->next = *free_list;
+    *free_list = block;
+    *count += 1;
+}
+
+static void clear_list(struct buffer_block **free_list)
+{
+    while (*free_list != NULL) {
+        struct buffer_block *block = *free_list;
+        *free_list = block->next;
+        free(block);
+    }
 }
 
 void buffer_pool_clear(struct buffer_pool *pool)
 {
-    while (pool->free != NULL) {
-        struct buffer_block *block = pool->free;
-        pool->free = block->next;
-        free(block);
-    }
+    clear_list(&pool->free);
+    clear_list(&pool->free_small);
     pool->free_count = 0;
+    pool->free_small_count = 0;
 }
 
 void buffer_init(struct buffer *buffer, struct buffer_pool *pool)
@@ -60,9 +74,9 @@ void buffer_clear(struct buffer *buffer)
     buffer->length = 0;
 }
 
-static bool add_block(struct buffer *buffer)
+static bool add_block(struct buffer *buffer, size_t length)
 {
-    struct buffer_block *block = take_block(buffer->pool);
+    struct buffer_block *block = take_block(buffer->pool, buffer->first == NULL && length <= BUFFER_SMALL_BYTES);
     if (block == NULL)
         return false;
     if (buffer->last == NULL)
@@ -75,7 +89,7 @@ static bool add_block(struct buffer *buffer)
 
 static size_t room_at_end(const struct buffer *buffer)
 {
-    return buffer->last == NULL ? 0 : BUFFER_BLOCK_BYTES - buffer->last->end;
+    return buffer->last == NULL ? 0 : buffer->last->capacity - buffer->last->end;
 }
 
 /* Takes back what a failed append wrote: `length` bytes at the end, in blocks after `last`. */
@@ -103,7 +117,7 @@ bool buffer_append(struct buffer *buffer, struct text bytes)
     size_t last_end = last == NULL ? 0 : last->end;
     size_t length = buffer->length;
     while (bytes.length > 0) {
-        if (room_at_end(buffer) == 0 && !add_block(buffer)) {
+        if (room_at_end(buffer) == 0 && !add_block(buffer, bytes.length)) {
             undo_append(buffer, last, last_end, length);
             return false;
         }
@@ -119,7 +133,7 @@ bool buffer_append(struct buffer *buffer, struct text bytes)
 
 char *buffer_reserve(struct buffer *buffer, size_t length)
 {
-    if (room_at_end(buffer) < length && (length > BUFFER_BLOCK_BYTES || !add_block(buffer)))
+    if (room_at_end(buffer) < length && (length > BUFFER_BLOCK_BYTES || !add_block(buffer, length)))
         return NULL;
     return buffer->last->bytes + buffer->last->end;
 }

@@ -2,7 +2,8 @@
 #define SLUICE_NET_BUFFER_H
 /*
  * A queue of bytes in blocks, written at the end and read at the front. Blocks come from a pool that belongs to one loop, so an
- * empty queue holds no memory and a busy one rarely calls malloc.
+ * empty queue holds no memory and a busy one rarely calls malloc. The first block of a queue is a small one where that will do: most messages
+ * are small, and many of them wait at a time.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,9 +13,11 @@
 struct iovec;
 
 #define BUFFER_BLOCK_BYTES 16384
+#define BUFFER_SMALL_BYTES 2048
 
 struct buffer_block {
     struct buffer_block *next;
+    size_t capacity; /* one of the two above */
     size_t start; /* first unread byte */
     size_t end;   /* one past the last byte */
     char bytes[];
@@ -23,6 +26,8 @@ struct buffer_block {
 struct buffer_pool {
     struct buffer_block *free;
     size_t free_count;
+    struct buffer_block *free_small;
+    size_t free_small_count;
 };
 
 struct buffer {

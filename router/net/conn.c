@@ -34,6 +34,7 @@ struct conn {
     int fd;
     enum conn_state state;
     bool is_paused;
+    bool is_held;           /* output waits for conn_flush */
     bool was_congested;     /* on_drained is owed */
     bool has_ended;         /* on_ended is owed or was given */
     bool was_finished;      /* the other side has closed while we finish */
@@ -411,7 +412,19 @@ static void note_output(struct conn *conn)
 {
     if (conn->output.length > conn->high_water_bytes)
         conn->was_congested = true;
-    loop_defer(conn->loop, &conn->flush_task);
+    if (!conn->is_held)
+        loop_defer(conn->loop, &conn->flush_task);
+}
+
+void conn_hold(struct conn *conn)
+{
+    conn->is_held = true;
+}
+
+void conn_flush(struct conn *conn)
+{
+    if (conn->state == CONN_OPEN && conn->output.length > 0)
+        loop_defer(conn->loop, &conn->flush_task);
 }
 
 bool conn_write(struct conn *conn, struct text bytes)

@@ -75,6 +75,13 @@ bool conn_write(struct conn *conn, struct text bytes) __attribute__((warn_unused
 char *conn_reserve(struct conn *conn, size_t length) __attribute__((warn_unused_result));
 void conn_commit(struct conn *conn, size_t length);
 
+/*
+ * Output is usually written at the end of the event that made it. A held conn gathers it until conn_flush, for an owner that puts together what
+ * many events have to say.
+ */
+void conn_hold(struct conn *conn);
+void conn_flush(struct conn *conn);
+
 bool conn_is_congested(const struct conn *conn);
 size_t conn_output_bytes(const struct conn *conn);
 /* Bytes that were read and not yet understood. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/slab.h"
+
 #define SLOTS 512
 #define WORDS (SLOTS / 64)
 /* A tick that is later than this was not just busy. */
@@ -16,6 +18,7 @@ struct grave_entry {
 
 struct loop {
     struct event_base *base;
+    struct slab *slab;
     struct event *tick;            /* wakes the loop for the next occupied slot of the wheel */
     uint64_t now_ms;
     uint64_t turn_number;
@@ -61,7 +64,8 @@ struct loop *loop_create(void)
     }
     if (loop->base != NULL)
         loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
-    if (loop->tick == NULL) {
+    loop->slab = slab_create();
+    if (loop->tick == NULL || loop->slab == NULL) {
         loop_destroy(loop);
         return NULL;
     }
@@ -89,8 +93,14 @@ void loop_destroy(struct loop *loop)
         event_free(loop->tick);
     if (loop->base != NULL)
         event_base_free(loop->base);
+    slab_destroy(loop->slab);
     free(loop->grave);
     free(loop);
+}
+
+struct slab *loop_slab(struct loop *loop)
+{
+    return loop->slab;
 }
 
 struct event_base *loop_base(struct loop *loop)

@@ -23,6 +23,7 @@
 
 struct event_base;
 struct loop;
+struct slab;
 
 #define LOOP_TICK_MS 16
 /* The size of the buffer that all reads of a loop share. */
@@ -84,6 +85,9 @@ static inline bool loop_timer_is_set(const struct loop_timer *timer)
 
 /* `destroy(object)` is called after this turn. When memory for the note is out, the object is leaked rather than freed early. */
 void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object));
+
+/* Memory for the small objects of everything that lives in this loop; it lasts until the loop's grave has been emptied for the last time. */
+struct slab *loop_slab(struct loop *loop);
 
 /* LOOP_SCRATCH_BYTES that are valid until the present callback returns. */
 char *loop_scratch(struct loop *loop);

@@ -21,6 +21,7 @@ struct cluster_node {
     atomic_uint health;                    /* enum health_state; writer: control */
     atomic_uint connect_failures;          /* in a row, live traffic; reset by a success or a good probe */
     atomic_uint http_version;              /* 0: not known yet, 1, 2; writer: control */
+    atomic_uint http2_streams;             /* that it allows on a connection, 0: not known yet; any thread that learns it */
     atomic_ulong requests;                 /* attempts begun since start */
     atomic_ulong failures;                 /* attempts that ended in a fault of the node */
     atomic_uint address_version;           /* odd while the address is being written (a sequence lock) */

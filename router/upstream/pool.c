@@ -10,8 +10,6 @@
 #include "upstream/cluster.h"
 
 #define SWEEP_MS 1000
-/* Streams that an HTTP/2 link which is being dialled is expected to have room for. */
-#define STREAMS_OF_DIAL 100
 
 /* One per node. */
 struct pool_node {
@@ -33,6 +31,7 @@ struct pooled_link {
     struct pool_node *owner;
     enum pooled_state state;
     bool is_http2;
+    unsigned expected;    /* streams that it should have room for; while dialling */
     unsigned streams;     /* taken and not given back */
     struct conn *conn;    /* while dialling */
     struct link *link;    /* afterwards */
@@ -55,15 +54,26 @@ static void destroy_pooled(void *object)
     free(object);
 }
 
-static size_t expected_room(const struct pooled_link *pooled)
+static atomic_uint *known_streams(const struct pool_node *node)
 {
-    return pooled->is_http2 ? STREAMS_OF_DIAL : 1;
+    return &node->pool->settings.cluster->nodes[node->index].http2_streams;
+}
+
+/* How many streams a link to this node will have room for, as far as is known. */
+static unsigned expect_streams(const struct pool_node *node, bool is_http2)
+{
+    if (!is_http2)
+        return 1;
+    unsigned known = atomic_load_explicit(known_streams(node), memory_order_relaxed);
+    if (known == 0)
+        return H2_STREAMS_USUAL;
+    return known < H2_STREAMS_ON_LINK ? known : H2_STREAMS_ON_LINK;
 }
 
 static void leave_dials(struct pooled_link *pooled)
 {
     list_remove(&pooled->owner->dials, &pooled->node);
-    pooled->owner->dialled_room -= expected_room(pooled);
+    pooled->owner->dialled_room -= pooled->expected;
 }
 
 /* The link counts no longer; its record goes to the grave, because whoever holds a stream of it may still give it back this turn. */
@@ -120,7 +130,7 @@ static void on_connect_deadline(void *owner)
     struct pool_node *node = pooled->owner;
     conn_close(pooled->conn);
     forget(pooled);
-    fail_waiters(node, expected_room(pooled), FAULT_CONNECT_TIMEOUT);
+    fail_waiters(node, pooled->expected, FAULT_CONNECT_TIMEOUT);
 }
 
 static void on_dial_ended(void *owner, enum conn_end end)
@@ -131,7 +141,7 @@ static void on_dial_ended(void *owner, enum conn_end end)
         return;
     conn_close(pooled->conn);
     forget(pooled);
-    fail_waiters(node, expected_room(pooled), fault_of_end(end));
+    fail_waiters(node, pooled->expected, fault_of_end(end));
 }
 
 /* The link has room. */
@@ -156,13 +166,14 @@ static void on_connected(void *owner)
     pooled->state = POOLED_FULL;
     pooled->idle_since_ms = loop_now_ms(pool->loop);
     if (pooled->is_http2)
-        pooled->link = h2_client_create(pool->settings.h2, pooled->conn, TEXT("http"), &upstream_link_events, pooled);
+        pooled->link = h2_client_create(pool->settings.h2, pooled->conn, TEXT("http"), pooled->expected,
+                                        &upstream_link_events, pooled);
     else
         pooled->link = h1_client_create(pool->loop, pooled->conn, pool->settings.h1, &upstream_link_events, pooled);
     pooled->conn = NULL;
     if (pooled->link == NULL) {
         forget(pooled);
-        fail_waiters(node, expected_room(pooled), FAULT_OUT_OF_MEMORY);
+        fail_waiters(node, pooled->expected, FAULT_OUT_OF_MEMORY);
         return;
     }
     put_open(pooled);
@@ -203,6 +214,7 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
     pooled->owner = node;
     pooled->state = POOLED_DIALING;
     pooled->is_http2 = speaks_http2(node, needs_http2);
+    pooled->expected = expect_streams(node, pooled->is_http2);
     loop_timer_init(&pooled->connect_timer, on_connect_deadline, pooled);
     struct conn_settings settings = {
         .events = &dial_events,
@@ -218,7 +230,7 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
         return fault_of_end(end);
     }
     node->links++;
-    node->dialled_room += expected_room(pooled);
+    node->dialled_room += pooled->expected;
     list_append(&node->dials, &pooled->node);
     loop_timer_set(pool->loop, &pooled->connect_timer, loop_now_ms(pool->loop) + topology->timeouts.connect_ms);
     return FAULT_NONE;
@@ -343,6 +355,8 @@ void pool_give(struct pool *pool, struct link *link)
     if (pooled->state == POOLED_GONE)
         return;
     pooled->streams--;
+    if (pooled->is_http2 && link->streams_maximum != 0)
+        atomic_store_explicit(known_streams(pooled->owner), link->streams_maximum, memory_order_relaxed);
     if (pooled->streams == 0)
         pooled->idle_since_ms = loop_now_ms(pool->loop);
     if (link_has_room(link)) {

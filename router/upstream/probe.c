@@ -146,6 +146,9 @@ static void on_head(void *owner, const struct message_head *head)
     struct probe *probe = owner;
     bool fall_back = false;
     set_version(probe, probe->is_http2 ? 2 : 1);
+    if (probe->link->streams_maximum != 0)
+        atomic_store_explicit(&probe->prober->cluster->nodes[probe->index].http2_streams, probe->link->streams_maximum,
+                              memory_order_relaxed);
     enum health_result result = health_judge_status(head->status, probe->step < LAST_STEP, &fall_back);
     if (fall_back) {
         probe->step++;
@@ -235,7 +238,7 @@ static void on_connected(void *owner)
     struct conn *conn = probe->conn;
     probe->conn = NULL;
     if (probe->is_http2)
-        probe->link = h2_client_create(prober->h2, conn, TEXT("http"), &probe_link_events, probe);
+        probe->link = h2_client_create(prober->h2, conn, TEXT("http"), 1, &probe_link_events, probe);
     else
         probe->link = h1_client_create(prober->loop, conn, &prober->h1, &probe_link_events, probe);
     probe->stream = probe->link == NULL ? NULL : link_open_stream(probe->link);

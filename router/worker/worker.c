@@ -116,10 +116,11 @@ static void on_request(void *owner, struct session *session, struct stream *stre
     exchange_start(&listener->worker->context, session, stream, head);
 }
 
-static void on_refused(void *owner, struct session *session, struct stream *stream, enum fault fault)
+static void on_refused(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
+                       enum fault fault)
 {
     struct worker_listener *listener = owner;
-    exchange_refuse(&listener->worker->context, session, stream, fault);
+    exchange_refuse(&listener->worker->context, session, stream, head, fault);
 }
 
 static const struct session_handler handler = {

@@ -108,8 +108,9 @@ static void on_request(void *owner, struct stream *stream, const struct message_
         answer(stage.refuses);
 }
 
-static void on_refused(void *owner, struct stream *stream, enum fault fault)
+static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)
 {
+    (void)head;
     (void)owner;
     if (stage.used > 0)
         note(TEXT(";"));

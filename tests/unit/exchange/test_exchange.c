@@ -329,7 +329,7 @@ static void a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest
 static void a_request_that_the_codec_refuses_is_answered_and_counted(void **state)
 {
     (void)state;
-    exchange_refuse(&stage.context, &stage.session, &stage.client.stream, FAULT_REQUEST_HEAD_TOO_LARGE);
+    exchange_refuse(&stage.context, &stage.session, &stage.client.stream, NULL, FAULT_REQUEST_HEAD_TOO_LARGE);
     assert_int_equal(stage.client.status, 431);
     assert_string_equal(stage.client.verbs, "hdel");
     assert_int_equal(count_fault(FAULT_REQUEST_HEAD_TOO_LARGE), 1);

@@ -61,16 +61,17 @@ static void a_status_of_the_node_is_passed_on_and_counted(void **state)
     assert_int_equal(attempts(), 1);
 }
 
-/* Without grpc-status the answer is a broken one of the node: the client gets it as it is. */
-static void an_answer_without_a_status_is_unknown(void **state)
+/* Without grpc-status the answer is a broken one of the node, and a client must not take it for a whole one. */
+static void an_answer_without_a_status_is_broken(void **state)
 {
     (void)state;
     call(DO_GET, "");
     node_head(asked_node(), 200, BODY_STREAM, GRPC);
     node_data(asked_node(), "A");
     node_end(asked_node());
-    assert_string_equal(stage.client.verbs, "hdel");
-    assert_int_equal(count_grpc(GRPC_STATUS_UNKNOWN), 1);
+    assert_string_equal(stage.client.verbs, "hdtel");
+    assert_has(stage.client.trailers, "grpc-status: 13\n");
+    assert_int_equal(count_grpc(GRPC_STATUS_INTERNAL), 1);
     assert_int_equal(count_grpc(GRPC_STATUS_OK), 0);
 }
 
@@ -82,7 +83,7 @@ static void a_status_in_front_of_a_body_means_nothing(void **state)
     /* Nor is another node asked about it. */
     assert_string_equal(stage.client.verbs, "h");
     node_end(asked_node());
-    assert_int_equal(count_grpc(GRPC_STATUS_UNKNOWN), 1);
+    assert_int_equal(count_grpc(GRPC_STATUS_INTERNAL), 1);
     assert_int_equal(count_grpc(GRPC_STATUS_UNAVAILABLE), 0);
 }
 
@@ -540,7 +541,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_call_passes_piece_by_piece),
         TEST(a_status_of_the_node_is_passed_on_and_counted),
-        TEST(an_answer_without_a_status_is_unknown),
+        TEST(an_answer_without_a_status_is_broken),
         TEST(a_status_in_front_of_a_body_means_nothing),
         TEST(trailers_of_a_request_reach_the_node_before_the_end),
         TEST(a_cancelled_call_is_cancelled_on_the_node),

@@ -127,6 +127,28 @@ static void room_can_be_written_into(void **state)
     buffer_pool_clear(&pool);
 }
 
+static void a_small_message_takes_a_small_block(void **state)
+{
+    (void)state;
+    struct buffer_pool pool = {0};
+    struct buffer buffers[600];
+    for (size_t i = 0; i < 600; i++) {
+        buffer_init(&buffers[i], &pool);
+        assert_true(buffer_append(&buffers[i], pattern(0, BUFFER_SMALL_BYTES)));
+        assert_int_equal(buffers[i].first->capacity, BUFFER_SMALL_BYTES);
+    }
+    /* What does not fit any more goes on in a large one. */
+    assert_true(buffer_append(&buffers[0], TEXT("x")));
+    assert_int_equal(buffers[0].last->capacity, BLOCK);
+    assert_int_equal(buffers[0].length, BUFFER_SMALL_BYTES + 1);
+    for (size_t i = 0; i < 600; i++)
+        buffer_clear(&buffers[i]);
+    assert_int_equal(pool.free_small_count, 512);
+    assert_int_equal(pool.free_count, 1);
+    buffer_pool_clear(&pool);
+    assert_null(pool.free_small);
+}
+
 static void an_empty_queue_holds_no_memory_and_the_pool_a_bounded_amount(void **state)
 {
     (void)state;
@@ -148,7 +170,7 @@ static void an_empty_queue_holds_no_memory_and_the_pool_a_bounded_amount(void **
     /* 160 blocks came back; 1 MiB of them is kept. */
     assert_int_equal(pool.free_count, 64);
     struct buffer_block *kept = pool.free;
-    assert_true(buffer_append(&buffers[0], TEXT("x")));
+    assert_true(buffer_append(&buffers[0], pattern(0, BUFFER_SMALL_BYTES + 1)));
     assert_ptr_equal(buffers[0].first, kept);
     assert_int_equal(pool.free_count, 63);
     buffer_clear(&buffers[0]);
@@ -225,6 +247,7 @@ int main(void)
         cmocka_unit_test(bytes_come_out_as_they_went_in),
         cmocka_unit_test(appending_and_consuming_take_turns),
         cmocka_unit_test(room_can_be_written_into),
+        cmocka_unit_test(a_small_message_takes_a_small_block),
         cmocka_unit_test(an_empty_queue_holds_no_memory_and_the_pool_a_bounded_amount),
         cmocka_unit_test(an_append_that_fails_leaves_no_trace),
         cmocka_unit_test(nothing_can_be_appended),

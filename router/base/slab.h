@@ -1,0 +1,28 @@
+#ifndef SLUICE_BASE_SLAB_H
+#define SLUICE_BASE_SLAB_H
+/*
+ * Memory for the small objects that come and go with each request: what is freed waits in a list of its size for the next one, so a busy
+ * worker hardly calls malloc. One thread each; what was taken from a slab goes back to the same slab. A slab keeps a bounded amount and gives
+ * the rest back to the system.
+ *
+ * Under AddressSanitizer each object is malloc's own, so that a use after its end is still seen.
+ */
+#include <stddef.h>
+
+struct slab;
+
+/* NULL when memory is out. */
+struct slab *slab_create(void);
+/* Everything taken must have been given back. NULL is allowed. */
+void slab_destroy(struct slab *slab);
+
+/* As malloc, calloc, realloc and free; aligned to 16 bytes. */
+void *slab_take(struct slab *slab, size_t length);
+void *slab_take_zeroed(struct slab *slab, size_t length);
+void *slab_resize(struct slab *slab, void *object, size_t length);
+void slab_give(struct slab *slab, void *object);
+
+/* What waits in the lists; bounded. */
+size_t slab_kept_bytes(const struct slab *slab);
+
+#endif
