@@ -41,6 +41,13 @@ static void end(struct session *session, enum fault fault)
 
 /* A client whose request is on its way when the drain begins still gets its answer, and with it the word to close. */
 #define DRAIN_GRACE_MS 1000
+/* HTTP/2 says its own goodbye within a second and ends by itself; this is only for a client that does not let it. */
+#define DRAIN_GRACE_HTTP2_MS 3000
+
+static uint64_t drain_grace_ms(const struct session *session)
+{
+    return session->state == SESSION_OPEN && session->link->is_http2 ? DRAIN_GRACE_HTTP2_MS : DRAIN_GRACE_MS;
+}
 
 void session_drain(struct session *session)
 {
@@ -50,7 +57,7 @@ void session_drain(struct session *session)
     if (session->state == SESSION_OPEN)
         link_drain(session->link);
     /* The timer is set while the link is idle or in the middle of a head, that is, when nothing else ends it. */
-    uint64_t grace_end_ms = loop_now_ms(session->loop) + DRAIN_GRACE_MS;
+    uint64_t grace_end_ms = loop_now_ms(session->loop) + drain_grace_ms(session);
     if (loop_timer_is_set(&session->timer) && session->timer.deadline_ms > grace_end_ms)
         loop_timer_set(session->loop, &session->timer, grace_end_ms);
 }
@@ -65,7 +72,7 @@ static void on_deadline(void *owner)
     if (session->state == SESSION_OPEN && session->link->is_http2 && !session->is_draining) {
         session->is_draining = true;
         link_drain(session->link);
-        loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + DRAIN_GRACE_MS);
+        loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + DRAIN_GRACE_HTTP2_MS);
         return;
     }
     session_close(session);
@@ -98,8 +105,8 @@ static void on_idle(void *owner)
 {
     struct session *session = owner;
     uint64_t keep_ms = session->settings->keep_alive_ms;
-    if (session->is_draining && keep_ms > DRAIN_GRACE_MS)
-        keep_ms = DRAIN_GRACE_MS;
+    if (session->is_draining && keep_ms > drain_grace_ms(session))
+        keep_ms = drain_grace_ms(session);
     loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + keep_ms);
 }
 

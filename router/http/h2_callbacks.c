@@ -168,6 +168,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         break;
     case NGHTTP2_GOAWAY:
         link->is_draining = true;
+        link->role->on_goodbye(link);
         break;
     default:
         break;
@@ -195,8 +196,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
     struct h2_stream *stream = stream_of(session, id);
     if (stream == NULL || stream->is_closed)
         return 0;
-    bool is_complete = link->role->is_server ? stream->sending == H2_SENDING_DONE
-                                             : stream->receiving == H2_RECEIVING_ENDED || stream->receiving == H2_RECEIVING_DONE;
+    bool is_received = stream->receiving == H2_RECEIVING_ENDED || stream->receiving == H2_RECEIVING_DONE;
+    bool is_complete = is_received && (!link->role->is_server || stream->sending == H2_SENDING_DONE);
     if (!is_complete)
         h2_stream_fail(stream, link->role->fault_of_close(link, stream, error));
     h2_stream_enter_closed(stream);
@@ -224,18 +225,6 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     return h2_stream_write_data(source->ptr, head, length, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
 }
 
-/* The answer is out and the client still sends: it need not (RFC 9113 section 8.1). */
-static void stop_upload(struct h2_link *link, struct h2_stream *stream)
-{
-    if (!link->role->is_server || stream->is_owned || stream->receiving == H2_RECEIVING_ENDED || stream->was_reset_here)
-        return;
-    if (nghttp2_session_get_stream_remote_close(link->session, stream->id) != 0)
-        return;
-    stream->was_reset_here = true;
-    if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR) != 0)
-        link->is_broken = true;
-}
-
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2_link *link = owner;
@@ -243,6 +232,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (frame->hd.type == NGHTTP2_RST_STREAM && (stream == NULL || !stream->was_reset_here))
         spend(link, H2_EXPENSE_RESET); /* the peer's error made us do it */
+    /* nghttp2 sends a ping before everything else: it is asked for when the notice is out, or its answer would prove nothing. */
+    bool is_notice = frame->hd.type == NGHTTP2_GOAWAY && link->is_notice_given && !link->is_last_word_said;
+    if (is_notice && nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL) != 0)
+        link->is_broken = true;
     if (frame->hd.type == NGHTTP2_DATA)
         h2_budget_credit_data(&link->budget);
     if (stream == NULL)
@@ -253,7 +246,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         stream->begins_at_bytes = conn_sent_bytes(link->link.conn) + conn_output_bytes(link->link.conn) - 1;
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
         stream->sending = H2_SENDING_DONE;
-        stop_upload(link, stream);
+        h2_stream_stop_upload(stream);
     }
     return 0;
 }

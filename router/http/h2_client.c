@@ -30,7 +30,7 @@ static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
     bool is_interim = fault == FAULT_NONE && head.status < 200;
     if (is_interim && (is_end || head.status == 101 || ++stream->interim_count > INTERIM_MAXIMUM))
         fault = FAULT_UPSTREAM_MALFORMED;
-    if (!stream->is_owned) {
+    if (!stream->is_owned || stream->has_failed || stream->is_failure_told) {
         /* Nobody waits for it any more. */
     } else if (fault != FAULT_NONE) {
         h2_stream_fail(stream, fault);
@@ -67,8 +67,24 @@ static bool has_room(const struct link *base)
     return link->streams.count < maximum && nghttp2_session_check_request_allowed(link->session) != 0;
 }
 
+/* What has not been sent when the node says goodbye never will be: it may go elsewhere at once. */
+static void refuse_unsent(struct h2_link *link)
+{
+    struct list_node *node = link->streams.head.next;
+    while (node != &link->streams.head) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
+        node = node->next;
+        if (stream->begins_at_bytes == 0 && stream->id != 0 && !stream->is_closed)
+            h2_stream_fail(stream, FAULT_UPSTREAM_REFUSED_STREAM);
+    }
+}
+
 static void on_settled(struct h2_link *link)
 {
+    if (link->is_over && link->owned_count == 0 && link->settling.count == 0) {
+        h2_link_fail(link, FAULT_UPSTREAM_CLOSED);
+        return;
+    }
     bool had_room = link->had_room;
     link->had_room = has_room(&link->link);
     if (!had_room && link->had_room && link->link.events->on_room != NULL)
@@ -77,14 +93,41 @@ static void on_settled(struct h2_link *link)
 
 /* ---- the end ---- */
 
+/*
+ * Nothing more will come: who still waits for an answer hears `stream->fault`. Answers that are whole and wait for their reader are his; the
+ * link ends when they are delivered (on_settled).
+ */
+static void end_unanswered(struct h2_link *link)
+{
+    struct list_node *node = link->streams.head.next;
+    while (node != &link->streams.head) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
+        node = node->next;
+        bool is_whole = stream->receiving == H2_RECEIVING_ENDED || stream->receiving == H2_RECEIVING_DONE;
+        if (!is_whole)
+            h2_stream_fail(stream, stream->fault);
+        h2_stream_enter_closed(stream);
+    }
+    link->is_over = true;
+    h2_link_settle(link);
+}
+
+/* The session has ended while the connection lives: GOAWAY with nothing left to do, or a breach of the protocol. */
 static void on_over(struct h2_link *link)
 {
-    h2_link_fail(link, FAULT_UPSTREAM_MALFORMED);
+    for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
+        struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
+        bool is_unsent = stream->begins_at_bytes == 0;
+        enum fault fault = stream->receiving == H2_RECEIVING_HEAD ? FAULT_UPSTREAM_MALFORMED : FAULT_UPSTREAM_TRUNCATED;
+        if (!stream->has_failed)
+            stream->fault = is_unsent ? FAULT_LINK_CLOSED_UNREAD : fault;
+    }
+    end_unanswered(link);
 }
 
 static void on_unreadable(struct h2_link *link)
 {
-    h2_link_fail(link, FAULT_UPSTREAM_MALFORMED);
+    on_over(link);
 }
 
 static const struct h2_role client_role = {
@@ -93,6 +136,7 @@ static const struct h2_role client_role = {
     .on_head = on_head,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,
+    .on_goodbye = refuse_unsent,
     .on_unreadable = on_unreadable,
     .on_over = on_over,
 };
@@ -102,7 +146,7 @@ static enum fault judge_unanswered(const struct h2_link *link, const struct h2_s
                                    bool *is_certain)
 {
     if (stream->receiving != H2_RECEIVING_HEAD)
-        return FAULT_UPSTREAM_TRUNCATED;
+        return FAULT_UPSTREAM_TRUNCATED; /* or nothing, when it is whole */
     if (stream->begins_at_bytes == 0)
         return FAULT_LINK_CLOSED_UNREAD;
     switch (end == CONN_END_CLOSED ? conn_may_be_read(link->link.conn, stream->begins_at_bytes) : CONN_READING_POSSIBLE) {
@@ -126,23 +170,17 @@ static bool judge_streams(struct h2_link *link, enum conn_end end)
     bool is_certain = true;
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
-        stream->fault = judge_unanswered(link, stream, end, &is_certain);
+        if (!stream->has_failed && !stream->is_closed)
+            stream->fault = judge_unanswered(link, stream, end, &is_certain);
     }
     return is_certain;
-}
-
-static void fail_judged(struct h2_link *link)
-{
-    for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next)
-        LIST_OWNER(node, struct h2_stream, node)->has_failed = true;
-    h2_link_fail(link, FAULT_UPSTREAM_CLOSED);
 }
 
 static void on_verdict(void *owner)
 {
     struct h2_link *link = owner;
     judge_streams(link, CONN_END_CLOSED);
-    fail_judged(link);
+    end_unanswered(link);
 }
 
 static void on_ended(void *owner, enum conn_end end)
@@ -151,8 +189,9 @@ static void on_ended(void *owner, enum conn_end end)
     if (link->state != H2_LINK_OPEN)
         return;
     link->is_draining = true;
+    link->has_ended = true;
     if (judge_streams(link, end))
-        fail_judged(link);
+        end_unanswered(link);
     else
         loop_timer_set(link->context->loop, &link->timer, loop_now_ms(link->context->loop) + VERDICT_MS);
 }
@@ -207,7 +246,8 @@ static void release_stream(struct stream *stream)
 {
     struct h2_stream *own = h2_stream_of(stream);
     bool is_sent = own->sending == H2_SENDING_LAST || own->sending == H2_SENDING_DONE;
-    if (own->is_closed || (own->receiving == H2_RECEIVING_DONE && is_sent && own->id != 0))
+    bool is_whole = own->receiving == H2_RECEIVING_DONE && is_sent && own->id != 0 && !own->is_failure_told && !own->has_failed;
+    if (own->is_closed || is_whole)
         h2_stream_let_go(own);
     else
         reset_stream(stream, FAULT_NONE);
@@ -275,6 +315,7 @@ struct link *h2_client_create(struct h2_context *context, struct conn *conn, str
     link->link.events = events;
     link->link.owner = owner;
     loop_timer_init(&link->timer, on_verdict, link);
+    loop_timer_init(&link->drain_timer, on_verdict, link);
     conn_set_owner(conn, &h2_client_conn_events, link);
     return &link->link;
 }

@@ -94,6 +94,7 @@ void h2_link_enter_dead(struct h2_link *link)
     link->state = H2_LINK_DEAD;
     loop_task_cancel(loop, &link->task);
     loop_timer_clear(loop, &link->timer);
+    loop_timer_clear(loop, &link->drain_timer);
     loop_timer_clear(loop, &link->stall_timer);
     loop_bury(loop, link, destroy_link);
 }
@@ -104,10 +105,10 @@ static void end_streams(struct h2_link *link, enum fault fault)
     struct list_node *node;
     while ((node = list_take_first(&link->streams)) != NULL) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
-        bool is_told = stream->receiving == H2_RECEIVING_DONE && stream->sending == H2_SENDING_DONE;
-        bool hears = stream->is_owned && stream->is_dispatched && !is_told && !link->is_muted;
+        bool hears = stream->is_owned && stream->is_dispatched && !stream->is_failure_told && !link->is_muted;
         enum fault own = stream->has_failed ? stream->fault : fault;
         h2_stream_enter_closed(stream);
+        stream->is_failure_told = true;
         if (hears)
             stream->stream.events->on_failed(stream->stream.owner, own);
     }
@@ -131,6 +132,7 @@ void h2_link_finish(struct h2_link *link, enum fault fault)
     link->state = H2_LINK_CLOSING;
     link->pending_fault = fault;
     loop_timer_clear(link->context->loop, &link->timer);
+    loop_timer_clear(link->context->loop, &link->drain_timer);
     end_streams(link, fault);
     conn_finish(link->link.conn, H2_LINGER_MS);
 }
@@ -173,7 +175,7 @@ size_t h2_link_bytes(void *owner, struct text bytes)
 static void dispatch(struct h2_link *link)
 {
     struct list_node *node;
-    while (link->abuse < 0 && (node = list_take_first(&link->arrived)) != NULL)
+    while (link->state == H2_LINK_OPEN && link->abuse < 0 && (node = list_take_first(&link->arrived)) != NULL)
         link->role->on_arrived(link, LIST_OWNER(node, struct h2_stream, queue_node));
 }
 
@@ -200,7 +202,7 @@ static void tell_drained(struct h2_link *link)
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, congested_node);
         if (!h2_stream_is_drained(stream))
             list_append(&link->congested, node);
-        else if (stream->is_owned && !stream->is_closed)
+        else if (stream->is_owned && !stream->is_failure_told)
             stream->stream.events->on_drained(stream->stream.owner);
     }
 }
@@ -227,7 +229,7 @@ void h2_link_touch(struct h2_link *link)
 
 void h2_link_pump(struct h2_link *link)
 {
-    if (link->state != H2_LINK_OPEN || link->is_reading || link->is_writing || link->is_broken)
+    if (link->state != H2_LINK_OPEN || link->is_reading || link->is_writing || link->is_broken || link->has_ended)
         return;
     link->is_writing = true;
     if (nghttp2_session_send(link->session) != 0)
@@ -237,7 +239,7 @@ void h2_link_pump(struct h2_link *link)
 
 void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream)
 {
-    bool is_now = !link->is_reading && !link->is_writing && !link->is_broken;
+    bool is_now = !link->is_reading && !link->is_writing && !link->is_broken && !link->has_ended;
     link->context->writer.borrowing = is_now ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0;
     stream->is_head_written = false;
 }
@@ -273,7 +275,7 @@ static void run_task(void *owner)
         return;
     conn_flush(link->link.conn);
     bool is_over = !nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session);
-    if (is_over)
+    if (is_over && !link->is_over && !link->has_ended)
         link->role->on_over(link);
 }
 
@@ -286,8 +288,22 @@ void h2_link_drained(void *owner)
 
 void h2_link_watch_stall(struct h2_link *link)
 {
-    if (link->context->settings.stall_ms != 0 && !loop_timer_is_set(&link->stall_timer))
-        loop_timer_set(link->context->loop, &link->stall_timer, loop_now_ms(link->context->loop) + STALL_LOOK_MS);
+    uint64_t now_ms = loop_now_ms(link->context->loop);
+    if (link->context->settings.stall_ms == 0 || loop_timer_is_set(&link->stall_timer))
+        return;
+    link->stalled_since_ms = link->stalled_at_bytes == 0 ? now_ms : link->stalled_since_ms;
+    loop_timer_set(link->context->loop, &link->stall_timer, now_ms + STALL_LOOK_MS);
+}
+
+/* The other side takes nothing at all: what is reset only waits behind the rest. */
+static bool is_deaf(struct h2_link *link, uint64_t now_ms)
+{
+    uint64_t sent_bytes = conn_sent_bytes(link->link.conn);
+    if (conn_output_bytes(link->link.conn) == 0 || sent_bytes != link->stalled_at_bytes) {
+        link->stalled_at_bytes = sent_bytes;
+        link->stalled_since_ms = now_ms;
+    }
+    return now_ms >= link->stalled_since_ms + link->context->settings.stall_ms;
 }
 
 static void on_stall_look(void *owner)
@@ -295,6 +311,10 @@ static void on_stall_look(void *owner)
     struct h2_link *link = owner;
     uint64_t now_ms = loop_now_ms(link->context->loop);
     bool look_again = false;
+    if (is_deaf(link, now_ms)) {
+        h2_link_fail(link, link->role->is_server ? FAULT_DOWNSTREAM_GONE : FAULT_UPSTREAM_STALLED);
+        return;
+    }
     struct list_node *node = link->streams.head.next;
     while (node != &link->streams.head) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
@@ -302,7 +322,7 @@ static void on_stall_look(void *owner)
         if (stream->is_owned)
             continue;
         look_again = true;
-        if (now_ms >= stream->moved_ms + link->context->settings.stall_ms)
+        if (!stream->was_reset_here && now_ms >= stream->moved_ms + link->context->settings.stall_ms)
             h2_stream_reset_with(stream, NGHTTP2_CANCEL);
     }
     if (look_again)

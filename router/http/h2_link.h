@@ -62,6 +62,7 @@ struct h2_stream {
     bool is_length_known;          /* the body we send has left_bytes to go */
     bool is_deferred;              /* nghttp2 waits for nghttp2_session_resume_data */
     bool has_failed;               /* on_failed is owed: `fault` */
+    bool is_failure_told;          /* and was given: nothing follows */
     bool to_head_request;
     uint8_t interim_count;
     enum fault fault;
@@ -96,6 +97,8 @@ struct h2_role {
     enum fault (*fault_of_close)(const struct h2_link *link, const struct h2_stream *stream, uint32_t error);
     /* Everything that has arrived is settled. */
     void (*on_settled)(struct h2_link *link);
+    /* GOAWAY has come (inside nghttp2's reading). */
+    void (*on_goodbye)(struct h2_link *link);
     /* nghttp2 reads no further: a flood of its own counting, no memory, no HTTP/2 at all. */
     void (*on_unreadable)(struct h2_link *link);
     /* Neither side has anything more to say. */
@@ -112,6 +115,8 @@ struct h2_link {
     bool is_writing;
     bool is_draining;              /* no new streams: we said GOAWAY, or heard it */
     bool is_muted;                 /* the owner has closed the link: it hears nothing more */
+    bool has_ended;                /* client: the connection has; nothing more is written */
+    bool is_over;                  /* client: nothing more will come; the link ends with its last owned stream */
     bool has_settings;             /* the peer's first SETTINGS has come */
     bool is_idle_told;             /* server */
     bool is_notice_given;          /* server, draining: GOAWAY that names no last stream yet */
@@ -133,8 +138,11 @@ struct h2_link {
     size_t owned_count;
     struct h2_budget budget;
     struct loop_task task;         /* pump and settle at the end of the turn */
-    struct loop_timer timer;       /* server: header block, drain; client: was it read? */
+    struct loop_timer timer;       /* server: a header block must end; client: was it read? */
+    struct loop_timer drain_timer; /* server: the notice of a drain has had its time */
     struct loop_timer stall_timer;
+    uint64_t stalled_at_bytes;     /* of the conn's output, and since when it stands there */
+    uint64_t stalled_since_ms;
     enum fault pending_fault;
 };
 
@@ -209,6 +217,7 @@ bool h2_stream_is_congested(const struct stream *stream);
 void h2_stream_reset_with(struct h2_stream *stream, uint32_t code);
 /* The owner lets go of a stream whose both sides are complete, as far as it is concerned. */
 void h2_stream_let_go(struct h2_stream *stream);
+void h2_stream_stop_upload(struct h2_stream *stream);
 
 /* How a body is sent: by h2_stream_send_data and nghttp2's own pace. */
 nghttp2_data_provider h2_stream_provider(struct h2_stream *stream);

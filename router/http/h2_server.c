@@ -37,6 +37,10 @@ static void on_arrived(struct h2_link *link, struct h2_stream *stream)
     enum fault fault = h2_read_request(stream->draft, &context->settings.limits, stream->is_bodyless, &head);
     stream->to_head_request = text_equals(head.method, TEXT("HEAD"));
     uint64_t limit = context->settings.body_limit_bytes;
+    /* What came with it has shown already that it cannot be served. */
+    if (fault == FAULT_NONE && stream->has_failed)
+        fault = stream->fault;
+    stream->has_failed = false;
     if (fault == FAULT_NONE && limit != 0 && head.body == BODY_LENGTH && head.content_length > limit)
         fault = FAULT_REQUEST_BODY_TOO_LARGE;
     if (fault != FAULT_NONE) {
@@ -46,7 +50,7 @@ static void on_arrived(struct h2_link *link, struct h2_stream *stream)
         link->link.events->on_request(link->link.owner, &stream->stream, &head);
     }
     h2_stream_drop_draft(stream);
-    if (!stream->is_owned || stream->receiving == H2_RECEIVING_DONE)
+    if (link->state != H2_LINK_OPEN || !stream->is_owned || stream->receiving == H2_RECEIVING_DONE)
         return;
     if (stream->is_bodyless)
         h2_stream_give_end(stream);
@@ -92,16 +96,19 @@ static void watch_header_block(struct h2_link *link)
     bool is_waiting = link->in_header_block || !link->has_settings;
     if (is_waiting && !loop_timer_is_set(&link->timer))
         loop_timer_set(loop, &link->timer, loop_now_ms(loop) + link->context->settings.request_head_ms);
-    else if (!is_waiting && !link->is_draining)
+    else if (!is_waiting)
         loop_timer_clear(loop, &link->timer);
 }
 
 static void on_deadline(void *owner)
 {
+    h2_link_fail(owner, FAULT_REQUEST_TIMEOUT);
+}
+
+static void on_drain_deadline(void *owner)
+{
     struct h2_link *link = owner;
-    if (link->in_header_block || !link->has_settings)
-        h2_link_fail(link, FAULT_REQUEST_TIMEOUT);
-    else if (link->is_draining && !link->is_last_word_said)
+    if (link->state == H2_LINK_OPEN && !link->is_last_word_said)
         say_last_word(link);
 }
 
@@ -118,6 +125,11 @@ static void on_settled(struct h2_link *link)
         return;
     link->is_idle_told = true;
     link->link.events->on_idle(link->link.owner);
+}
+
+static void on_goodbye(struct h2_link *link)
+{
+    (void)link;
 }
 
 static void on_unreadable(struct h2_link *link)
@@ -138,6 +150,7 @@ static const struct h2_role server_role = {
     .on_arrived = on_arrived,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,
+    .on_goodbye = on_goodbye,
     .on_unreadable = on_unreadable,
     .on_over = on_over,
 };
@@ -245,11 +258,9 @@ static void drain_link(struct link *base)
     link->is_notice_given = true;
     link->is_draining = true;
     link->is_last_word_due = false;
-    if (nghttp2_submit_shutdown_notice(link->session) != 0 ||
-        nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL) != 0)
+    if (nghttp2_submit_shutdown_notice(link->session) != 0)
         link->is_broken = true;
-    if (!link->in_header_block && link->has_settings)
-        loop_timer_set(loop, &link->timer, loop_now_ms(loop) + DRAIN_NOTICE_MS);
+    loop_timer_set(loop, &link->drain_timer, loop_now_ms(loop) + DRAIN_NOTICE_MS);
     h2_link_touch(link);
 }
 
@@ -279,6 +290,7 @@ struct link *h2_server_create(struct h2_context *context, struct conn *conn, con
     link->link.events = events;
     link->link.owner = owner;
     loop_timer_init(&link->timer, on_deadline, link);
+    loop_timer_init(&link->drain_timer, on_drain_deadline, link);
     watch_header_block(link);
     conn_set_owner(conn, &h2_server_conn_events, link);
     return &link->link;

@@ -88,7 +88,8 @@ static void owe(struct h2_stream *stream)
 
 void h2_stream_fail(struct h2_stream *stream, enum fault fault)
 {
-    if (stream->has_failed || !stream->is_owned)
+    bool has_nobody = stream->is_dispatched && !stream->is_owned;
+    if (stream->has_failed || stream->is_failure_told || has_nobody)
         return;
     stream->has_failed = true;
     stream->fault = fault;
@@ -98,9 +99,24 @@ void h2_stream_fail(struct h2_stream *stream, enum fault fault)
 void h2_stream_give_failure(struct h2_stream *stream)
 {
     stream->has_failed = false;
+    stream->is_failure_told = true;
     stream->receiving = H2_RECEIVING_DONE;
     if (stream->is_owned)
         stream->stream.events->on_failed(stream->stream.owner, stream->fault);
+}
+
+/* The answer is out, nobody listens, and the client still sends: it need not (RFC 9113 section 8.1). */
+void h2_stream_stop_upload(struct h2_stream *stream)
+{
+    struct h2_link *link = stream->link;
+    bool is_over = stream->is_closed || stream->was_reset_here || link->state != H2_LINK_OPEN;
+    if (!link->role->is_server || stream->is_owned || stream->sending != H2_SENDING_DONE || is_over)
+        return;
+    if (nghttp2_session_get_stream_remote_close(link->session, stream->id) != 0)
+        return;
+    stream->was_reset_here = true;
+    if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR) != 0)
+        link->is_broken = true;
 }
 
 void h2_stream_let_go(struct h2_stream *stream)
@@ -110,6 +126,7 @@ void h2_stream_let_go(struct h2_stream *stream)
     stream->is_owned = false;
     stream->link->owned_count--;
     stream->moved_ms = loop_now_ms(stream->link->context->loop);
+    h2_stream_stop_upload(stream);
     if (!stream->is_closed)
         h2_link_watch_stall(stream->link);
     bury_if_over(stream);
