@@ -1,0 +1,512 @@
+/* One accepted connection: which HTTP it speaks shows with its first bytes, and each of its phases has a deadline. */
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "downstream/session.h"
+#include "fake/clock.h"
+#include "fake/h2_far.h"
+#include "fake/rig.h"
+#include "fake/split.h"
+#include "http/h1.h"
+#include "http/h2.h"
+#include "http/link.h"
+
+struct session_stage {
+    struct rig rig;
+    struct h1_settings h1;
+    struct h2_context *h2;
+    struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
+    struct session_settings settings;
+    struct list sessions;
+    struct h2_far far;
+    struct stream *stream;  /* of the last request that is not answered yet */
+    char transcript[4096];
+    size_t used;
+    bool keeps;             /* requests are not answered at once */
+};
+
+static struct session_stage stage;
+
+static void note(const char *words)
+{
+    rig_expect_turning(&stage.rig);
+    stage.used = text_append(stage.transcript, sizeof stage.transcript, stage.used, "%s ", words);
+}
+
+/* ---- the handler ---- */
+
+static void answer(void)
+{
+    struct message_head head = {.status = 204};
+    struct stream *stream = stage.stream;
+    stage.stream = NULL;
+    stream_send_head(stream, &head);
+    stream_send_end(stream);
+    stream_release(stream);
+}
+
+static void on_data(void *owner, struct text bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static void on_end(void *owner)
+{
+    (void)owner;
+    if (!stage.keeps)
+        answer();
+}
+
+static void on_failed(void *owner, enum fault fault)
+{
+    (void)owner;
+    note(fault_row(fault)->name);
+    stream_release(stage.stream);
+    stage.stream = NULL;
+}
+
+static const struct stream_events request_events = {.on_data = on_data, .on_end = on_end, .on_failed = on_failed};
+
+static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)
+{
+    assert_ptr_equal(owner, &stage);
+    assert_string_equal(session->client_host, "127.0.0.1");
+    char words[256];
+    snprintf(words, sizeof words, "%s:%.*s", head->version == MESSAGE_HTTP_2 ? "h2" : "h1", TEXT_ARGUMENTS(head->target));
+    note(words);
+    stage.stream = stream;
+    stream_set_owner(stream, &request_events, NULL);
+}
+
+static void on_refused(void *owner, struct session *session, struct stream *stream, enum fault fault)
+{
+    (void)owner;
+    (void)session;
+    note(fault_row(fault)->name);
+    stage.stream = stream;
+    answer();
+}
+
+static void on_session_closed(void *owner, enum fault fault)
+{
+    assert_ptr_equal(owner, &stage);
+    char words[64];
+    snprintf(words, sizeof words, "closed(%s)", fault_row(fault)->name);
+    note(words);
+}
+
+static const struct session_handler handler = {on_request, on_refused, on_session_closed};
+
+/* ---- the stage ---- */
+
+/* Over TCP, because a session tells where its client comes from. */
+static void client_comes(void)
+{
+    struct address address;
+    int listening = far_listen(&address);
+    int far = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    setsockopt(far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    connect(far, &address.socket.any, address.length);
+    int near;
+    rig_until(&stage.rig, (near = far_accept(listening)) >= 0);
+    close(listening);
+    h2_far_open(&stage.far, far);
+    stage.far.is_quiet = true;
+    assert_true(session_create(stage.rig.loop, near, &stage.settings, &stage.sessions));
+    stage.used = 0;
+    stage.transcript[0] = '\0';
+}
+
+static void client_goes(void)
+{
+    struct list_node *node;
+    if ((node = list_first(&stage.sessions)) != NULL)
+        session_close(LIST_OWNER(node, struct session, node));
+    if (stage.stream != NULL)
+        stream_release(stage.stream);
+    stage.stream = NULL;
+    assert_int_equal(stage.sessions.count, 0);
+    h2_far_close(&stage.far);
+    rig_turn(&stage.rig);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&stage, 0, sizeof stage);
+    rig_start(&stage.rig);
+    list_init(&stage.sessions);
+    stage.h1 = (struct h1_settings){
+        .limits = {.head_bytes = 16384, .target_bytes = 8192, .fields = 100}, .linger_ms = 500, .fields = stage.fields};
+    struct h2_settings h2 = {.limits = stage.h1.limits,
+                             .streams_maximum = 100,
+                             .window_bytes = 65536,
+                             .output_bytes = 32768,
+                             .request_head_ms = 2000,
+                             .stall_ms = 10000,
+                             .buffers = &stage.rig.buffers,
+                             .fields = stage.fields};
+    stage.h2 = h2_context_create(stage.rig.loop, &h2);
+    assert_non_null(stage.h2);
+    stage.settings = (struct session_settings){.handler = &handler,
+                                               .owner = &stage,
+                                               .h1 = &stage.h1,
+                                               .h2 = stage.h2,
+                                               .buffers = &stage.rig.buffers,
+                                               .request_head_ms = 2000,
+                                               .keep_alive_ms = 5000,
+                                               .buffer_bytes = 65536};
+    client_comes();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    client_goes();
+    rig_stop(&stage.rig);
+    h2_context_destroy(stage.h2);
+    return 0;
+}
+
+static void say(const char *bytes, size_t length)
+{
+    far_put(&stage.far, bytes, length);
+    far_flush(&stage.far);
+    rig_settle(&stage.rig);
+}
+
+static void say_words(const char *words)
+{
+    say(words, strlen(words));
+}
+
+static void hear(void)
+{
+    rig_settle(&stage.rig);
+    far_hear_some(&stage.far, sizeof stage.far.heard);
+}
+
+/* Time passes in small steps, as for a machine that is awake. */
+static void pass(uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += LOOP_TICK_MS) {
+        clock_advance(ms - passed < LOOP_TICK_MS ? ms - passed : LOOP_TICK_MS);
+        rig_turn(&stage.rig);
+    }
+}
+
+static void greet(void)
+{
+    far_put(&stage.far, H2_PREFACE, H2_PREFACE_BYTES);
+    far_frame(&stage.far, H2_SETTINGS, 0, 0, NULL, 0);
+    far_frame(&stage.far, H2_SETTINGS, H2_ACK, 0, NULL, 0);
+}
+
+static void get(int32_t id)
+{
+    far_head(&stage.far, id, ":method: GET\n:scheme: http\n:authority: h\n:path: /x\n", true);
+    say_words("");
+}
+
+static struct session *session(void)
+{
+    struct list_node *node = list_first(&stage.sessions);
+    assert_non_null(node);
+    return LIST_OWNER(node, struct session, node);
+}
+
+#define GET_1 "GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+#define assert_transcript(expected) assert_string_equal(stage.transcript, expected)
+
+/* ---- which HTTP it is ---- */
+
+static void feed_in_pieces(const char *bytes, size_t length, const char *expected)
+{
+    for (struct split split = split_first(length); !split.is_done; split_next(&split)) {
+        client_goes();
+        client_comes();
+        for (size_t from = 0, to; (to = split_end(&split, from)) > from; from = to) {
+            far_put(&stage.far, bytes + from, to - from);
+            far_flush(&stage.far);
+            rig_turn(&stage.rig);
+            rig_turn(&stage.rig);
+        }
+        rig_settle(&stage.rig);
+        if (strcmp(stage.transcript, expected) != 0)
+            fail_msg("%s: %s", split.name, stage.transcript);
+    }
+}
+
+static void the_preface_makes_it_http_2(void **state)
+{
+    (void)state;
+    static char bytes[1024];
+    greet();
+    far_head(&stage.far, 1, ":method: GET\n:scheme: http\n:authority: h\n:path: /x\n", true);
+    size_t length = stage.far.said_length;
+    memcpy(bytes, stage.far.said, length);
+    stage.far.said_length = 0;
+    feed_in_pieces(bytes, length, "h2:/x ");
+    hear();
+    assert_string_equal(stage.far.words, "1{:status=204}. ");
+}
+
+static void anything_else_is_http_1(void **state)
+{
+    (void)state;
+    feed_in_pieces(GET_1, sizeof GET_1 - 1, "h1:/x ");
+    static const char post[] = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
+    feed_in_pieces(post, sizeof post - 1, "h1:/x ");
+}
+
+/* Each beginning of the preface may become something else. */
+static void what_only_begins_like_the_preface_is_http_1(void **state)
+{
+    (void)state;
+    for (size_t length = 1; length < H2_PREFACE_BYTES; length++) {
+        char bytes[64];
+        memcpy(bytes, H2_PREFACE, length);
+        bytes[length] = 'x';
+        client_goes();
+        client_comes();
+        say(bytes, length);
+        assert_int_equal(session()->state, SESSION_GREETING);
+        assert_transcript("");
+        say(bytes + length, 1);
+        if (stage.sessions.count > 0)
+            assert_false(session()->state == SESSION_OPEN && session()->link->is_http2);
+    }
+}
+
+static void without_a_context_nobody_speaks_http_2(void **state)
+{
+    (void)state;
+    client_goes();
+    stage.settings.h2 = NULL;
+    client_comes();
+    say(H2_PREFACE, H2_PREFACE_BYTES);
+    assert_string_equal(stage.transcript, "request_version ");
+}
+
+static void what_comes_behind_the_preface_is_not_lost(void **state)
+{
+    (void)state;
+    greet();
+    for (int32_t id = 1; id <= 9; id += 2)
+        far_head(&stage.far, id, ":method: GET\n:scheme: http\n:authority: h\n:path: /x\n", true);
+    stage.keeps = false;
+    say_words("");
+    assert_transcript("h2:/x h2:/x h2:/x h2:/x h2:/x ");
+}
+
+/* ---- deadlines ---- */
+
+static void a_client_that_says_nothing_is_sent_away(void **state)
+{
+    (void)state;
+    pass(1900);
+    assert_transcript("");
+    pass(200);
+    assert_transcript("closed(request_timeout) ");
+}
+
+static void half_a_preface_is_nothing(void **state)
+{
+    (void)state;
+    pass(1000);
+    say_words("PRI * HT");
+    pass(900);
+    assert_transcript("");
+    pass(200);
+    assert_transcript("closed(request_timeout) ");
+}
+
+static void a_preface_without_settings_is_sent_away(void **state)
+{
+    (void)state;
+    pass(1000);
+    say(H2_PREFACE, H2_PREFACE_BYTES);
+    pass(2500);
+    assert_transcript("closed(request_timeout) ");
+}
+
+static void a_client_that_goes_while_greeting_is_gone(void **state)
+{
+    (void)state;
+    say_words("PR");
+    close(stage.far.fd);
+    stage.far.fd = -1;
+    rig_settle(&stage.rig);
+    assert_transcript("closed(downstream_gone) ");
+}
+
+/* HTTP/2 has words for the end, and a request that crosses them is served. */
+static void an_idle_http_2_client_is_told_to_go(void **state)
+{
+    (void)state;
+    greet();
+    say_words("");
+    get(1);
+    assert_transcript("h2:/x ");
+    pass(4900);
+    hear();
+    assert_string_equal(stage.far.words, "1{:status=204}. ");
+    pass(200);
+    hear();
+    assert_non_null(strstr(stage.far.words, "goaway(2147483647,0)"));
+    get(3);
+    assert_transcript("h2:/x h2:/x ");
+    far_ping(&stage.far, true);
+    say_words("");
+    hear();
+    assert_non_null(strstr(stage.far.words, "3{:status=204}. "));
+    assert_non_null(strstr(stage.far.words, "goaway(3,0)"));
+    close(stage.far.fd);
+    stage.far.fd = -1;
+    rig_settle(&stage.rig);
+    assert_transcript("h2:/x h2:/x closed(downstream_gone) ");
+}
+
+static void an_idle_http_2_client_that_does_not_go_is_left(void **state)
+{
+    (void)state;
+    greet();
+    say_words("");
+    pass(5100);
+    assert_transcript("");
+    pass(2500);
+    assert_int_equal(stage.sessions.count, 0);
+    assert_non_null(strstr(stage.transcript, "closed("));
+}
+
+static void a_client_with_a_request_under_way_is_not_idle(void **state)
+{
+    (void)state;
+    stage.keeps = true;
+    greet();
+    say_words("");
+    get(1);
+    pass(20000);
+    assert_transcript("h2:/x ");
+    answer();
+    pass(4900);
+    assert_int_equal(stage.sessions.count, 1);
+}
+
+static void pings_keep_nobody(void **state)
+{
+    (void)state;
+    greet();
+    say_words("");
+    for (int i = 0; i < 10; i++) {
+        pass(800);
+        far_ping(&stage.far, false);
+        far_flush(&stage.far);
+        if (stage.sessions.count == 0)
+            break;
+    }
+    assert_int_equal(stage.sessions.count, 0);
+}
+
+/* ---- drain ---- */
+
+static void a_session_that_drains_while_greeting_serves_one_request(void **state)
+{
+    (void)state;
+    session_drain(session());
+    pass(500);
+    greet();
+    far_head(&stage.far, 1, ":method: GET\n:scheme: http\n:authority: h\n:path: /x\n", true);
+    far_ping(&stage.far, true);
+    say_words("");
+    assert_string_equal(stage.transcript, "h2:/x ");
+    hear();
+    assert_non_null(strstr(stage.far.words, "1{:status=204}. "));
+    assert_int_equal(stage.far.state, FAR_ENDED);
+}
+
+static void a_session_that_drains_while_greeting_has_a_second(void **state)
+{
+    (void)state;
+    session_drain(session());
+    pass(900);
+    assert_transcript("");
+    pass(200);
+    assert_transcript("closed(request_timeout) ");
+}
+
+static void a_session_that_drains_finishes_its_answer(void **state)
+{
+    (void)state;
+    stage.keeps = true;
+    greet();
+    say_words("");
+    get(1);
+    session_drain(session());
+    pass(3000);
+    assert_transcript("h2:/x ");
+    answer();
+    hear();
+    assert_non_null(strstr(stage.far.words, "1{:status=204}. "));
+    assert_int_equal(stage.far.state, FAR_ENDED);
+}
+
+static void a_session_that_is_closed_tells_nobody(void **state)
+{
+    (void)state;
+    session_close(session());
+    rig_settle(&stage.rig);
+    assert_transcript("");
+    hear();
+    assert_int_equal(stage.far.state, FAR_ENDED);
+}
+
+static void abuse_ends_the_session(void **state)
+{
+    (void)state;
+    greet();
+    for (int i = 0; i < 450; i++)
+        far_ping(&stage.far, false);
+    say_words("");
+    hear();
+    close(stage.far.fd);
+    stage.far.fd = -1;
+    rig_settle(&stage.rig);
+    assert_transcript("closed(abuse) ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(the_preface_makes_it_http_2),
+        TEST(anything_else_is_http_1),
+        TEST(what_only_begins_like_the_preface_is_http_1),
+        TEST(without_a_context_nobody_speaks_http_2),
+        TEST(what_comes_behind_the_preface_is_not_lost),
+        TEST(a_client_that_says_nothing_is_sent_away),
+        TEST(half_a_preface_is_nothing),
+        TEST(a_preface_without_settings_is_sent_away),
+        TEST(a_client_that_goes_while_greeting_is_gone),
+        TEST(an_idle_http_2_client_is_told_to_go),
+        TEST(an_idle_http_2_client_that_does_not_go_is_left),
+        TEST(a_client_with_a_request_under_way_is_not_idle),
+        TEST(pings_keep_nobody),
+        TEST(a_session_that_drains_while_greeting_serves_one_request),
+        TEST(a_session_that_drains_while_greeting_has_a_second),
+        TEST(a_session_that_drains_finishes_its_answer),
+        TEST(a_session_that_is_closed_tells_nobody),
+        TEST(abuse_ends_the_session),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
