@@ -9,6 +9,7 @@
  *   1!8  RST_STREAM with its code     goaway(1,0)  last stream and code     1+100, 0+100  WINDOW_UPDATE
  *   settings(4=65536)     acked     ping     pong
  */
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,9 @@ static inline void h2_far_open(struct h2_far *far, int fd)
 {
     memset(far, 0, sizeof *far);
     far->fd = fd;
+    /* A frame must not wait for the acknowledgement of the one before; a socket that is no TCP knows no such wait. */
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     assert_int_equal(nghttp2_hd_deflate_new(&far->deflater, 4096), 0);
     assert_int_equal(nghttp2_hd_inflate_new(&far->inflater), 0);
 }

@@ -26,6 +26,10 @@ struct asker {
     enum fault fault;
     unsigned events;
     unsigned turn; /* in which order the askers were served */
+    unsigned status; /* of the last answer */
+    unsigned failed;
+    enum fault failure; /* of the stream */
+    bool gives_ended; /* the link, as soon as an answer is complete */
 };
 
 struct pool_stage {
@@ -46,16 +50,47 @@ struct pool_stage {
 
 static struct pool_stage stage;
 
-/* The link has died under its stream. */
-static inline void on_failed(void *owner, enum fault fault)
+/* Lets go of the stream, if it is still there, and of the link. */
+static inline void give(struct asker *asker)
 {
-    (void)fault;
-    struct asker *asker = owner;
-    asker->stream = NULL;
+    if (asker->link == NULL)
+        return;
+    if (asker->stream != NULL)
+        stream_release(asker->stream);
+    pool_give(stage.pool, asker->link);
     asker->link = NULL;
+    asker->stream = NULL;
 }
 
-static const struct stream_events asker_stream_events = {.on_failed = on_failed};
+static inline void on_head(void *owner, const struct message_head *head)
+{
+    ((struct asker *)owner)->status = head->status;
+}
+
+static inline void on_data(void *owner, struct text bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static inline void on_end(void *owner)
+{
+    struct asker *asker = owner;
+    if (asker->gives_ended)
+        give(asker);
+}
+
+/* The stream has failed, perhaps because its link has died. */
+static inline void on_failed(void *owner, enum fault fault)
+{
+    struct asker *asker = owner;
+    asker->failed++;
+    asker->failure = fault;
+    give(asker);
+}
+
+static const struct stream_events asker_stream_events = {
+    .on_head = on_head, .on_data = on_data, .on_end = on_end, .on_failed = on_failed};
 
 static inline void on_stream(void *owner, struct link *link, struct stream *stream)
 {
@@ -110,18 +145,6 @@ static inline int set_up(void **state)
     return stage.pool == NULL ? -1 : 0;
 }
 
-/* Lets go of the stream, if it is still there, and of the link. */
-static inline void give(struct asker *asker)
-{
-    if (asker->link == NULL)
-        return;
-    if (asker->stream != NULL)
-        stream_release(asker->stream);
-    pool_give(stage.pool, asker->link);
-    asker->link = NULL;
-    asker->stream = NULL;
-}
-
 static inline int tear_down(void **state)
 {
     (void)state;
@@ -147,7 +170,7 @@ static inline struct asker *ask_node(unsigned node, size_t number)
     asker->ticket.events = &asker_events;
     asker->ticket.owner = asker;
     asker->fault = FAULT_NONE;
-    asker->events = asker->turn = 0;
+    asker->events = asker->turn = asker->status = asker->failed = 0;
     asker->link = NULL;
     asker->stream = pool_take(stage.pool, node, &asker->ticket, &asker->link, &asker->fault);
     if (asker->stream != NULL)

@@ -1,5 +1,4 @@
 /* One accepted connection: which HTTP it speaks shows with its first bytes, and each of its phases has a deadline. */
-#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,8 +112,6 @@ static void client_comes(void)
     struct address address;
     int listening = far_listen(&address);
     int far = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    setsockopt(far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     connect(far, &address.socket.any, address.length);
     int near;
     rig_until(&stage.rig, (near = far_accept(listening)) >= 0);
