@@ -63,6 +63,18 @@ def check_faults_seen():
     return [("every fault was answered in words that clients understand", error, 0.0)]
 
 
+def report(results):
+    """Prints what failed and the count; the exit status."""
+    failures = [(name, error) for name, error, _ in results if error is not None]
+    for name, error in failures:
+        print(f"FAILED {name}\n    " + error.strip().replace("\n", "\n    "))
+    if os.environ.get("VERBOSE"):
+        for name, _, seconds in sorted(results, key=lambda result: result[2]):
+            print(f"{seconds:6.2f} s  {name}")
+    print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
+    return 1 if failures or not results else 0
+
+
 def main():
     house = House(os.path.abspath(sys.argv[1]))
     words = sys.argv[2:]
@@ -74,14 +86,7 @@ def main():
             results += future.result()
     if not words:
         results += check_faults_seen()
-    failures = [(name, error) for name, error, _ in results if error is not None]
-    for name, error in failures:
-        print(f"FAILED {name}\n    " + error.strip().replace("\n", "\n    "))
-    if os.environ.get("VERBOSE"):
-        for name, _, seconds in sorted(results, key=lambda result: result[2]):
-            print(f"{seconds:6.2f} s  {name}")
-    print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
-    return 1 if failures or not results else 0
+    return report(results)
 
 
 if __name__ == "__main__":

@@ -284,6 +284,8 @@ class Node:
 
     def serve_one(self, link):
         request = link.read_head()
+        if request.method == "PRI":
+            return self.refuse_h2(link)
         if request.headers.get("user-agent") == "sluice-probe":
             self.record(self.probes, request)
             return self.on_probe(link, request)
@@ -295,6 +297,12 @@ class Node:
             with self.changed:
                 self.changed.notify_all()
         return verb(link, request)
+
+    def refuse_h2(self, link):
+        """Whoever asks whether this node speaks HTTP/2 learns that it does not; no test counts it as a request."""
+        link.send(head_of(400, {"Connection": "close"}, 0))
+        link.close()
+        return False
 
     def record(self, where, request):
         with self.changed:
@@ -312,6 +320,9 @@ class Node:
 
     def wait_probes(self, count):
         self.wait(lambda: len(self.probes) >= count)
+
+    def check(self):
+        """At the end of a case: what came was as it must be, which here is for the case itself to say."""
 
     def link_of(self, request):
         return self.links[request.link_number]

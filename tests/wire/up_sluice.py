@@ -159,6 +159,8 @@ class Sluice:
                 log = "\n".join(self.lines)
                 assert status == 0, f"exit status {status}:\n{log}"
                 assert "event=bug" not in log, log
+                for node in self.nodes:
+                    node.check()
         finally:
             self.clean_up()
 
