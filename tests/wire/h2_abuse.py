@@ -31,8 +31,8 @@ def check_cut(sluice, client, *codes):
 
 
 def check_logged(sluice):
-    sluice.wait_line("event=h2_abuse .*client=127.0.0.1")
-    assert sluice.count_lines("event=h2_abuse ") == 1, sluice.lines[-20:]
+    sluice.wait_line("event=abuse client=127.0.0.1 kind=")
+    assert sluice.count_lines("event=abuse ") == 1, sluice.lines[-20:]
 
 
 def send_all(client, piece, count, at_once=500):
@@ -110,17 +110,17 @@ def a_client_that_cancels_now_and_then_is_served(house):
         for _ in range(50):
             client.begin("GET", QUERY).reset()
             assert client.ask("GET", QUERY).status == 200
-        assert not client.goaways and sluice.count_lines("event=h2_abuse") == 0
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0
 
 
 @case(("known", True), ("not yet known", False))
 def too_many_streams(house, _, knows):
     release = threading.Event()
-    with serve(house, "iqc", {"limits": {"streams": 5}}) as sluice, connect(sluice, 2) as client:
+    with serve(house, "iqc", {"limits": {"streams": 5}}) as sluice, h2.Client(sluice.port, acks_settings=knows) as client:
         sluice.q1.script.put(*[hold_link(release)] * 5)
         assert client.wait_settings()[h2.MAX_CONCURRENT_STREAMS] == 5
         if knows:
-            client.exchange_pings()
+            client.wait_acked()
         streams = [client.begin("GET", QUERY) for _ in range(5)]
         sluice.q1.wait(lambda: len(sluice.q1.seen) == 5)
         extra = client.begin("GET", QUERY)
@@ -189,10 +189,9 @@ def a_flood_whose_answers_are_not_read(house, _, piece):
             for _ in range(100):
                 if not client.send_raw(piece * 2000):
                     break
-            else:
-                raise AssertionError("200,000 frames were taken")
-        check_alive(sluice)
-        check_growth(sluice, before_kib)
+            sluice.wait_line("event=abuse client=")
+            check_alive(sluice)
+            check_growth(sluice, before_kib)
 
 
 @case()
@@ -201,7 +200,7 @@ def pings_of_a_keep_alive_are_no_flood(house):
         for _ in range(200):
             assert client.exchange_pings()
         assert client.ask("GET", QUERY).status == 200
-        assert not client.goaways and sluice.count_lines("event=h2_abuse") == 0
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0
 
 
 @case()
@@ -213,7 +212,7 @@ def window_updates_of_a_reader_are_no_flood(house):
         assert stream.is_whole and stream.received == 4 << 20, stream.received
         for _ in range(300):
             assert client.ask("POST", WRITE, LINES).status == 204
-        assert not client.goaways and sluice.count_lines("event=h2_abuse") == 0
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0
 
 
 @case()
@@ -375,18 +374,19 @@ def a_wrong_frame_ends_its_stream(house, _, pieces, code):
 
 @case()
 def a_stream_number_is_used_once(house):
+    """It may end the connection or be passed over; it is never served."""
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
         client.send(h2.headers(1, GOOD, end=True))
-        client.wait_closed()
-        assert client.goaways[-1].code in (h2.STREAM_CLOSED, h2.PROTOCOL_ERROR), client.goaways
+        if not client.exchange_pings():
+            assert client.goaways[-1].code in (h2.STREAM_CLOSED, h2.PROTOCOL_ERROR), client.goaways
         assert len(sluice.q1.seen) == 1
         check_alive(sluice)
 
 
 @case()
 def stream_numbers_only_rise(house):
-    """It may end the connection or be passed over; it is never served."""
+    """As above."""
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
         client.send(h2.headers(5, GOOD, end=True))
         client.wait(lambda: 5 in client.streams and client.streams[5].is_over())
@@ -420,5 +420,4 @@ def a_client_that_reads_nothing_costs_little(house):
             check_alive(sluice)
             growth = sluice.memory_kib("VmHWM") - before_kib
             assert growth < 16 * 1024, f"{growth} KiB for 50 answers of 1 MiB each"
-            for request in sluice.q1.seen[1:51]:
-                assert sluice.q1.link_of(request).ended.wait(10), "a query runs on for nobody"
+            wait_for(lambda: sluice.node_status("q1")["outstanding"] == 0, what="the end of queries that nobody reads")

@@ -1,4 +1,5 @@
 """Links to nodes that speak HTTP/2: found out, shared by many exchanges, bounded by what the node allows."""
+import socket
 import threading
 
 import h2_wire as h2
@@ -51,9 +52,11 @@ def refuse_preface(how):
 def a_node_of_http1_is_found_out(house, how):
     node = Node("q1", "query", http="auto")
     node.refuse_h2 = refuse_preface(how)
-    settings = {"health": {"timeout": "300ms"}} if how == "silence" else None
+    settings = {"health": {"timeout": "100ms", "interval": "100ms"}} if how == "silence" else None
     with house.serve(one_node(node), settings) as sluice, connect(sluice, 2) as client:
-        assert sluice.node_status("q1")["state"] == "up", sluice.status()
+        if how == "silence":
+            wait_for(lambda: sluice.node_status("q1")["health"] == "up")
+        assert sluice.node_status("q1")["health"] == "up", sluice.status()
         assert client.ask("GET", QUERY).status == 200
         assert len(node.seen) == 1
 
@@ -71,30 +74,33 @@ def a_node_is_spoken_to_as_configured(house, version):
 def a_node_that_must_speak_http2_and_does_not_is_down(house):
     node = Node("q1", "query", http=2)
     with house.serve(one_node(node), {"health": {"fall": 1}}) as sluice, connect(sluice, 2) as client:
-        assert sluice.node_status("q1")["state"] == "down", sluice.status()
+        assert sluice.node_status("q1")["health"] == "down", sluice.status()
         assert client.ask("GET", QUERY).status == 503
         assert not node.seen
 
 
 @case(("gains HTTP/2", False), ("loses HTTP/2", True))
 def a_node_that_changes_its_mind(house, _, speaks_h2):
-    """As after an upgrade: the next probe finds it out, and no exchange is lost on the way."""
+    """It goes away and comes back as something else, as after an upgrade."""
     class Changing(H2Node):
         def serve(self, link):
             (H2Node if speaks_h2 else Node).serve(self, link)
     node = Changing("q1", "query", speaks_h1=True, http="auto")
-    with house.serve(one_node(node), {"health": {"interval": "100ms"}}) as sluice, connect(sluice, 2) as client:
+    settings = {"health": {"interval": "100ms", "rise": 1, "fall": 1}}
+    with house.serve(one_node(node), settings) as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
         assert getattr(node.seen[0], "protocol", 1) == (2 if speaks_h2 else 1)
-        speaks_h2 = not speaks_h2
+        node.refuse()
         for link in node.links:
             if not link.ended.is_set():
-                link.kill()
-
-        def has_changed():
-            assert client.ask("GET", QUERY).status == 200
-            return getattr(node.seen[-1], "protocol", 1) == (2 if speaks_h2 else 1)
-        wait_for(has_changed)
+                link.socket.shutdown(socket.SHUT_RDWR)
+        wait_for(lambda: sluice.node_status("q1")["health"] == "down")
+        speaks_h2 = not speaks_h2
+        node.accept()
+        sluice.wait_line(f"event=node_version node=q1 http={2 if speaks_h2 else 1}")  # not with each probe is HTTP/2 tried again
+        wait_for(lambda: sluice.node_status("q1")["health"] == "up")
+        assert client.ask("GET", QUERY).status == 200
+        assert getattr(node.seen[-1], "protocol", 1) == (2 if speaks_h2 else 1)
 
 
 # ---- how many exchanges on how many links ----

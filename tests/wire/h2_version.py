@@ -253,7 +253,9 @@ def a_head_above_the_limits_is_refused(house, _, fields, status):
                     b"".join(h2.continuation(stream.number, piece, h2.END_HEADERS if piece is pieces[-1] else 0)
                              for piece in pieces[1:]))
         reply_ = stream.wait_over()
-        check_fault(reply_, status, "request_head_too_large" if status == 431 else "request_target_too_long")
+        error = "request_head_too_large" if status == 431 else "request_target_too_long"
+        assert reply_.status == status and json.loads(reply_.body)["error_code"] == f"router_{error}", reply_
+        assert reply_.is_whole and reply_.reset_code in (None, h2.NO_ERROR), reply_
         assert client.ask("GET", QUERY).status == 200, "the connection goes on"
         assert len(sluice.q1.seen) == 1
 

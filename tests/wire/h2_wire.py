@@ -539,16 +539,17 @@ class Client(Peer):
 
     is_client = True
 
-    def __init__(self, port, pairs=(), window=None, gives_window=True, greets=True, tls=None, receive_buffer=None,
-                 address="127.0.0.1"):
+    def __init__(self, port, pairs=(), window=None, gives_window=True, greets=True, acks_settings=True, tls=None,
+                 receive_buffer=None):
         sock = socket.socket()
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(PATIENCE * 3)
-        sock.connect((address, port))
+        sock.connect(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock if tls is None else TlsSocket(sock, tls, "localhost"), pairs, window, gives_window)
         self.next_number = 1
+        self.acks_settings = acks_settings
         self.start(PREFACE + settings(*self.own_settings) if greets else b"")
 
     def __enter__(self):
