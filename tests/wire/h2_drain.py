@@ -106,6 +106,18 @@ def a_drain_ends_idle_connections_at_once(house):
 
 
 @case()
+def a_client_that_does_not_answer_the_notice(house):
+    """Without the last word it could not know what became of a request that it has just sent."""
+    with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
+        client.acks_pings = False
+        assert client.ask("GET", QUERY).status == 200
+        sluice.signal(signal.SIGTERM)
+        client.wait_closed()
+        assert [each.last for each in client.goaways] == [h2.LAST_STREAM, 1] and not client.was_reset, client.goaways
+        assert sluice.process.wait(5) == 0
+
+
+@case()
 def a_stream_behind_the_last_word_reaches_no_node(house):
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
         stream, release = begin_held(sluice, client, 1)
@@ -148,6 +160,7 @@ def a_drain_is_cut_short(house, how, state, back):
 def a_drain_serves_the_first_request_of_who_had_connected(house, _, before):
     """Or says, where HTTP/2 was chosen already, that it was not served."""
     with serve(house, "iqc") as sluice, h2.Client(sluice.port, greets=False) as client:
+        client.acks_pings = False  # nothing but the test may come before its SETTINGS
         client.send(before)
         wait_for(lambda: sluice.status()["sessions"] == 1)
         sluice.signal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 import h2_wire as h2
 from h2_house import LINES, QUERY, WRITE, check_alive, serve
 from up_client import Client
-from up_sluice import case
+from up_sluice import case, wait_for
 from wire import Diagnosis, send_pieces
 
 HEAD = f"GET {QUERY} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
@@ -33,11 +33,11 @@ def everything_in_one_segment(house):
 def a_preface_byte_by_byte(house):
     with serve(house, "iqc") as sluice, h2.Client(sluice.port, greets=False) as client:
         start = h2.PREFACE + h2.settings((h2.INITIAL_WINDOW_SIZE, 100000))
-        stream = client.new_stream()
+        stream, diagnosis = client.new_stream(), Diagnosis()
         whole = start + h2.headers(stream.number, h2.request_fields("GET", QUERY), end=True)
         for at in range(len(whole)):
             assert client.send(whole[at:at + 1])
-            client.wait(lambda count=at + 1: Diagnosis().unread(client.socket) == 0, "somebody who reads")
+            wait_for(lambda: diagnosis.unread(client.socket) == 0, what="somebody who reads")
         assert stream.wait_over().status == 200
 
 

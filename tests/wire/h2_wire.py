@@ -549,7 +549,7 @@ class Client(Peer):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock if tls is None else TlsSocket(sock, tls, "localhost"), pairs, window, gives_window)
         self.next_number = 1
-        self.acks_settings = acks_settings
+        self.acks_settings = acks_settings and greets  # ours have to come before an acknowledgement
         self.start(PREFACE + settings(*self.own_settings) if greets else b"")
 
     def __enter__(self):

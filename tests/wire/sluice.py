@@ -47,10 +47,16 @@ def next_address():
     raise OSError('no free loopback address')
 
 
+# SETTINGS, the acknowledgement of the other side's, and HEADERS on stream 1 with :status 200 and END_STREAM.
+H2_SETTINGS = bytes.fromhex('000000040000000000' '000000040100000000')
+H2_ANSWER = bytes.fromhex('000001010500000001' '88')
+
+
 class ProbeAnswerer:
     """Holds a node's port and answers each request with 200 until it is closed."""
 
-    def __init__(self, address, port):
+    def __init__(self, address, port, is_http2=False):
+        self.is_http2 = is_http2
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address, port))
@@ -68,15 +74,35 @@ class ProbeAnswerer:
                 conn.settimeout(5)
                 try:
                     head = b''
-                    while b'\r\n\r\n' not in head:
+                    while (b'SM\r\n\r\n' if self.is_http2 else b'\r\n\r\n') not in head:
                         piece = conn.recv(4096)
                         if not piece:
                             break
                         head += piece
-                    conn.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
-                    conn.recv(1)
+                    if self.is_http2:
+                        self._answer_http2(conn, head)
+                    else:
+                        conn.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+                        conn.recv(1)
                 except OSError:
                     pass
+
+    @staticmethod
+    def _answer_http2(conn, start):
+        """One request, whatever it is."""
+        conn.sendall(H2_SETTINGS)
+        data = start[24:]
+        kind = None
+        while kind != 1:  # HEADERS
+            while len(data) < 9 or len(data) < 9 + int.from_bytes(data[:3], 'big'):
+                piece = conn.recv(4096)
+                if not piece:
+                    return
+                data += piece
+            kind, data = data[3], data[9 + int.from_bytes(data[:3], 'big'):]
+        conn.sendall(H2_ANSWER)
+        while conn.recv(4096):
+            pass
 
     def close(self):
         # shutdown, because close alone does not wake accept.
@@ -181,7 +207,8 @@ class Sluice:
     def start(self):
         with open(self.config, 'w', encoding='utf-8') as file:
             file.write(self.config_text())
-        answerers = [ProbeAnswerer(*self.node(number)) for number in sorted(self.probed)]
+        answerers = [ProbeAnswerer(*self.node(number), is_http2='http: 2' in self.nodes[number - 1])
+                     for number in sorted(self.probed)]
         try:
             with open(self.log, 'wb') as log:
                 self.process = subprocess.Popen([self.binary, 'serve', '-c', self.config], stdout=log, stderr=log,
