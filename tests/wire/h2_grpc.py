@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import h2_wire as h2
 from h2_house import FLIGHT, GRPC, QUERY, connect, serve
-from h2_node import close, fields_of, grpc_refusal, grpc_reply, hang, hold, leaves_body, message, reset
+from h2_node import close, fields_of, grpc_refusal, grpc_reply, hang, hold, leaves_body, message, reply, reset
 from up_node import Script
 from up_sluice import case, wait_for
 
@@ -256,6 +256,16 @@ def any_other_status_is_final(house, status):
         two_nodes(sluice, grpc_refusal(status, "so%20it%20is"))
         answered = call(client).wait_over()
         assert (answered.grpc_status, answered.field("grpc-message")) == (status, "so%20it%20is"), answered
+        assert seen(sluice) == 1
+
+
+@case((404,), (500,))
+def an_answer_that_is_not_grpc_is_passed_on(house, status):
+    """gRPC libraries make a status of their own from it."""
+    with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
+        two_nodes(sluice, reply(status, b"{}", content_type="application/json"))
+        answered = call(client).wait_over()
+        assert (answered.status, answered.body) == (status, b"{}") and answered.is_whole, answered
         assert seen(sluice) == 1
 
 

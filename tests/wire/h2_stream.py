@@ -346,6 +346,20 @@ def a_stream_refused_everywhere_is_503(house, front):
         assert len(sluice.i1.seen) + len(sluice.i2.seen) <= 4
 
 
+@case((1,), (2,))
+def a_refused_upload_that_was_not_kept_is_not_repeated(house, front):
+    """Half of it is gone: a second node must not get the other half."""
+    @leaves_body
+    def refuse_late(stream, _):
+        stream.wait_received(300000)
+        stream.reset(h2.REFUSED_STREAM)
+    with serve(house, "IIQC", {"limits": {"replay": "64KiB"}}) as sluice, connect(sluice, front) as client:
+        sluice.i1.script = sluice.i2.script = Script(refuse_late)
+        answered = client.ask("POST", WRITE, BLOCK)
+        assert answered.status == 503, answered
+        assert [len(sluice.i1.seen) + len(sluice.i2.seen), answered.is_whole] == [1, True]
+
+
 @case((1, h2.INTERNAL_ERROR), (2, h2.INTERNAL_ERROR), (2, h2.CANCEL), (2, h2.PROTOCOL_ERROR), (2, h2.ENHANCE_YOUR_CALM))
 def a_stream_reset_without_an_answer(house, front, code):
     """Reading is repeated on the other node; a write that may have been stored is not."""
