@@ -1,6 +1,7 @@
 """The end of a connection that Sluice announces: a drain loses nothing, and idle connections end in order."""
 import signal
 import threading
+import time
 
 import h2_wire as h2
 from h2_house import BARE, GRPC, FLIGHT, LINES, QUERY, WRITE, connect, say, serve, serve_version
@@ -31,8 +32,10 @@ def a_drain_is_announced_and_then_carried_out(house, back):
         sluice.signal(signal.SIGTERM)
         notice = client.wait_goaway()
         assert (notice.last, notice.code) == (h2.LAST_STREAM, h2.NO_ERROR), notice
+        noticed_at = time.monotonic()
         final = client.wait_goaway(2)
         assert (final.last, final.code) == (stream.number, h2.NO_ERROR), final
+        assert time.monotonic() - noticed_at < 0.7, "the client has answered the PING: nothing more can have crossed"
         assert not stream.is_over() and sluice.process.poll() is None
         release.set()
         assert stream.wait_over().body == b"late", stream

@@ -51,11 +51,11 @@ def a_first_byte_that_both_versions_have(house):
         assert sluice.i1.seen[0].body == LINES
 
 
-@case((1,), (3,), (14,), (18,), (20,), (23,))
-def a_preface_that_goes_wrong_is_an_http1_error(house, length):
+@case(*[(length, pieces) for length in (1, 3, 14, 18, 20, 23) for pieces in ("in one", "in two")])
+def a_preface_that_goes_wrong_is_an_http1_error(house, length, pieces):
     with serve(house, "iqc") as sluice, Client(sluice.port) as client:
-        wrong = h2.PREFACE[:length] + b"?" + h2.PREFACE[length + 1:] + b"\r\n\r\n"
-        client.send_raw(wrong)
+        right, wrong = h2.PREFACE[:length], b"?" + h2.PREFACE[length + 1:] + b"\r\n\r\n"
+        send_pieces(client.socket, [right, wrong] if pieces == "in two" else [right + wrong], Diagnosis())
         answer = client.read()
         assert answer.status in (400, 405, 501, 505), answer
         assert client.is_closed()

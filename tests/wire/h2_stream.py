@@ -200,6 +200,19 @@ def a_window_that_stays_closed_ends_the_stream(house, back):
 
 
 @case((1,), (2,))
+def a_window_that_stays_closed_ends_a_stream_that_the_node_has_done_with(house, back):
+    """The rest of a small answer waits here, where no exchange looks after it any more."""
+    with serve_version(house, back, {"timeouts": {"idle": "400ms"}}) as sluice:
+        sluice.q1.script.put(say(back, 200, b"x" * 20000))
+        with h2.Client(sluice.port, window=1000, gives_window="connection") as client:
+            stalled = client.begin("GET", QUERY).wait_received(1000)
+            wait_for(lambda: sluice.node_status("q1")["outstanding"] == 0)
+            stalled.wait_reset()
+            assert 0.3 < stalled.seconds < 5, stalled.seconds
+            assert client.ask("GET", QUERY).status == 200, "the connection lives"
+
+
+@case((1,), (2,))
 def a_slow_upload_is_taken_as_long_as_something_comes(house, back):
     with serve_version(house, back, {"timeouts": {"idle": "500ms"}}) as sluice, connect(sluice, 2) as client:
         stream = client.open("POST", WRITE, {"content-length": "8"}, end=False)
