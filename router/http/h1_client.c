@@ -456,6 +456,11 @@ static bool has_room(const struct link *link)
     return ((const struct h1_client *)(const void *)link)->state == CLIENT_IDLE;
 }
 
+static bool is_spent(const struct link *link)
+{
+    return ((const struct h1_client *)(const void *)link)->state == CLIENT_DEAD;
+}
+
 static void close_link(struct link *link)
 {
     enter_dead((struct h1_client *)link);
@@ -464,6 +469,7 @@ static void close_link(struct link *link)
 static const struct link_verbs client_link_verbs = {
     .open_stream = open_stream,
     .has_room = has_room,
+    .is_spent = is_spent,
     .drain = close_link,
     .close = close_link,
 };

@@ -492,6 +492,12 @@ static bool has_no_room(const struct link *link)
     return false;
 }
 
+static bool is_spent(const struct link *link)
+{
+    (void)link;
+    return true;
+}
+
 static void drain_link(struct link *link)
 {
     ((struct h1_server *)link)->is_draining = true;
@@ -509,6 +515,7 @@ static void close_link(struct link *link)
 static const struct link_verbs server_link_verbs = {
     .open_stream = open_nothing,
     .has_room = has_no_room,
+    .is_spent = is_spent,
     .drain = drain_link,
     .close = close_link,
 };

@@ -241,9 +241,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     if (stream == NULL)
         return 0;
     stream->is_head_written = stream->is_head_written || frame->hd.type == NGHTTP2_HEADERS;
-    /* A node can act on a request only when it has read the head's last byte. */
-    if (frame->hd.type == NGHTTP2_HEADERS && stream->begins_at_bytes == 0)
-        stream->begins_at_bytes = conn_sent_bytes(link->link.conn) + conn_output_bytes(link->link.conn) - 1;
+    if (frame->hd.type == NGHTTP2_HEADERS && !link->is_writing_head)
+        h2_stream_note_position(stream);
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
         stream->sending = H2_SENDING_DONE;
         h2_stream_stop_upload(stream);

@@ -58,13 +58,20 @@ static enum fault fault_of_close(const struct h2_link *link, const struct h2_str
 
 /* ---- room ---- */
 
+static bool is_spent(const struct link *base)
+{
+    const struct h2_link *link = (const struct h2_link *)(const void *)base;
+    return link->state != H2_LINK_OPEN || link->is_draining || link->is_broken || link->resets >= RESETS_MAXIMUM ||
+           nghttp2_session_check_request_allowed(link->session) == 0;
+}
+
 static bool has_room(const struct link *base)
 {
     const struct h2_link *link = (const struct h2_link *)(const void *)base;
-    if (link->state != H2_LINK_OPEN || link->is_draining || link->is_broken || link->resets >= RESETS_MAXIMUM)
+    if (is_spent(base))
         return false;
     uint32_t maximum = link->peer_streams_maximum < STREAMS_MAXIMUM ? link->peer_streams_maximum : STREAMS_MAXIMUM;
-    return link->streams.count < maximum && nghttp2_session_check_request_allowed(link->session) != 0;
+    return link->streams.count < maximum;
 }
 
 /* What has not been sent when the node says goodbye never will be: it may go elsewhere at once. */
@@ -82,7 +89,7 @@ static void refuse_unsent(struct h2_link *link)
 static void on_settled(struct h2_link *link)
 {
     if (link->is_over && link->owned_count == 0 && link->settling.count == 0) {
-        h2_link_fail(link, FAULT_UPSTREAM_CLOSED);
+        h2_link_fail(link, link->pending_fault);
         return;
     }
     bool had_room = link->had_room;
@@ -109,6 +116,8 @@ static void end_unanswered(struct h2_link *link)
         h2_stream_enter_closed(stream);
     }
     link->is_over = true;
+    /* An orderly end is a goodbye, or the connection's own. */
+    link->pending_fault = link->is_draining ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_MALFORMED;
     h2_link_settle(link);
 }
 
@@ -281,6 +290,7 @@ static struct stream *open_stream(struct link *base)
     stream->is_dispatched = true;
     link->owned_count++;
     link->link.used++;
+    link->had_room = has_room(base);
     return &stream->stream;
 }
 
@@ -294,6 +304,7 @@ static void close_link(struct link *base)
 static const struct link_verbs client_link_verbs = {
     .open_stream = open_stream,
     .has_room = has_room,
+    .is_spent = is_spent,
     .drain = close_link,
     .close = close_link,
 };

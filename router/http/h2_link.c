@@ -252,6 +252,7 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
     if (!is_borrowed || link->is_broken)
         return;
     link->is_writing = true;
+    link->is_writing_head = true;
     while (!stream->is_head_written && !stream->is_closed && !link->is_broken) {
         const uint8_t *bytes;
         ssize_t length = nghttp2_session_mem_send(link->session, &bytes);
@@ -260,6 +261,9 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
             link->is_broken = true;
     }
     link->is_writing = false;
+    link->is_writing_head = false;
+    if (stream->is_head_written)
+        h2_stream_note_position(stream);
 }
 
 static void run_task(void *owner)

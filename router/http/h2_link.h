@@ -113,6 +113,7 @@ struct h2_link {
     enum h2_link_state state;
     bool is_reading;               /* inside nghttp2_session_mem_recv: no writing */
     bool is_writing;
+    bool is_writing_head;          /* by h2_link_write_head: nghttp2 tells of a frame before its bytes are in the conn */
     bool is_draining;              /* no new streams: we said GOAWAY, or heard it */
     bool is_muted;                 /* the owner has closed the link: it hears nothing more */
     bool has_ended;                /* client: the connection has; nothing more is written */
@@ -174,6 +175,8 @@ void h2_link_pump(struct h2_link *link);
  */
 void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream);
 void h2_link_write_head(struct h2_link *link, struct h2_stream *stream);
+/* The head's last byte is the last one that the conn was given: before it is read, a node cannot act on the request. */
+void h2_stream_note_position(struct h2_stream *stream);
 /* Gives the events that are owed. Only from the loop. */
 void h2_link_settle(struct h2_link *link);
 

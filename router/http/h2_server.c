@@ -134,7 +134,9 @@ static void on_goodbye(struct h2_link *link)
 
 static void on_unreadable(struct h2_link *link)
 {
-    if (link->abuse < 0)
+    if (!link->has_settings)
+        h2_link_fail(link, FAULT_REQUEST_MALFORMED); /* no HTTP/2 at all */
+    else if (link->abuse < 0)
         link->abuse = H2_EXPENSE_UNREADABLE;
 }
 
@@ -248,6 +250,12 @@ static bool has_no_room(const struct link *link)
     return false;
 }
 
+static bool is_spent(const struct link *link)
+{
+    (void)link;
+    return true;
+}
+
 /* First the notice that new streams should go elsewhere; the word which ones were served follows when it has been heard. */
 static void drain_link(struct link *base)
 {
@@ -274,6 +282,7 @@ static void close_link(struct link *base)
 static const struct link_verbs server_link_verbs = {
     .open_stream = open_nothing,
     .has_room = has_no_room,
+    .is_spent = is_spent,
     .drain = drain_link,
     .close = close_link,
 };

@@ -73,6 +73,13 @@ void h2_stream_enter_closed(struct h2_stream *stream)
     bury_if_over(stream);
 }
 
+void h2_stream_note_position(struct h2_stream *stream)
+{
+    const struct conn *conn = stream->link->link.conn;
+    if (stream->begins_at_bytes == 0)
+        stream->begins_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn) - 1;
+}
+
 void h2_stream_drop_draft(struct h2_stream *stream)
 {
     h2_draft_give(&stream->link->context->drafts, stream->draft);

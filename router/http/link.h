@@ -36,8 +36,10 @@ struct link_events {
 struct link_verbs {
     /* Upstream: a stream for one more request, or NULL when there is no room. */
     struct stream *(*open_stream)(struct link *link);
-    /* Upstream: would open_stream give a stream now? False for a link that must not be kept. */
+    /* Upstream: would open_stream give a stream now? */
     bool (*has_room)(const struct link *link);
+    /* Upstream: it will never have room again; what is under way on it may still end. */
+    bool (*is_spent)(const struct link *link);
     /* Downstream: the next answer is the last one and says so. Upstream: closes. */
     void (*drain)(struct link *link);
     /* Closes at once. */
@@ -64,6 +66,11 @@ static inline struct stream *link_open_stream(struct link *link)
 static inline bool link_has_room(const struct link *link)
 {
     return link->verbs->has_room(link);
+}
+
+static inline bool link_is_spent(const struct link *link)
+{
+    return link->verbs->is_spent(link);
 }
 
 static inline void link_drain(struct link *link)

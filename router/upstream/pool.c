@@ -265,7 +265,7 @@ static void leave_open(struct pooled_link *pooled)
 {
     list_remove(&pooled->owner->open, &pooled->node);
     pooled->state = POOLED_FULL;
-    if (pooled->streams == 0)
+    if (pooled->streams == 0 && link_is_spent(pooled->link))
         drop(pooled);
 }
 
@@ -363,7 +363,8 @@ void pool_give(struct pool *pool, struct link *link)
         put_open(pooled);
         return;
     }
-    if (pooled->streams > 0)
+    /* A stream may take a moment to be gone on the link; then it has room again (on_room). */
+    if (pooled->streams > 0 || !link_is_spent(link))
         return;
     /* Its place is free for a waiter that found the node's links all busy. */
     loop_defer(pool->loop, &pooled->owner->serve_task);

@@ -224,8 +224,9 @@ static void on_request(void *owner, struct stream *stream, const struct message_
     act_on_head(actor);
 }
 
-static void on_refused(void *owner, struct stream *stream, enum fault fault)
+static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)
 {
+    (void)head;
     assert_ptr_equal(owner, &stage);
     struct h2_actor *actor = cast(stream);
     note("%c?%s ", actor->name, fault_row(fault)->name);

@@ -85,8 +85,10 @@ static void on_request(void *owner, struct session *session, struct stream *stre
     stream_set_owner(stream, &request_events, NULL);
 }
 
-static void on_refused(void *owner, struct session *session, struct stream *stream, enum fault fault)
+static void on_refused(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
+                       enum fault fault)
 {
+    (void)head;
     (void)owner;
     (void)session;
     note(fault_row(fault)->name);
@@ -118,7 +120,7 @@ static void client_comes(void)
     close(listening);
     h2_far_open(&stage.far, far);
     stage.far.is_quiet = true;
-    assert_true(session_create(stage.rig.loop, near, &stage.settings, &stage.sessions));
+    assert_true(session_create(stage.rig.loop, near, NULL, &stage.settings, &stage.sessions));
     stage.used = 0;
     stage.transcript[0] = '\0';
 }
@@ -277,7 +279,7 @@ static void what_only_begins_like_the_preface_is_http_1(void **state)
         client_goes();
         client_comes();
         say(bytes, length);
-        assert_int_equal(session()->state, SESSION_GREETING);
+        assert_int_equal(session()->state, SESSION_NEW);
         assert_transcript("");
         say(bytes + length, 1);
         if (stage.sessions.count > 0)

@@ -35,6 +35,7 @@ static void each_expense_has_its_price(void **state)
         {H2_EXPENSE_WINDOW_UPDATE, "window_update", 2000},
         {H2_EXPENSE_UNKNOWN, "unknown_frame", 1000},
         {H2_EXPENSE_HEADER_LIST, "header_list", 0},
+        {H2_EXPENSE_UNREADABLE, "unreadable", 0},
     };
     assert_int_equal(sizeof rows / sizeof rows[0], H2_EXPENSE_COUNT);
     for (size_t i = 0; i < H2_EXPENSE_COUNT; i++) {

@@ -116,7 +116,8 @@ static void a_head_that_was_read_can_be_copied(void **state)
 {
     (void)state;
     assert_int_equal(read_request(GET "x-a: 1\ncookie: a=1\ncookie: b=2\n", true), FAULT_NONE);
-    struct message_head *copy = message_head_copy(&head);
+    struct slab *slab = slab_create();
+    struct message_head *copy = message_head_copy(&head, slab);
     assert_non_null(copy);
     h2_draft_give(&drafts, draft);
     h2_drafts_clear(&drafts);
@@ -124,7 +125,8 @@ static void a_head_that_was_read_can_be_copied(void **state)
     head = *copy;
     assert_string_equal(listed(), "x-a=1 cookie=a=1; b=2");
     assert_text(copy->path, "/");
-    free(copy);
+    slab_give(slab, copy);
+    slab_destroy(slab);
 }
 
 static void a_length_makes_the_body_known(void **state)
