@@ -66,6 +66,9 @@ static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_CONNECT_FAILED] = {"connect_failed", "the node cannot be reached", 503, 503, 14, UNSENT, UPSTREAM, true},
     [FAULT_UPSTREAM_VERSION] = {"upstream_version", "the node does not speak HTTP/2, which gRPC needs", 503, 503, 14,
                                 UNSENT, UPSTREAM, false},
+    [FAULT_TLS_FAILED] = {"tls_failed", "the TLS handshake with the node failed", 503, 503, 14, UNSENT, UPSTREAM, true},
+    [FAULT_TLS_UNVERIFIED] = {"tls_unverified", "the node's certificate is not one that the router trusts", 503, 503, 14,
+                              UNSENT, UPSTREAM, true},
 
     [FAULT_LINK_CLOSED_UNREAD] = {"link_closed_unread",
                                   "the node closed a kept-alive connection before it read the request", 503, 503, 14,

@@ -37,20 +37,6 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* Clear text would leak tokens, so a node that asks for TLS is refused rather than spoken to without it. */
-static bool needs_tls(const struct topology *topology)
-{
-    for (size_t i = 0; i < topology->node_count; i++) {
-        if (!topology->nodes[i].is_tls)
-            continue;
-        fprintf(stderr, "sluice: not started: node %s has the url %s, and this version does not speak TLS to nodes; "
-                        "give it an http:// url on a trusted network\n",
-                topology->nodes[i].node_id, topology->nodes[i].url);
-        return true;
-    }
-    return false;
-}
-
 static int run(const struct topology *topology)
 {
     enum log_level level;
@@ -91,7 +77,7 @@ int command_serve(int argc, char **argv)
         fputs("sluice: not started: the configuration has errors (see above)\n", stderr);
         return COMMAND_FAILED;
     }
-    int status = needs_tls(topology) ? COMMAND_FAILED : run(topology);
+    int status = run(topology);
     topology_release(topology);
     return status;
 }

@@ -9,11 +9,14 @@
 #include "net/loop.h"
 #include "topology/topology.h"
 #include "upstream/cluster.h"
+#include "upstream/node_tls.h"
 #include "upstream/probe.h"
 #include "worker/fleet.h"
 
 /* How often a drain looks whether the last session has gone. */
 #define DRAIN_LOOK_MS 20
+/* How often files with certificates are looked at. */
+#define CERTIFICATES_LOOK_MS 1000
 
 struct control {
     const struct topology *topology;
@@ -24,6 +27,7 @@ struct control {
     struct admin *admin;
     struct event *terminate;
     struct event *interrupt;
+    struct loop_timer certificates_timer;
     struct loop_timer drain_timer;
     uint64_t drain_until_ms;
     bool is_draining;
@@ -42,6 +46,14 @@ static void on_drain_look(void *owner)
         log_line(LOG_LEVEL_WARNING, "event=drain_cut sessions=%zu", sessions);
     fleet_stop(control->fleet);
     loop_stop(control->loop);
+}
+
+static void on_certificates_look(void *owner)
+{
+    struct control *control = owner;
+    fleet_refresh_certificates(control->fleet);
+    node_tls_refresh(control->cluster->tls);
+    loop_timer_set(control->loop, &control->certificates_timer, loop_now_ms(control->loop) + CERTIFICATES_LOOK_MS);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *argument)
@@ -69,6 +81,9 @@ static bool start(struct control *control, const struct classifier *classifier, 
     if (control->loop == NULL)
         return false;
     control->cluster->started_ms = loop_now_ms(control->loop);
+    control->cluster->tls = node_tls_create(control->topology, reason, capacity);
+    if (control->cluster->tls == NULL)
+        return false;
     control->fleet = fleet_create(control->topology, classifier, control->cluster, reason, capacity);
     if (control->fleet == NULL)
         return false;
@@ -86,6 +101,7 @@ static bool start(struct control *control, const struct classifier *classifier, 
     if (control->terminate == NULL || control->interrupt == NULL || event_add(control->terminate, NULL) != 0 ||
         event_add(control->interrupt, NULL) != 0)
         return false;
+    loop_timer_set(control->loop, &control->certificates_timer, loop_now_ms(control->loop) + CERTIFICATES_LOOK_MS);
     return fleet_start(control->fleet);
 }
 
@@ -105,12 +121,15 @@ static void stop(struct control *control)
     prober_destroy(control->prober);
     fleet_destroy(control->fleet);
     loop_destroy(control->loop);
+    node_tls_destroy(control->cluster->tls);
+    control->cluster->tls = NULL;
 }
 
 static void announce(const struct topology *topology, const struct fleet *fleet)
 {
     for (size_t i = 0; i < topology->listener_count; i++)
-        log_line(LOG_LEVEL_INFO, "event=listening address=%s%s workers=%zu", topology->listeners[i].address,
+        log_line(LOG_LEVEL_INFO, "event=listening address=%s%s%s workers=%zu", topology->listeners[i].address,
+                 topology->listeners[i].is_tls ? " tls=yes" : "",
                  topology->listeners[i].has_class ? " class=writeback" : "", fleet_worker_count(fleet));
     if (topology->admin.address != NULL)
         log_line(LOG_LEVEL_INFO, "event=listening address=%s role=admin", topology->admin.address);
@@ -120,8 +139,9 @@ static void announce(const struct topology *topology, const struct fleet *fleet)
 int control_run(const struct topology *topology, const struct classifier *classifier, struct cluster *cluster)
 {
     struct control control = {.topology = topology, .cluster = cluster};
-    char reason[256] = "";
+    char reason[512] = "";
     loop_timer_init(&control.drain_timer, on_drain_look, &control);
+    loop_timer_init(&control.certificates_timer, on_certificates_look, &control);
     signal(SIGPIPE, SIG_IGN);
     bool started = start(&control, classifier, reason, sizeof reason);
     if (started) {

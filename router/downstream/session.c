@@ -1,11 +1,14 @@
 #include "downstream/session.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/conn.h"
+#include "net/tls_channel.h"
+#include "net/tls_server.h"
 
 static void destroy_session(void *object)
 {
@@ -22,7 +25,7 @@ static void bury(struct session *session)
 
 void session_close(struct session *session)
 {
-    if (session->state == SESSION_NEW)
+    if (session->state == SESSION_HANDSHAKING || session->state == SESSION_NEW)
         conn_close(session->conn);
     else if (session->state == SESSION_OPEN)
         link_close(session->link);
@@ -62,12 +65,28 @@ void session_drain(struct session *session)
         loop_timer_set(session->loop, &session->timer, grace_end_ms);
 }
 
-/* A head that does not end, or a client that has nothing more to ask: both end without an answer that nobody waits for. */
+static void fail_handshake(struct session *session, const char *reason)
+{
+    const struct session_settings *settings = session->settings;
+    char quoted[256];
+    log_line(LOG_LEVEL_DEBUG, "event=tls_handshake_failed client=%s reason=%s", session->client_host,
+             log_quote(quoted, sizeof quoted, text_of_string(reason)));
+    if (settings->handler->on_handshake != NULL)
+        settings->handler->on_handshake(settings->owner, SESSION_HANDSHAKE_FAILED);
+    conn_close(session->conn);
+    end(session, FAULT_DOWNSTREAM_GONE);
+}
+
+/* A handshake or a head that does not end, or a client that has nothing more to ask: all end without an answer that nobody waits for. */
 static void on_deadline(void *owner)
 {
     struct session *session = owner;
     if (session->state == SESSION_GONE)
         return;
+    if (session->state == SESSION_HANDSHAKING) {
+        fail_handshake(session, "not complete in time");
+        return;
+    }
     /* HTTP/2 has a word for it, so that no request crosses the end. */
     if (session->state == SESSION_OPEN && session->link->is_http2 && !session->is_draining) {
         session->is_draining = true;
@@ -174,34 +193,89 @@ static const struct conn_events new_events = {
     .on_ended = on_new_ended,
 };
 
-bool session_create(struct loop *loop, int fd, const struct address *client, const struct session_settings *settings,
-                    struct list *sessions)
+/* A client that says nothing gets as long as one that has begun a head. */
+static void await_head(struct session *session)
+{
+    uint64_t wait_ms = session->settings->request_head_ms;
+    if (session->is_draining && wait_ms > drain_grace_ms(session))
+        wait_ms = drain_grace_ms(session);
+    loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + wait_ms);
+}
+
+/* ---- TLS ---- */
+
+/* What was agreed on is spoken, never what the first bytes look like (RFC 7301 section 3.2). */
+static void on_handshaken(void *owner)
+{
+    struct session *session = owner;
+    const struct session_settings *settings = session->settings;
+    bool is_resumed = conn_is_resumed(session->conn);
+    if (settings->handler->on_handshake != NULL)
+        settings->handler->on_handshake(settings->owner, is_resumed ? SESSION_HANDSHAKE_RESUMED : SESSION_HANDSHAKE_FULL);
+    if (open_link(session, conn_protocol(session->conn) == CONN_PROTOCOL_HTTP_2))
+        await_head(session);
+}
+
+static void on_handshake_ended(void *owner, enum conn_end conn_end)
+{
+    struct session *session = owner;
+    char reason[120];
+    fail_handshake(session, conn_end_reason(session->conn, conn_end, reason, sizeof reason));
+}
+
+static const struct conn_events handshake_events = {
+    .on_connected = on_handshaken,
+    .on_ended = on_handshake_ended,
+};
+
+/* ---- the beginning ---- */
+
+static struct conn *accept_conn(struct loop *loop, int fd, const struct session_settings *settings, struct session *session)
 {
     struct conn_settings conn_settings = {
-        .events = &new_events,
+        .events = settings->tls != NULL ? &handshake_events : &new_events,
+        .owner = session,
         .pool = settings->buffers,
         .high_water_bytes = settings->buffer_bytes,
         .input_maximum_bytes = settings->h1->limits.head_bytes + LOOP_SCRATCH_BYTES,
     };
-    struct conn *conn = conn_accept(loop, fd, &conn_settings);
-    if (conn == NULL)
-        return false;
+    if (settings->tls != NULL) {
+        conn_settings.tls = tls_server_open(settings->tls);
+        if (conn_settings.tls == NULL) {
+            close(fd);
+            return NULL;
+        }
+    }
+    return conn_accept(loop, fd, &conn_settings);
+}
+
+bool session_create(struct loop *loop, int fd, const struct address *client, const struct session_settings *settings,
+                    struct list *sessions)
+{
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL) {
-        conn_close(conn);
+        close(fd);
         return false;
     }
-    conn_set_owner(conn, &new_events, session);
+    struct conn *conn = accept_conn(loop, fd, settings, session);
+    if (conn == NULL) {
+        free(session);
+        return false;
+    }
     session->loop = loop;
     session->settings = settings;
     session->sessions = sessions;
     session->conn = conn;
+    session->is_tls = settings->tls != NULL;
+    session->state = session->is_tls ? SESSION_HANDSHAKING : SESSION_NEW;
     session->client = client != NULL ? *client : *conn_remote_address(conn);
     address_format_host(&session->client, session->client_host, sizeof session->client_host);
     loop_timer_init(&session->timer, on_deadline, session);
     list_node_init(&session->node);
     list_append(sessions, &session->node);
-    /* A client that connects and says nothing gets as long as one that has begun a head. */
-    loop_timer_set(loop, &session->timer, loop_now_ms(loop) + settings->request_head_ms);
+    if (session->is_tls)
+        loop_timer_set(loop, &session->timer, loop_now_ms(loop) + settings->tls_handshake_ms);
+    else
+        await_head(session);
     return true;
 }

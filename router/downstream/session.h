@@ -1,8 +1,8 @@
 #ifndef SLUICE_DOWNSTREAM_SESSION_H
 #define SLUICE_DOWNSTREAM_SESSION_H
 /*
- * One accepted connection: chooses the codec by its first bytes, keeps the deadlines that belong to the connection (first byte of a head until its end,
- * idle keep-alive), and hands each request to its handler. The admin listener uses the same sessions with another handler.
+ * One accepted connection: chooses the codec by ALPN or by its first bytes, keeps the deadlines that belong to the connection (TLS handshake,
+ * first byte of a head until its end, idle keep-alive), and hands each request to its handler. The admin listener uses the same sessions with another handler.
  *
  * The sessions of a listener hang on one list, which the worker owns: session_drain is called for each of them at shutdown, and
  * on_session_closed tells when one is gone.
@@ -22,6 +22,9 @@ struct h1_settings;
 struct h2_context;
 struct link;
 struct session;
+struct tls_server;
+
+enum session_handshake { SESSION_HANDSHAKE_FULL, SESSION_HANDSHAKE_RESUMED, SESSION_HANDSHAKE_FAILED };
 
 struct session_handler {
     /* The handler sets the stream's owner and events (or replies) before it returns. */
@@ -31,6 +34,8 @@ struct session_handler {
                        enum fault fault);
     /* FAULT_NONE after an orderly end. */
     void (*on_session_closed)(void *owner, enum fault fault);
+    /* A TLS handshake is over; failed ones are followed by on_session_closed. May be NULL where there is no TLS. */
+    void (*on_handshake)(void *owner, enum session_handshake handshake);
 };
 
 struct session_settings {
@@ -39,6 +44,8 @@ struct session_settings {
     const struct h1_settings *h1;   /* ref */
     struct h2_context *h2;          /* ref; NULL: HTTP/1 only */
     struct buffer_pool *buffers;    /* ref */
+    struct tls_server *tls;         /* ref; NULL: clear text */
+    uint64_t tls_handshake_ms;
     uint64_t request_head_ms;
     uint64_t keep_alive_ms;
     uint64_t buffer_bytes;
@@ -46,9 +53,10 @@ struct session_settings {
 };
 
 enum session_state {
-    SESSION_NEW, /* which HTTP it is shows with the first bytes; `conn` is set */
-    SESSION_OPEN,     /* `link` is set */
-    SESSION_GONE,     /* in the grave */
+    SESSION_HANDSHAKING, /* TLS; `conn` is set */
+    SESSION_NEW,         /* which HTTP it is shows with the first bytes; `conn` is set */
+    SESSION_OPEN,        /* `link` is set */
+    SESSION_GONE,        /* in the grave */
 };
 
 struct session {
@@ -59,6 +67,7 @@ struct session {
     enum session_state state;
     struct conn *conn;
     struct link *link;
+    bool is_tls;                    /* the client came by TLS */
     bool is_draining;               /* keep-alive is down to the grace */
     struct loop_timer timer;
     struct address client;

@@ -169,7 +169,7 @@ static enum fault make_request_head(struct exchange *exchange, struct hygiene_ro
         /* A Unix-domain client has no address; that is the word for it (RFC 7239 section 6.2). */
         .client_host = strcmp(exchange->client_host, ADDRESS_HOST_UNIX) == 0 ? TEXT("unknown")
                                                                              : text_of_string(exchange->client_host),
-        .scheme = TEXT("http"),
+        .scheme = exchange->is_tls ? TEXT("https") : TEXT("http"),
         .via = text_of_string(context->cluster->via[exchange->head->version]),
         .request_id = text_of(exchange->request_id, exchange->request_id_length),
         .trust_forwarded = context->topology->trust_forwarded,

@@ -343,6 +343,7 @@ static struct exchange *create_exchange(struct exchange_context *context, struct
     exchange->class = REQUEST_CLASS_UNKNOWN;
     exchange->request_received = head->body == BODY_NONE;
     exchange->started_ms = exchange->active_ms = loop_now_ms(context->loop);
+    exchange->is_tls = session->is_tls;
     memcpy(exchange->client_host, session->client_host, sizeof exchange->client_host);
     list_node_init(&exchange->node);
     list_append(&context->exchanges, &exchange->node);

@@ -49,6 +49,7 @@ struct exchange {
     bool downstream_paused;
     bool upstream_paused;
     bool is_fan_out;                     /* goes to each candidate in turn; the last answer is relayed */
+    bool is_tls;                         /* the client came by TLS */
     char request_id[132];
     size_t request_id_length;
     char client_host[ADDRESS_TEXT_BYTES];

@@ -262,6 +262,8 @@ static void on_drained(void *owner)
 
 static enum fault judge_end(const struct h1_client *client, enum conn_end end)
 {
+    if (end == CONN_END_TLS_FAILED)
+        return FAULT_TLS_FAILED;
     if (client->state == CLIENT_AWAITING && !client->has_received)
         return end == CONN_END_CLOSED ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET;
     return client->state == CLIENT_IDLE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_TRUNCATED;

@@ -9,6 +9,10 @@
  *
  * Reading: bytes arrive in a buffer that all conns of the loop share; what the owner leaves unconsumed is kept by the conn (and
  * only then does it own memory for input). Writing: output gathers during an event and goes out in one write at its end.
+
+ * With TLS (conn_settings.tls) all of this is said of the plain text; the handshake goes before on_connected, and bytes that are counted
+ * as sent are those on the wire.
+ *
  * System calls on the hot path: one read and one write per message. Read interest stays registered; only back-pressure
  * (conn_pause) and a full socket buffer touch epoll.
  */
@@ -23,17 +27,20 @@
 
 struct conn;
 struct loop;
+struct tls_channel;
 
 enum conn_end {
-    CONN_END_CLOSED,          /* the other side closed in order (FIN) */
-    CONN_END_RESET,           /* it reset, or writing to it failed */
+    CONN_END_CLOSED,          /* the other side closed in order (FIN; over TLS close_notify) */
+    CONN_END_RESET,           /* it reset, or writing to it failed; over TLS also a FIN without close_notify, which anybody can forge */
     CONN_END_CONNECT_REFUSED, /* conn_connect only */
     CONN_END_CONNECT_FAILED,
     CONN_END_NO_RESOURCES,    /* conn_connect only: no descriptor, port or memory here; says nothing about the other side */
+    CONN_END_TLS_FAILED,      /* the handshake did not come about, or the other side took our certificate back out of it */
+    CONN_END_TLS_UNVERIFIED,  /* the other side's certificate is not one that we trust */
 };
 
 struct conn_events {
-    /* Connected; bytes may be written. Only after conn_connect. */
+    /* Connected, over TLS with the handshake done; bytes may be written. After conn_accept only with TLS, and may be NULL then. */
     void (*on_connected)(void *owner);
     /*
      * Bytes have arrived: returns how many of them are understood. The rest comes again, in front of the next arrival or after
@@ -54,7 +61,11 @@ struct conn_settings {
     struct buffer_pool *pool;     /* ref: owner of the loop */
     size_t high_water_bytes;      /* conn_is_congested above it */
     size_t input_maximum_bytes;   /* unconsumed input kept at most; above it reading pauses until the owner consumes */
+    struct tls_channel *tls;      /* taken over, whatever becomes of the conn; NULL: clear text */
 };
+
+/* What both sides agreed on in the handshake (ALPN). */
+enum conn_protocol { CONN_PROTOCOL_NONE, CONN_PROTOCOL_HTTP_1_1, CONN_PROTOCOL_HTTP_2 };
 
 /* Takes over a connected socket; NULL (and the socket is closed) when memory is out. */
 struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *settings);
@@ -117,12 +128,22 @@ enum conn_reading {
  * both ways answers data with a reset at once and acknowledges none of it.
  */
 enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes);
-/* All bytes that were handed to the kernel so far. */
+/* All bytes that were handed to the kernel so far, as they are on the wire. */
 uint64_t conn_sent_bytes(const struct conn *conn);
 
 /* Acknowledge at once: for a sender that waits (Nagle) between a head and its body. */
 void conn_quick_acknowledge(struct conn *conn);
 
 const struct address *conn_remote_address(const struct conn *conn);
+
+bool conn_is_tls(const struct conn *conn);
+/* CONN_PROTOCOL_NONE without TLS, before on_connected, and when the other side asked for none. */
+enum conn_protocol conn_protocol(const struct conn *conn);
+/* Did the handshake continue an earlier session? */
+bool conn_is_resumed(const struct conn *conn);
+/* The subject of the other side's certificate on one line, or "" without one. Returns `buffer`. */
+const char *conn_peer_subject(const struct conn *conn, char *buffer, size_t capacity);
+/* Words for the log on an end that on_ended told; for TLS they come from the handshake. Returns `buffer`. */
+const char *conn_end_reason(const struct conn *conn, enum conn_end end, char *buffer, size_t capacity);
 
 #endif

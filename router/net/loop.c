@@ -35,6 +35,7 @@ struct loop {
     size_t grave_count;
     size_t grave_capacity;
     char scratch[LOOP_SCRATCH_BYTES];
+    char raw[LOOP_RAW_BYTES];
 };
 
 static uint64_t clock_ms(void)
@@ -356,4 +357,9 @@ void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object))
 char *loop_scratch(struct loop *loop)
 {
     return loop->scratch;
+}
+
+char *loop_raw(struct loop *loop)
+{
+    return loop->raw;
 }

@@ -28,6 +28,8 @@ struct slab;
 #define LOOP_TICK_MS 16
 /* The size of the buffer that all reads of a loop share. */
 #define LOOP_SCRATCH_BYTES 65536
+/* The same for bytes that TLS has yet to decrypt; with one record (16 KiB) that was incomplete before, they still fit into the scratch. */
+#define LOOP_RAW_BYTES 49152
 
 struct loop_task {
     struct list_node node;
@@ -91,5 +93,7 @@ struct slab *loop_slab(struct loop *loop);
 
 /* LOOP_SCRATCH_BYTES that are valid until the present callback returns. */
 char *loop_scratch(struct loop *loop);
+/* LOOP_RAW_BYTES beside them, for TLS. */
+char *loop_raw(struct loop *loop);
 
 #endif

@@ -92,6 +92,18 @@ static void put_proxy_refusals(struct output *output)
                                    sum(output, offsetof(struct metrics, proxy_refusals) + refusal * sizeof(atomic_ulong)));
 }
 
+static void put_handshakes(struct output *output)
+{
+    put_head(output, "sluice_tls_handshakes_total", "TLS handshakes of clients; resumed ones continue an earlier session.");
+    output->used = text_append(output->bytes, TEXT_BYTES, output->used,
+                               "sluice_tls_handshakes_total{kind=\"full\"} %lu\n"
+                               "sluice_tls_handshakes_total{kind=\"resumed\"} %lu\n",
+                               sum(output, offsetof(struct metrics, tls_handshakes_full)),
+                               sum(output, offsetof(struct metrics, tls_handshakes_resumed)));
+    put_counter(output, "sluice_tls_handshake_failures_total", "TLS handshakes of clients that did not come about.",
+                offsetof(struct metrics, tls_handshake_failures));
+}
+
 char *metrics_format(const struct metrics *const *slices, size_t count, size_t *length)
 {
     struct output output = {.bytes = malloc(TEXT_BYTES), .slices = slices, .count = count};
@@ -110,6 +122,7 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
     put_counter(&output, "sluice_sessions_closed_total", "Accepted connections that are gone.",
                 offsetof(struct metrics, sessions_closed));
     put_proxy_refusals(&output);
+    put_handshakes(&output);
     *length = output.used;
     return output.bytes;
 }

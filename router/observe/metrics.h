@@ -36,6 +36,9 @@ struct metrics {
     atomic_ulong sessions_opened;
     atomic_ulong sessions_closed;
     atomic_ulong proxy_refusals[METRICS_PROXY_COUNT];
+    atomic_ulong tls_handshakes_full;
+    atomic_ulong tls_handshakes_resumed;
+    atomic_ulong tls_handshake_failures;
 };
 
 static inline void metrics_add(atomic_ulong *counter, uint64_t amount)

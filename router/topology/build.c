@@ -36,6 +36,9 @@ static struct array array_of(struct topology *t, enum schema_scope scope)
     case SCHEMA_SCOPE_LISTENER:
         return (struct array){t->listeners, sizeof *t->listeners, &t->listener_count, TOPOLOGY_LISTENERS_MAXIMUM,
                               "listeners"};
+    case SCHEMA_SCOPE_CERTIFICATE:
+        return (struct array){t->certificates, sizeof *t->certificates, &t->certificate_count,
+                              TOPOLOGY_CERTIFICATES_MAXIMUM, "certificates"};
     case SCHEMA_SCOPE_ROUTE:
         return (struct array){t->routes, sizeof *t->routes, &t->route_count, TOPOLOGY_ROUTES_MAXIMUM, "routes"};
     default:
@@ -62,6 +65,72 @@ static void *begin_item(struct builder *builder, enum schema_scope scope, struct
     return item;
 }
 
+static void read_certificates(struct builder *builder, const struct schema_row *row, const struct yaml_node *list)
+{
+    if (list->kind != YAML_SEQUENCE && list->kind != YAML_REFUSED)
+        findings_error(builder->fill.findings, list->place, "tls.certificates must be a list, not %s; begin each item with \"- \"",
+                       yaml_tree_kind_name(list));
+    for (const struct yaml_node *item = list->kind == YAML_SEQUENCE ? list->first : NULL; item != NULL; item = item->next) {
+        char section[64];
+        struct tls_pair *pair = begin_item(builder, SCHEMA_SCOPE_CERTIFICATE, item->place);
+        if (pair == NULL)
+            return;
+        text_append(section, sizeof section, 0, "%s[]", row->path);
+        if (!fill_is_mapping(&builder->fill, "a certificate", item))
+            continue;
+        fill_mapping(&builder->fill, section, item, pair);
+        fill_check_required(&builder->fill, section, item->place, pair);
+    }
+}
+
+/* tls.certificate and tls.key are the first of the listener's certificates; those of the list stand behind them. */
+static void read_listener_tls(struct builder *builder, const struct yaml_node *section, struct topology_listener *listener)
+{
+    static const char path[] = "listen[].tls";
+    struct topology *topology = builder->topology;
+    const struct yaml_node *list = yaml_tree_member(section, TEXT("certificates"));
+    size_t first = topology->certificate_count;
+    listener->is_tls = true;
+    listener->tls.offers_http2 = true;
+    fill_record(&builder->fill, listener, schema_find(TEXT("listen[].tls")), section->place);
+    for (const struct yaml_node *member = section->first; member != NULL; member = member->next) {
+        const struct schema_row *row = schema_find_key(path, member->key->text);
+        if (row == NULL)
+            fill_report_unknown(&builder->fill, path, member);
+        else if (row->type != SCHEMA_LIST)
+            fill_value(&builder->fill, row, member, listener);
+    }
+    if (listener->pair.certificate != NULL) {
+        const struct schema_row *row = schema_find(TEXT("listen[].tls.certificates[].certificate"));
+        struct place place = origins_place(builder->fill.origins, listener, "listen[].tls.certificate");
+        struct tls_pair *pair = begin_item(builder, SCHEMA_SCOPE_CERTIFICATE, place);
+        if (pair != NULL) {
+            *pair = listener->pair;
+            fill_record(&builder->fill, pair, row, place);
+            if (pair->key != NULL)
+                fill_record(&builder->fill, pair, schema_find(TEXT("listen[].tls.certificates[].key")),
+                            origins_place(builder->fill.origins, listener, "listen[].tls.key"));
+        }
+    }
+    if (list != NULL)
+        read_certificates(builder, schema_find(TEXT("listen[].tls.certificates")), list);
+    listener->tls.pairs = topology->certificates + first;
+    listener->tls.pair_count = topology->certificate_count - first;
+}
+
+static void read_listener_keys(struct builder *builder, const struct yaml_node *item, struct topology_listener *listener)
+{
+    for (const struct yaml_node *member = item->first; member != NULL; member = member->next) {
+        const struct schema_row *row = schema_find_key("listen[]", member->key->text);
+        if (row == NULL)
+            fill_report_unknown(&builder->fill, "listen[]", member);
+        else if (row->type != SCHEMA_SECTION)
+            fill_value(&builder->fill, row, member, listener);
+        else if (fill_is_mapping(&builder->fill, "tls", member))
+            read_listener_tls(builder, member, listener);
+    }
+}
+
 /* False, here and below, when a list need not be read on: its array is full. */
 static bool read_listener(struct builder *builder, const struct yaml_node *item)
 {
@@ -72,7 +141,7 @@ static bool read_listener(struct builder *builder, const struct yaml_node *item)
     if (item->kind == YAML_SCALAR) {
         fill_value(&builder->fill, schema_find(TEXT("listen[].address")), item, listener);
     } else if (fill_is_mapping(&builder->fill, "a listener", item)) {
-        fill_mapping(&builder->fill, "listen[]", item, listener);
+        read_listener_keys(builder, item, listener);
         fill_check_required(&builder->fill, "listen[]", item->place, listener);
         listener->has_class = origins_has(builder->fill.origins, listener, "listen[].class");
     }
@@ -131,6 +200,11 @@ static void read_node_key(struct builder *builder, const struct yaml_node *membe
 {
     char name[LAYOUT_NAME_CAPACITY];
     struct place place = member->key->place;
+    const struct schema_row *row = is_layout ? NULL : schema_find_key("nodes[]", member->key->text);
+    if (row != NULL && row->type == SCHEMA_SECTION) {
+        fill_section(&builder->fill, row, member, node);
+        return;
+    }
     switch (layout_key_find(member->key->text, name)) {
     case LAYOUT_KEY_NODE:
         fill_value(&builder->fill, schema_find_key("nodes[]", text_of_string(name)), member, node);
@@ -285,7 +359,8 @@ static bool make_arrays(struct topology *topology)
     topology->listeners = storage_take(storage, TOPOLOGY_LISTENERS_MAXIMUM, sizeof *topology->listeners);
     topology->nodes = storage_take(storage, TOPOLOGY_NODES_MAXIMUM, sizeof *topology->nodes);
     topology->routes = storage_take(storage, TOPOLOGY_ROUTES_MAXIMUM, sizeof *topology->routes);
-    return topology->listeners != NULL && topology->nodes != NULL && topology->routes != NULL;
+    topology->certificates = storage_take(storage, TOPOLOGY_CERTIFICATES_MAXIMUM, sizeof *topology->certificates);
+    return topology->listeners != NULL && topology->certificates != NULL && topology->nodes != NULL && topology->routes != NULL;
 }
 
 static unsigned capabilities_of(const struct topology_node *node)
@@ -302,8 +377,20 @@ static unsigned capabilities_of(const struct topology_node *node)
     return capabilities;
 }
 
+/* What a node does not say of its TLS is said by the section for all of them; a key belongs to its certificate. */
+static void derive_node_tls(const struct topology *topology, struct topology_node *node, bool has_verify)
+{
+    if (node->tls.ca == NULL)
+        node->tls.ca = topology->tls.ca;
+    if (node->tls.pair.certificate == NULL)
+        node->tls.pair = topology->tls.pair;
+    if (!has_verify)
+        node->tls.verify = topology->tls.verify;
+    node->tls.minimum_version = topology->tls.minimum_version;
+}
+
 /* What follows from what was written. */
-static void derive(struct topology *topology)
+static void derive(struct topology *topology, const struct origins *origins)
 {
     for (size_t i = 0; i < topology->node_count; i++) {
         struct topology_node *node = &topology->nodes[i];
@@ -311,6 +398,7 @@ static void derive(struct topology *topology)
         node->weight = node->io_threads > 0 ? node->io_threads : 1;
         if (node->maximum_links == 0)
             node->maximum_links = (unsigned)topology->limits.upstream_links;
+        derive_node_tls(topology, node, origins_has(origins, node, "nodes[].tls.verify"));
     }
 }
 
@@ -335,7 +423,7 @@ static void build(struct builder *builder, struct yaml_tree *const *trees, size_
                 read_document(builder, document);
         }
     }
-    derive(topology);
+    derive(topology, builder->fill.origins);
     bool is_complete = findings_count(findings, FINDING_ERROR) == errors_before;
     lint_topology(topology, builder->fill.origins, purpose, is_complete, findings);
 }

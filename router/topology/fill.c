@@ -79,9 +79,20 @@ void fill_mapping(struct filler *filler, const char *section, const struct yaml_
         const struct schema_row *row = schema_find_key(section, member->key->text);
         if (row == NULL)
             fill_report_unknown(filler, section, member);
+        else if (row->type == SCHEMA_SECTION)
+            fill_section(filler, row, member, base);
         else
             fill_value(filler, row, member, base);
     }
+}
+
+void fill_section(struct filler *filler, const struct schema_row *row, const struct yaml_node *member, void *base)
+{
+    if (!fill_is_mapping(filler, name_of(row), member))
+        return;
+    fill_record(filler, base, row, member->place);
+    fill_mapping(filler, row->path, member, base);
+    fill_check_required(filler, row->path, member->place, base);
 }
 
 void fill_check_required(struct filler *filler, const char *section, struct place place, const void *base)

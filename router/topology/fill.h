@@ -26,6 +26,9 @@ void fill_value(struct filler *filler, const struct schema_row *row, const struc
 /* Stores the keys of `section` from a mapping whose keys are all single values; anything but a mapping is a finding. */
 void fill_mapping(struct filler *filler, const char *section, const struct yaml_node *mapping, void *base);
 
+/* A section within the struct at `base`: records it and stores its keys. */
+void fill_section(struct filler *filler, const struct schema_row *row, const struct yaml_node *member, void *base);
+
 /* Complains about keys of `section` that must be there and have no origin; `place` is that of the mapping. */
 void fill_check_required(struct filler *filler, const char *section, struct place place, const void *base);
 

@@ -9,6 +9,8 @@
     SCHEMA_SCOPE_ROUTE, offsetof(struct topology_route, field), sizeof(((struct topology_route *)0)->field)
 #define LISTENER(field) \
     SCHEMA_SCOPE_LISTENER, offsetof(struct topology_listener, field), sizeof(((struct topology_listener *)0)->field)
+#define CERTIFICATE(field) \
+    SCHEMA_SCOPE_CERTIFICATE, offsetof(struct tls_pair, field), sizeof(((struct tls_pair *)0)->field)
 /* A URL or an address sets several fields, so its offset is that of the whole struct. */
 #define WHOLE(scope, type) scope, 0, sizeof(type)
 #define NOTHING SCHEMA_SCOPE_TOPOLOGY, 0, 0
@@ -37,6 +39,29 @@ const struct schema_row schema_rows[] = {
      .help = "addresses of the load balancers that may send it; all others are closed at once"},
     {"listen[].class", SCHEMA_CLASS, LISTENER(class), .words = "writeback",
      .help = "every write that arrives here is of this class; for plugins that write back"},
+
+    {"listen[].tls", SCHEMA_SECTION, NOTHING,
+     .help = "clients speak TLS here; certificate files are read again when they change"},
+    {"listen[].tls.certificate", SCHEMA_TEXT, LISTENER(pair.certificate), .minimum = 1, .maximum = 4096,
+     .help = "PEM file: the certificate, then those that lead to its authority"},
+    {"listen[].tls.key", SCHEMA_TEXT, LISTENER(pair.key), .minimum = 1, .maximum = 4096,
+     .help = "PEM file: the private key; without it, it is in the certificate's file"},
+    {"listen[].tls.certificates", SCHEMA_LIST, NOTHING,
+     .help = "more of them: the host that a client names (SNI) decides, else the first one"},
+    {"listen[].tls.certificates[].certificate", SCHEMA_TEXT, CERTIFICATE(certificate), .minimum = 1, .maximum = 4096,
+     .is_required = true,
+     .help = "PEM file: a certificate, then those that lead to its authority"},
+    {"listen[].tls.certificates[].key", SCHEMA_TEXT, CERTIFICATE(key), .minimum = 1, .maximum = 4096,
+     .help = "PEM file: its private key; without it, it is in the certificate's file"},
+    {"listen[].tls.minimum_version", SCHEMA_CHOICE, LISTENER(tls.minimum_version), .fallback = "1.2", .words = "1.2 1.3",
+     .help = "the oldest TLS that is spoken"},
+    {"listen[].tls.kernel", SCHEMA_BOOLEAN, LISTENER(tls.kernel), .fallback = "false",
+     .help = "let the kernel encrypt what is sent (kTLS) where it can; else nothing changes"},
+    {"listen[].tls.client_certificate", SCHEMA_CHOICE, LISTENER(tls.client_certificate), .fallback = "none",
+     .words = "none optional required",
+     .help = "whether clients are asked for a certificate of client_ca"},
+    {"listen[].tls.client_ca", SCHEMA_TEXT, LISTENER(tls.client_ca), .minimum = 1, .maximum = 4096,
+     .help = "PEM file: the authorities that vouch for clients"},
 
     {"admin", SCHEMA_SECTION, NOTHING,
      .help = "the operator's own listener: status, metrics, drain; without it there is none"},
@@ -70,6 +95,35 @@ const struct schema_row schema_rows[] = {
     {"nodes[].http", SCHEMA_CHOICE, NODE(http), .fallback = "auto", .words = "auto 1 2", .is_reloadable = true,
      .help = "HTTP version towards this node: 2 carries many requests on a connection; auto asks the node"},
 
+    {"nodes[].tls", SCHEMA_SECTION, NOTHING, .is_reloadable = true,
+     .help = "how TLS is spoken to this node, where it differs from the section tls"},
+    {"nodes[].tls.ca", SCHEMA_TEXT, NODE(tls.ca), .minimum = 1, .maximum = 4096, .is_reloadable = true,
+     .help = "as tls.ca"},
+    {"nodes[].tls.certificate", SCHEMA_TEXT, NODE(tls.pair.certificate), .minimum = 1, .maximum = 4096,
+     .is_reloadable = true,
+     .help = "as tls.certificate"},
+    {"nodes[].tls.key", SCHEMA_TEXT, NODE(tls.pair.key), .minimum = 1, .maximum = 4096, .is_reloadable = true,
+     .help = "as tls.key"},
+    {"nodes[].tls.verify", SCHEMA_BOOLEAN, NODE(tls.verify), .is_reloadable = true,
+     .help = "as tls.verify"},
+    {"nodes[].tls.server_name", SCHEMA_TEXT, NODE(server_name), .minimum = 1, .maximum = 253, .is_reloadable = true,
+     .help = "the name in the node's certificate; default the host of its url"},
+
+    {"tls", SCHEMA_SECTION, NOTHING, .is_reloadable = true,
+     .help = "how TLS is spoken to nodes with an https:// url; files are read again when they change"},
+    {"tls.ca", SCHEMA_TEXT, TOPOLOGY(tls.ca), .minimum = 1, .maximum = 4096, .is_reloadable = true,
+     .help = "PEM file: the authorities that vouch for nodes; default those of the system"},
+    {"tls.certificate", SCHEMA_TEXT, TOPOLOGY(tls.pair.certificate), .minimum = 1, .maximum = 4096,
+     .is_reloadable = true,
+     .help = "PEM file: the certificate that is shown to nodes that ask for one"},
+    {"tls.key", SCHEMA_TEXT, TOPOLOGY(tls.pair.key), .minimum = 1, .maximum = 4096, .is_reloadable = true,
+     .help = "PEM file: its private key; without it, it is in the certificate's file"},
+    {"tls.verify", SCHEMA_BOOLEAN, TOPOLOGY(tls.verify), .fallback = "true", .is_reloadable = true,
+     .help = "whether a node must show a certificate for its name; false lets anybody answer"},
+    {"tls.minimum_version", SCHEMA_CHOICE, TOPOLOGY(tls.minimum_version), .fallback = "1.2", .words = "1.2 1.3",
+     .is_reloadable = true,
+     .help = "the oldest TLS that is spoken to nodes"},
+
     {"routes", SCHEMA_LIST, NOTHING, .is_reloadable = true,
      .help = "routes of your own, looked up in order before the built-in table"},
     {"routes[].method", SCHEMA_TOKEN, ROUTE(method), .fallback = "*", .minimum = 1, .maximum = 32,
@@ -102,7 +156,7 @@ const struct schema_row schema_rows[] = {
      .help = "how long each wait may last"},
     {"timeouts.connect", SCHEMA_DURATION, TOPOLOGY(timeouts.connect_ms), .fallback = "1s", .minimum = 10,
      .maximum = MINUTES(1), .is_reloadable = true,
-     .help = "one TCP connect to a node"},
+     .help = "one TCP connect to a node, and the TLS handshake"},
     {"timeouts.write_deadline", SCHEMA_DURATION, TOPOLOGY(timeouts.write_deadline_ms), .fallback = "4s",
      .minimum = 100, .maximum = MINUTES(10), .is_reloadable = true,
      .help = "all attempts of a write together; Telegraf gives up at 5s"},
@@ -115,6 +169,9 @@ const struct schema_row schema_rows[] = {
     {"timeouts.request_head", SCHEMA_DURATION, TOPOLOGY(timeouts.request_head_ms), .fallback = "10s", .minimum = 100,
      .maximum = MINUTES(10), .is_reloadable = true,
      .help = "first byte of a request head until its end"},
+    {"timeouts.tls_handshake", SCHEMA_DURATION, TOPOLOGY(timeouts.tls_handshake_ms), .fallback = "5s", .minimum = 100,
+     .maximum = MINUTES(1), .is_reloadable = true,
+     .help = "a client's TLS handshake"},
     {"timeouts.keep_alive", SCHEMA_DURATION, TOPOLOGY(timeouts.keep_alive_ms), .fallback = "5m", .minimum = 100,
      .maximum = HOURS(24), .zero = "no limit", .is_reloadable = true,
      .help = "an idle connection of a client"},

@@ -34,7 +34,7 @@ enum schema_type {
 };
 
 /* Which struct a row's offset counts in. */
-enum schema_scope { SCHEMA_SCOPE_TOPOLOGY, SCHEMA_SCOPE_LISTENER, SCHEMA_SCOPE_NODE, SCHEMA_SCOPE_ROUTE };
+enum schema_scope { SCHEMA_SCOPE_TOPOLOGY, SCHEMA_SCOPE_LISTENER, SCHEMA_SCOPE_NODE, SCHEMA_SCOPE_ROUTE, SCHEMA_SCOPE_CERTIFICATE };
 
 struct schema_row {
     const char *path; /* "timeouts.connect"; "nodes[].url" for a key of each item */

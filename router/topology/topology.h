@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "base/network.h"
+#include "net/tls_client.h"
+#include "net/tls_server.h"
 
 /* What a request is; see routing/classify.h for how one is found. The order is that of the tables and reports. */
 enum request_class {
@@ -62,6 +64,13 @@ enum node_capability {
 
 /* How a node is spoken to; AUTO: as the probe found out. */
 enum topology_http { TOPOLOGY_HTTP_AUTO, TOPOLOGY_HTTP_1, TOPOLOGY_HTTP_2 };
+/* How TLS is spoken to a node; for a clear-text one nothing of it matters. */
+struct topology_node_tls {
+    const char *ca;             /* file with the authorities; NULL: the system's */
+    struct tls_pair pair;       /* shown to nodes that ask; certificate NULL: nothing */
+    bool verify;
+    enum tls_version minimum_version;
+};
 
 struct topology_node {
     const char *node_id;
@@ -69,6 +78,8 @@ struct topology_node {
     const char *host;           /* from url: name or address literal, brackets removed */
     uint16_t port;              /* from url; 8181 when absent */
     bool is_tls;                /* https */
+    struct topology_node_tls tls; /* what the node leaves open is that of the topology */
+    const char *server_name;    /* the name in the node's certificate where it is not `host`, or NULL */
     unsigned modes;             /* enum node_mode bits */
     unsigned capabilities;      /* enum node_capability bits */
     const char *plugin_dir;     /* or NULL */
@@ -96,6 +107,9 @@ struct topology_listener {
     struct topology_networks proxy_from; /* who may send one; not asked on a Unix-domain socket */
     bool has_class;             /* then every request here that is a write belongs to `class` (only writeback may be set) */
     enum request_class class;
+    bool is_tls;
+    struct tls_pair pair;       /* tls.certificate and tls.key as written; the first of tls.pairs, too */
+    struct tls_server_settings tls;
     unsigned line;
 };
 
@@ -110,7 +124,7 @@ struct topology_route {
 
 /* All in milliseconds. 0 switches a timeout off where the schema allows it. */
 struct topology_timeouts {
-    uint64_t connect_ms;          /* one TCP connect to a node */
+    uint64_t connect_ms;          /* one TCP connect to a node, and the TLS handshake */
     uint64_t write_deadline_ms;   /* all attempts of a write until its response head: clients give up at 5 s */
     uint64_t response_ms;         /* request sent until response head, for every class but write and writeback */
     uint64_t idle_ms;             /* no byte in either direction in the middle of a message */
@@ -119,6 +133,7 @@ struct topology_timeouts {
     uint64_t upstream_idle_ms;    /* an idle upstream link */
     uint64_t queue_ms;            /* waiting for a link when a node's links are all busy */
     uint64_t drain_ms;            /* SIGTERM until the remaining exchanges are cut */
+    uint64_t tls_handshake_ms;    /* a client's TLS handshake */
     uint64_t linger_ms;           /* reading on after an early answer, so that the client gets to read it */
 };
 
@@ -151,6 +166,8 @@ struct topology {
     const char *cluster_id;       /* or NULL in a bare layout */
     struct topology_listener *listeners;
     size_t listener_count;
+    struct tls_pair *certificates;  /* of all listeners, one after the other */
+    size_t certificate_count;
     struct topology_listener admin; /* address NULL: no admin listener */
     struct topology_node *nodes;
     size_t node_count;
@@ -164,6 +181,7 @@ struct topology {
     struct topology_timeouts timeouts;
     struct topology_limits limits;
     struct topology_health health;
+    struct topology_node_tls tls; /* for nodes that do not say otherwise */
     const char *log_level;        /* error, warning, info, debug */
     atomic_uint references;
     struct topology_storage *storage; /* owns this struct and everything above; only for build.c and topology.c */
@@ -173,6 +191,7 @@ struct topology {
 #define TOPOLOGY_NODES_MAXIMUM 64
 /* Rules compare each with each. */
 #define TOPOLOGY_LISTENERS_MAXIMUM 64
+#define TOPOLOGY_CERTIFICATES_MAXIMUM 256
 #define TOPOLOGY_ROUTES_MAXIMUM 1024
 /* In each proxy_from; they are tried one by one for each connection. */
 #define TOPOLOGY_NETWORKS_MAXIMUM 64

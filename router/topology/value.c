@@ -136,9 +136,11 @@ static bool store_quantity(const struct schema_row *row, struct text text, void 
 
 static bool store_boolean(struct text text, bool *field, char *problem)
 {
-    *field = text_equals(text, TEXT("true"));
-    if (*field || text_equals(text, TEXT("false")))
+    bool is_true = text_equals(text, TEXT("true"));
+    if (is_true || text_equals(text, TEXT("false"))) {
+        *field = is_true;
         return true;
+    }
     return refuse(problem, "\"%.*s\" is no truth value; write true or false", shown(text), text.bytes);
 }
 

@@ -15,6 +15,8 @@
 #include "routing/health.h"
 #include "topology/topology.h"
 
+struct node_tls;
+
 /* Each on its own cache lines, because workers count on them all the time. */
 struct cluster_node {
     _Alignas(64) atomic_uint outstanding;  /* attempts under way, all workers */
@@ -33,6 +35,7 @@ struct cluster {
     atomic_ulong writeback_cursor;         /* strict round robin over all workers */
     atomic_int catalog_node;               /* the sticky node of class catalog, or -1 */
     atomic_uint draining;                  /* SIGTERM was seen */
+    struct node_tls *tls;                  /* ref: set before any thread starts; NULL only where no node speaks TLS */
     uint64_t started_ms;
     char via[MESSAGE_VERSION_COUNT][40];   /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
     struct cluster_node nodes[TOPOLOGY_NODES_MAXIMUM];

@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include "topology/topology.h"
 #include "upstream/cluster.h"
+#include "upstream/node_tls.h"
 
 #define SWEEP_MS 1000
 
@@ -102,9 +103,18 @@ static void drop(struct pooled_link *pooled)
 
 static enum fault fault_of_end(enum conn_end end)
 {
-    if (end == CONN_END_NO_RESOURCES)
+    switch (end) {
+    case CONN_END_NO_RESOURCES:
         return FAULT_OUT_OF_MEMORY;
-    return end == CONN_END_CONNECT_REFUSED ? FAULT_CONNECT_REFUSED : FAULT_CONNECT_FAILED;
+    case CONN_END_CONNECT_REFUSED:
+        return FAULT_CONNECT_REFUSED;
+    case CONN_END_TLS_FAILED:
+        return FAULT_TLS_FAILED;
+    case CONN_END_TLS_UNVERIFIED:
+        return FAULT_TLS_UNVERIFIED;
+    default:
+        return FAULT_CONNECT_FAILED;
+    }
 }
 
 /*
@@ -155,6 +165,20 @@ static void put_open(struct pooled_link *pooled)
         loop_defer(node->pool->loop, &node->serve_task);
 }
 
+/* Over TLS the node has said which HTTP it wants, and the probe may not have asked yet. */
+static void note_protocol(struct pooled_link *pooled)
+{
+    const struct pool_node *node = pooled->owner;
+    const struct topology_node *configured = &node->pool->settings.topology->nodes[node->index];
+    if (!configured->is_tls)
+        return;
+    pooled->is_http2 = conn_protocol(pooled->conn) == CONN_PROTOCOL_HTTP_2;
+    pooled->expected = expect_streams(node, pooled->is_http2);
+    if (configured->http == TOPOLOGY_HTTP_AUTO)
+        atomic_store_explicit(&node->pool->settings.cluster->nodes[node->index].http_version, pooled->is_http2 ? 2 : 1,
+                              memory_order_relaxed);
+}
+
 static void on_connected(void *owner)
 {
     struct pooled_link *pooled = owner;
@@ -162,11 +186,12 @@ static void on_connected(void *owner)
     struct pool *pool = node->pool;
     loop_timer_clear(pool->loop, &pooled->connect_timer);
     leave_dials(pooled);
+    note_protocol(pooled);
     cluster_note_connect(pool->settings.cluster, node->index, false);
     pooled->state = POOLED_FULL;
     pooled->idle_since_ms = loop_now_ms(pool->loop);
     if (pooled->is_http2)
-        pooled->link = h2_client_create(pool->settings.h2, pooled->conn, TEXT("http"), pooled->expected,
+        pooled->link = h2_client_create(pool->settings.h2, pooled->conn, node_tls_scheme(pool->settings.cluster, node->index), pooled->expected,
                                         &upstream_link_events, pooled);
     else
         pooled->link = h1_client_create(pool->loop, pooled->conn, pool->settings.h1, &upstream_link_events, pooled);
@@ -223,8 +248,9 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
         .high_water_bytes = topology->limits.buffer_bytes,
         .input_maximum_bytes = topology->limits.head_bytes + LOOP_SCRATCH_BYTES,
     };
-    enum conn_end end;
-    pooled->conn = conn_connect(pool->loop, &address, &settings, &end);
+    enum conn_end end = CONN_END_NO_RESOURCES;
+    if (node_tls_open(pool->settings.cluster, node->index, node_tls_offer(pool->settings.cluster, node->index), &settings.tls))
+        pooled->conn = conn_connect(pool->loop, &address, &settings, &end);
     if (pooled->conn == NULL) {
         free(pooled);
         return fault_of_end(end);

@@ -11,10 +11,12 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "upstream/cluster.h"
+#include "upstream/node_tls.h"
 
 #define TOKEN_BYTES 4096
 /* Rounds after which a node that spoke HTTP/1 only is asked again. */
 #define VERSION_ROUNDS 15
+#define TLS_REASON_BYTES 160
 
 struct probe {
     struct prober *prober;
@@ -31,6 +33,7 @@ struct probe {
     struct loop_timer resolve_timer;
     bool is_running;
     bool was_passive_down;      /* logged that live traffic set it aside */
+    char tls_reason[TLS_REASON_BYTES]; /* why the last handshake failed; "" when it did not */
 };
 
 struct prober {
@@ -136,6 +139,17 @@ static void set_version(struct probe *probe, unsigned version)
         log_line(LOG_LEVEL_INFO, "event=node_version node=%s http=%u", node_of(probe)->node_id, version);
 }
 
+/* The status page knows only that there is no connection; what is wrong with a certificate is told here, once. */
+static void log_tls(struct probe *probe, const char *event, const char *reason)
+{
+    char quoted[2 * TLS_REASON_BYTES];
+    if (strcmp(reason, probe->tls_reason) == 0)
+        return;
+    text_append(probe->tls_reason, sizeof probe->tls_reason, 0, "%s", reason);
+    log_line(LOG_LEVEL_WARNING, "event=%s node=%s url=%s reason=%s", event, node_of(probe)->node_id, node_of(probe)->url,
+             log_quote(quoted, sizeof quoted, text_of_string(reason)));
+}
+
 /* ---- the steps of a probe, in their order ---- */
 
 static void start(struct probe *probe);
@@ -149,6 +163,7 @@ static void on_head(void *owner, const struct message_head *head)
     if (probe->link->streams_maximum != 0)
         atomic_store_explicit(&probe->prober->cluster->nodes[probe->index].http2_streams, probe->link->streams_maximum,
                               memory_order_relaxed);
+    probe->tls_reason[0] = '\0';
     enum health_result result = health_judge_status(head->status, probe->step < LAST_STEP, &fall_back);
     if (fall_back) {
         probe->step++;
@@ -180,8 +195,10 @@ static void on_failed(void *owner, enum fault fault)
 {
     struct probe *probe = owner;
     let_go(probe);
+    if (fault == FAULT_TLS_FAILED)
+        log_tls(probe, "node_tls_failed", "the node refused our certificate, or asks for one");
     /* What an HTTP/1 node makes of the preface differs: an answer in its own words, a close, a reset. Ask in HTTP/1 at once. */
-    if (probe->is_http2 && finds_version(probe)) {
+    else if (probe->is_http2 && finds_version(probe) && !node_of(probe)->is_tls) {
         probe->version_rounds = VERSION_ROUNDS;
         probe->is_http2 = false;
         connect_to_node(probe);
@@ -237,8 +254,11 @@ static void on_connected(void *owner)
     const struct topology_health *settings = &prober->cluster->topology->health;
     struct conn *conn = probe->conn;
     probe->conn = NULL;
+    if (node_of(probe)->is_tls)
+        probe->is_http2 = conn_protocol(conn) == CONN_PROTOCOL_HTTP_2;
     if (probe->is_http2)
-        probe->link = h2_client_create(prober->h2, conn, TEXT("http"), 1, &probe_link_events, probe);
+        probe->link = h2_client_create(prober->h2, conn, node_tls_scheme(prober->cluster, probe->index), 1,
+                                       &probe_link_events, probe);
     else
         probe->link = h1_client_create(prober->loop, conn, &prober->h1, &probe_link_events, probe);
     probe->stream = probe->link == NULL ? NULL : link_open_stream(probe->link);
@@ -266,8 +286,12 @@ static void on_connected(void *owner)
 
 static void on_connect_ended(void *owner, enum conn_end end)
 {
-    (void)end;
-    report(owner, HEALTH_RESULT_CONNECT);
+    struct probe *probe = owner;
+    char reason[TLS_REASON_BYTES];
+    if (end == CONN_END_TLS_FAILED || end == CONN_END_TLS_UNVERIFIED)
+        log_tls(probe, end == CONN_END_TLS_UNVERIFIED ? "node_tls_unverified" : "node_tls_failed",
+                conn_end_reason(probe->conn, end, reason, sizeof reason));
+    report(probe, HEALTH_RESULT_CONNECT);
 }
 
 static const struct conn_events probe_conn_events = {
@@ -298,8 +322,11 @@ static void connect_to_node(struct probe *probe)
         .input_maximum_bytes = topology->limits.head_bytes + LOOP_SCRATCH_BYTES,
     };
     enum conn_end end = CONN_END_CONNECT_FAILED;
+    bool has_address = cluster_get_address(prober->cluster, probe->index, &address);
     probe->is_running = true;
-    if (cluster_get_address(prober->cluster, probe->index, &address))
+    if (has_address && !node_tls_open(prober->cluster, probe->index, node_tls_offer(prober->cluster, probe->index), &settings.tls))
+        end = CONN_END_NO_RESOURCES;
+    else if (has_address)
         probe->conn = conn_connect(prober->loop, &address, &settings, &end);
     if (probe->conn == NULL && end == CONN_END_NO_RESOURCES)
         skip_round(probe);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "net/tls_server.h"
 #include "topology/topology.h"
 #include "worker/opening.h"
 #include "worker/worker.h"
@@ -14,6 +15,8 @@
 struct fleet {
     struct opening *openings; /* one for each of the topology's listeners */
     size_t opening_count;
+    size_t tls_count;
+    struct tls_server **tls; /* by listener; NULL for clear text */
     size_t count;
     struct worker *workers[];
 };
@@ -82,6 +85,22 @@ static bool take_all(const struct fleet *fleet, int *fds, char *reason, size_t c
     return true;
 }
 
+static bool create_tls(struct fleet *fleet, const struct topology *topology, char *reason, size_t capacity)
+{
+    fleet->tls = calloc(topology->listener_count, sizeof *fleet->tls);
+    if (fleet->tls == NULL)
+        return false;
+    fleet->tls_count = topology->listener_count;
+    for (size_t i = 0; i < topology->listener_count; i++) {
+        if (!topology->listeners[i].is_tls)
+            continue;
+        fleet->tls[i] = tls_server_create(&topology->listeners[i].tls, reason, capacity);
+        if (fleet->tls[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
 static void close_openings(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->opening_count; i++)
@@ -95,7 +114,8 @@ struct fleet *fleet_create(const struct topology *topology, const struct classif
     struct fleet *fleet = calloc(1, sizeof *fleet + count * sizeof fleet->workers[0]);
     int *fds = calloc(topology->listener_count, sizeof *fds);
     text_append(reason, capacity, 0, "out of memory");
-    if (fleet == NULL || fds == NULL || !open_all(fleet, topology, reason, capacity))
+    if (fleet == NULL || fds == NULL || !open_all(fleet, topology, reason, capacity) ||
+        !create_tls(fleet, topology, reason, capacity))
         goto fail;
     for (; fleet->count < count; fleet->count++) {
         struct worker_settings settings = {
@@ -103,6 +123,7 @@ struct fleet *fleet_create(const struct topology *topology, const struct classif
             .classifier = classifier,
             .cluster = cluster,
             .index = (unsigned)fleet->count,
+            .tls = fleet->tls,
             .fds = fds,
             .connections_maximum = connections_per_worker(topology, count),
         };
@@ -159,7 +180,18 @@ void fleet_destroy(struct fleet *fleet)
     for (size_t i = 0; i < fleet->count; i++)
         worker_destroy(fleet->workers[i]);
     free(fleet->openings);
+    for (size_t i = 0; i < fleet->tls_count; i++)
+        tls_server_destroy(fleet->tls[i]);
+    free(fleet->tls);
     free(fleet);
+}
+
+void fleet_refresh_certificates(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->tls_count; i++) {
+        if (fleet->tls[i] != NULL)
+            tls_server_refresh(fleet->tls[i]);
+    }
 }
 
 size_t fleet_worker_count(const struct fleet *fleet)

@@ -24,6 +24,9 @@ void fleet_stop(struct fleet *fleet);
 void fleet_join(struct fleet *fleet);
 void fleet_destroy(struct fleet *fleet);
 
+/* Certificates of listeners are read again if their files have changed. One thread, at any time. */
+void fleet_refresh_certificates(struct fleet *fleet);
+
 size_t fleet_worker_count(const struct fleet *fleet);
 const struct metrics *fleet_metrics(const struct fleet *fleet, size_t worker);
 /* Open sessions of all workers: 0 after a drain is complete. */

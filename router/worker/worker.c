@@ -123,10 +123,28 @@ static void on_refused(void *owner, struct session *session, struct stream *stre
     exchange_refuse(&listener->worker->context, session, stream, head, fault);
 }
 
+static void on_handshake(void *owner, enum session_handshake handshake)
+{
+    struct worker_listener *listener = owner;
+    struct metrics *metrics = &listener->worker->shared.metrics;
+    switch (handshake) {
+    case SESSION_HANDSHAKE_FULL:
+        metrics_add(&metrics->tls_handshakes_full, 1);
+        break;
+    case SESSION_HANDSHAKE_RESUMED:
+        metrics_add(&metrics->tls_handshakes_resumed, 1);
+        break;
+    case SESSION_HANDSHAKE_FAILED:
+        metrics_add(&metrics->tls_handshake_failures, 1);
+        break;
+    }
+}
+
 static const struct session_handler handler = {
     .on_request = on_request,
     .on_refused = on_refused,
     .on_session_closed = on_session_closed,
+    .on_handshake = on_handshake,
 };
 
 static void on_entered(void *owner, int fd, const struct address *client)
@@ -240,7 +258,7 @@ static void on_flush(void *owner)
     loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);
 }
 
-static bool create_listeners(struct worker *worker, const int *fds)
+static bool create_listeners(struct worker *worker, const struct worker_settings *settings)
 {
     const struct topology *topology = worker->topology;
     worker->listeners = calloc(topology->listener_count, sizeof *worker->listeners);
@@ -264,13 +282,15 @@ static bool create_listeners(struct worker *worker, const int *fds)
             .h1 = &worker->h1,
             .h2 = worker->h2,
             .buffers = &worker->buffers,
+            .tls = settings->tls[i],
+            .tls_handshake_ms = topology->timeouts.tls_handshake_ms,
             .request_head_ms = topology->timeouts.request_head_ms,
             .keep_alive_ms = topology->timeouts.keep_alive_ms,
             .buffer_bytes = topology->limits.buffer_bytes,
             .is_writeback = topology->listeners[i].has_class &&
                             topology->listeners[i].class == REQUEST_CLASS_WRITEBACK,
         };
-        listener->listener = listener_create(worker->loop, fds[i], on_accept, listener);
+        listener->listener = listener_create(worker->loop, settings->fds[i], on_accept, listener);
         if (listener->listener == NULL)
             return false;
     }
@@ -356,7 +376,7 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
         goto fail;
     fill_h1_settings(worker);
     if (worker->h1.fields == NULL || !create_h2_context(worker) || !fill_context(worker, settings, reason) ||
-        !create_listeners(worker, settings->fds))
+        !create_listeners(worker, settings))
         goto fail;
     loop_timer_init(&worker->flush_timer, on_flush, worker);
     loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);

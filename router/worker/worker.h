@@ -13,6 +13,7 @@
 struct classifier;
 struct cluster;
 struct metrics;
+struct tls_server;
 struct topology;
 struct worker;
 
@@ -22,6 +23,7 @@ struct worker_settings {
     struct cluster *cluster;             /* ref */
     unsigned index;
     size_t connections_maximum;          /* sessions at a time; accepting rests above it */
+    struct tls_server *const *tls;       /* ref: one per topology->listeners, NULL for clear text; shared by all workers */
     const int *fds;                      /* one bound socket per topology->listeners; taken over */
 };
 

@@ -22,6 +22,7 @@ struct owner {
     unsigned ended;
     unsigned finished;
     enum conn_end end;
+    char reason[160];          /* conn_end_reason, as asked in on_ended */
     size_t consumes;           /* of each offer at most this much */
     bool pauses;               /* in each offer */
     size_t closes_at;          /* in the offer with this number, ... */
@@ -77,6 +78,7 @@ static void on_ended(void *argument, enum conn_end end)
     rig_expect_turning(owner->rig);
     owner->ended++;
     owner->end = end;
+    conn_end_reason(owner->conn, end, owner->reason, sizeof owner->reason);
     conn_close(owner->conn);
     owner->conn = NULL;
 }

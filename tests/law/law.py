@@ -17,12 +17,13 @@ FUNCTION_LINES = 60
 
 # Which file may include which library's headers. A new entry needs a reason that holds in review.
 FENCES = {
-    "event2/event.h": {"net/conn.c", "net/greeting.c", "net/listener.c", "net/loop.c", "control/control.c", "worker/worker.c"},
-    "event2/event_struct.h": {"net/conn.c", "net/greeting.c", "net/listener.c"},
+    "event2/event.h": {"net/conn.c", "net/conn_input.c", "net/conn_output.c", "net/greeting.c", "net/listener.c", "net/loop.c",
+                       "control/control.c", "worker/worker.c"},
+    "event2/event_struct.h": {"net/conn_parts.h", "net/greeting.c", "net/listener.c"},
     "event2/dns.h": {"upstream/probe.c"},
     "event2/util.h": {"upstream/probe.c"},
     "event2/": set(),
-    "openssl/": set(),
+    "openssl/": {"net/tls_channel.c", "net/tls_client.c", "net/tls_context.c", "net/tls_files.c", "net/tls_server.c"},
     "nghttp2/": {"http/h2_head.h", "http/h2_link.h"},  # the private headers of the HTTP/2 files
     "llhttp.h": {"http/h1_parse.c"},
     "yaml.h": {"topology/yaml_tree.c"},

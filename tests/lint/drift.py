@@ -34,19 +34,20 @@ def reference_rows(sluice):
 def sample_values():
     """{key: [values]} of config/sluice.yaml, which keeps to one key on a line; a commented key counts, too."""
     values = {}
-    section = ""
-    is_list = False
+    above = []  # [indentation, key, whether it holds a list] of the keys that the line stands below
     for line in (ROOT / "config" / "sluice.yaml").read_text().splitlines():
-        match = re.fullmatch(r"( *)(- |# )?([a-z_]+):(?: +(.*?))?(?: +#.*)?", line)
+        match = re.fullmatch(r"( *(?:# *)?)(- )?([a-z_]+):(?: +(.*?))?(?: +#.*)?", line)
         if not match:
             continue
-        indent, mark, key, value = match.groups()
-        if not indent and not mark:
-            section, is_list = key, False
-            values.setdefault(key, []).append(value or "")
-            continue
-        is_list = is_list or mark == "- "
-        values.setdefault(f"{section}{'[]' if is_list else ''}.{key}", []).append(value or "")
+        margin, dash, key, value = match.groups()
+        indentation = len(margin) + len(dash or "") - (2 if "#" in margin else 0)
+        while above and above[-1][0] >= indentation:
+            above.pop()
+        if dash and above:
+            above[-1][2] = True
+        path = "".join(f"{name}{'[]' if is_list else ''}." for _, name, is_list in above) + key
+        values.setdefault(path, []).append(value or "")
+        above.append([indentation, key, False])
     return values
 
 

@@ -19,6 +19,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 CONFIG = HERE.parent.parent / "config"
+CERTIFICATES = HERE.parent / "certificates.sh"  # makes build/test-tls, which some configurations name
 
 
 def run(sluice, arguments, folder):
@@ -57,6 +58,7 @@ def pairs():
 
 def main():
     sluice = str(pathlib.Path(sys.argv[1]).resolve())
+    subprocess.run([CERTIFICATES], check=True, timeout=60)
     passed = failed = 0
     for source, expectation, how in pairs():
         missing = [path for path in (source, expectation) if not path.exists()]

@@ -32,7 +32,8 @@ JOBS = 3
 SCENARIO_SECONDS = 30
 TAIL_LINES = 60
 LINE_COLUMNS = 240
-TABLES = ('up_grid.py', 'sec_requests.py', 'sec_position.py', 'h1_answers.py', 'pp_raw.py', 'h2_self.py', 'h2_grid.py', 'h2_heads.py')
+TABLES = ('up_grid.py', 'sec_requests.py', 'sec_position.py', 'h1_answers.py', 'pp_raw.py', 'tls_cases.py', 'h2_self.py',
+          'h2_grid.py', 'h2_heads.py')
 
 
 def read_wishes(path):

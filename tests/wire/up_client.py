@@ -40,13 +40,16 @@ class Answer:
 class Client:
     """One connection to Sluice. `ask` is send and read; its end where an answer is due makes a cut answer."""
 
-    def __init__(self, port, patience=10.0, receive_buffer=None):
+    def __init__(self, port, patience=10.0, receive_buffer=None, wrap=None):
+        """`wrap` makes another socket of the connected one: for TLS."""
         self.socket = socket.socket()
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(patience)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if wrap is not None:
+            self.socket = wrap(self.socket)
         self.rest = bytearray()
         self.sent_at = 0.0
 

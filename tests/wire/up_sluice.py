@@ -54,14 +54,15 @@ def reserve_port():
 class Sluice:
     """Started on entry to a with block, when each node was probed once; on exit it must drain and end with status 0."""
 
-    def __init__(self, binary, nodes, settings=None):
+    def __init__(self, binary, nodes, settings=None, tls=None):
+        """`tls`: the section of one more listener, at tls_port."""
         self.nodes = nodes
         self.changed = threading.Condition()
         self.lines = []
         self.folder = tempfile.TemporaryDirectory(prefix="sluice-up-")
-        reserved = [reserve_port() for _ in range(3)]
+        reserved = [reserve_port() for _ in range(4)]
         self.reserved = [sock for sock, _ in reserved]
-        self.port, self.writeback_port, self.admin_port = [port for _, port in reserved]
+        self.port, self.writeback_port, self.admin_port, self.tls_port = [port for _, port in reserved]
         configuration = merge(SETTINGS, settings or {})
         configuration.update({
             "cluster_id": "wire",
@@ -69,6 +70,8 @@ class Sluice:
             "admin": {"address": f"127.0.0.1:{self.admin_port}"},
             "nodes": [node.configuration() for node in nodes],
         })
+        if tls is not None:
+            configuration["listen"].append({"address": f"127.0.0.1:{self.tls_port}", "tls": tls})
         path = os.path.join(self.folder.name, "sluice.yaml")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(configuration, file)  # JSON is YAML, too
@@ -195,12 +198,12 @@ class House:
     def __init__(self, binary):
         self.binary = binary
 
-    def serve(self, letters, settings=None, prepare=None):
+    def serve(self, letters, settings=None, prepare=None, tls=None):
         """`prepare(nodes)` changes the nodes before Sluice starts; nodes are attributes of the result (sluice.i1)."""
         nodes = make_nodes(letters) if isinstance(letters, str) else letters
         if prepare is not None:
             prepare({node.name: node for node in nodes})
-        sluice = Sluice(self.binary, nodes, settings)
+        sluice = Sluice(self.binary, nodes, settings, tls)
         for node in nodes:
             setattr(sluice, node.name, node)
         return sluice

@@ -170,7 +170,7 @@ static void only_failures_to_connect_count_for_health(void **state)
 {
     (void)state;
     static const enum fault counting[] = {FAULT_RESOLVE, FAULT_CONNECT_REFUSED, FAULT_CONNECT_TIMEOUT,
-                                          FAULT_CONNECT_FAILED};
+                                          FAULT_CONNECT_FAILED, FAULT_TLS_FAILED, FAULT_TLS_UNVERIFIED};
     unsigned found = 0;
     for (int fault = 0; fault < FAULT_COUNT; fault++) {
         const struct fault_row *row = fault_row((enum fault)fault);

@@ -104,7 +104,8 @@ static void on_session_closed(void *owner, enum fault fault)
     note(words);
 }
 
-static const struct session_handler handler = {on_request, on_refused, on_session_closed};
+static const struct session_handler handler = {
+    .on_request = on_request, .on_refused = on_refused, .on_session_closed = on_session_closed};
 
 /* ---- the stage ---- */
 

@@ -47,6 +47,9 @@ static void each_counter_has_a_line_of_its_own(void **state)
     metrics_add(&slices[0].response_bytes, 3);
     metrics_add(&slices[0].sessions_opened, 4);
     metrics_add(&slices[0].sessions_closed, 5);
+    metrics_add(&slices[0].tls_handshakes_full, 9);
+    metrics_add(&slices[0].tls_handshakes_resumed, 10);
+    metrics_add(&slices[0].tls_handshake_failures, 11);
     metrics_add(&slices[0].faults[FAULT_NO_NODE], 6);
     metrics_add(&slices[0].proxy_refusals[METRICS_PROXY_TIMEOUT], 9);
     metrics_add(&slices[0].responses[REQUEST_CLASS_WRITE][2], 7);
@@ -59,6 +62,9 @@ static void each_counter_has_a_line_of_its_own(void **state)
     assert_line(text, "sluice_response_body_bytes_total 3");
     assert_line(text, "sluice_sessions_opened_total 4");
     assert_line(text, "sluice_sessions_closed_total 5");
+    assert_line(text, "sluice_tls_handshakes_total{kind=\"full\"} 9");
+    assert_line(text, "sluice_tls_handshakes_total{kind=\"resumed\"} 10");
+    assert_line(text, "sluice_tls_handshake_failures_total 11");
     assert_line(text, "sluice_faults_total{fault=\"no_node\"} 6");
     assert_line(text, "sluice_proxy_protocol_refused_total{reason=\"timeout\"} 9");
     assert_line(text, "sluice_responses_total{class=\"write\",status=\"2xx\"} 7");
@@ -121,8 +127,8 @@ static void the_text_is_what_prometheus_reads(void **state)
         assert_string_equal(strrchr(copy, ' '), " 0");
         samples++;
     }
-    assert_int_equal(heads, 9);
-    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 5 +
+    assert_int_equal(heads, 11);
+    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 8 +
                                   METRICS_PROXY_COUNT);
     assert_int_equal(text[strlen(text) - 1], '\n');
     free(text);

@@ -14,6 +14,7 @@ static const size_t scope_sizes[] = {
     [SCHEMA_SCOPE_LISTENER] = sizeof(struct topology_listener),
     [SCHEMA_SCOPE_NODE] = sizeof(struct topology_node),
     [SCHEMA_SCOPE_ROUTE] = sizeof(struct topology_route),
+    [SCHEMA_SCOPE_CERTIFICATE] = sizeof(struct tls_pair),
 };
 
 static bool is_group(const struct schema_row *row)

@@ -1,0 +1,123 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <sys/socket.h>
+
+#include "net/conn_parts.h"
+
+/* While lingering: a client that goes on sending more than this does not read. */
+#define LINGER_BYTES (4 * 1024 * 1024)
+
+/* Offers bytes to the owner and keeps the rest. */
+static void offer(struct conn *conn, struct text bytes)
+{
+    size_t consumed = conn->events->on_bytes(conn->owner, bytes);
+    if (conn->state == CONN_CLOSED)
+        return;
+    if (conn->state != CONN_OPEN) {
+        input_clear(&conn->input);
+        return;
+    }
+    struct text rest = text_of(bytes.bytes + consumed, bytes.length - consumed);
+    if (!input_keep(&conn->input, rest))
+        conn_end_with(conn, CONN_END_RESET);
+    else if (rest.length >= conn->input_maximum_bytes)
+        conn_pause(conn);
+}
+
+/* Offers what was read, behind the kept input if there is any. Only what TLS had decrypted already can come during a pause. */
+static void offer_fresh(struct conn *conn, struct text fresh)
+{
+    if (conn->input.length == 0 && !conn->is_paused)
+        offer(conn, fresh);
+    else if (!input_append(&conn->input, fresh))
+        conn_end_with(conn, CONN_END_RESET);
+    else if (!conn->is_paused)
+        offer(conn, input_text(&conn->input));
+}
+
+/* What was said before the end of the TLS session has been offered; a pause puts the news off. */
+static void note_tls_end(struct conn *conn)
+{
+    if (conn->tls == NULL || conn->state != CONN_OPEN || conn->is_paused || conn->has_ended)
+        return;
+    enum tls_state state = tls_channel_state(conn->tls);
+    if (state == TLS_OPEN)
+        return;
+    if (state != TLS_ENDED)
+        conn_send_parting(conn);
+    if (tls_channel_was_refused(conn->tls))
+        conn_end_with(conn, CONN_END_TLS_FAILED);
+    else
+        conn_end_with(conn, state == TLS_ENDED ? CONN_END_CLOSED : CONN_END_RESET);
+}
+
+static void take_encrypted(struct conn *conn, struct text raw)
+{
+    tls_channel_feed(conn->tls, raw);
+    if (conn->state == CONN_HANDSHAKING)
+        conn_step_handshake(conn);
+    if (conn->state != CONN_OPEN || conn->has_ended)
+        return;
+    char *plain = loop_scratch(conn->loop);
+    size_t length = tls_channel_read(conn->tls, plain, LOOP_SCRATCH_BYTES);
+    if (tls_channel_wire(conn->tls)->length > 0)
+        loop_defer(conn->loop, &conn->flush_task);
+    if (length > 0)
+        offer_fresh(conn, text_of(plain, length));
+    note_tls_end(conn);
+}
+
+void conn_run_input(void *owner)
+{
+    struct conn *conn = owner;
+    if (conn->state != CONN_OPEN || conn->is_paused || conn->has_ended)
+        return;
+    offer(conn, input_text(&conn->input));
+    note_tls_end(conn);
+}
+
+static void drop_lingering(struct conn *conn, size_t length)
+{
+    conn->lingered_bytes += length;
+    if (conn->lingered_bytes > LINGER_BYTES)
+        conn_complete_finish(conn);
+}
+
+/* Reading gave no byte but an end or an error. */
+static void end_input(struct conn *conn, bool is_orderly)
+{
+    if (conn_is_finishing(conn)) {
+        /* The other side has closed while we finish: it may still read what we have for it. */
+        conn->was_finished = true;
+        if (conn->state == CONN_LINGERING)
+            conn_complete_finish(conn);
+        else
+            event_del(&conn->readable);
+    } else if (conn->state == CONN_HANDSHAKING) {
+        conn_end_with(conn, CONN_END_TLS_FAILED);
+    } else {
+        /* A FIN alone proves nothing over TLS: close_notify would have come before it. */
+        conn_end_with(conn, is_orderly && conn->tls == NULL && !conn->was_reset ? CONN_END_CLOSED : CONN_END_RESET);
+    }
+}
+
+void conn_on_readable(evutil_socket_t fd, short what, void *argument)
+{
+    (void)what;
+    struct conn *conn = argument;
+    if (conn->state == CONN_CLOSED || conn->has_ended)
+        return;
+    loop_enter(conn->loop);
+    bool is_clear = conn->tls == NULL;
+    char *bytes = is_clear ? loop_scratch(conn->loop) : loop_raw(conn->loop);
+    ssize_t length = recv(fd, bytes, is_clear ? LOOP_SCRATCH_BYTES : LOOP_RAW_BYTES, MSG_DONTWAIT);
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        end_input(conn, length == 0);
+    else if (length > 0 && conn_is_finishing(conn))
+        drop_lingering(conn, (size_t)length);
+    else if (length > 0 && is_clear)
+        offer_fresh(conn, text_of(bytes, (size_t)length));
+    else if (length > 0)
+        take_encrypted(conn, text_of(bytes, (size_t)length));
+    loop_leave(conn->loop);
+}

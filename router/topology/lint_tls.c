@@ -1,0 +1,139 @@
+#include "topology/lint_rules.h"
+
+/* Where the complaints about one pair of files go. */
+struct judged_pair {
+    const struct lint *lint;
+    struct place certificate;
+    struct place key;
+    const char *certificate_name; /* the keys, as the operator knows them */
+    const char *key_name;
+};
+
+/* A file that `check` does not find may still be there where Sluice will run; `serve` has to read it. */
+static void report(const struct lint *lint, struct place place, bool is_error, const char *name,
+                   const struct tls_trouble *trouble)
+{
+    if (is_error && !(trouble->is_missing && lint->purpose == TOPOLOGY_PURPOSE_CHECK))
+        findings_error(lint->findings, place, "%s: %s", name, trouble->text);
+    else
+        findings_warning(lint->findings, place, "%s: %s", name, trouble->text);
+}
+
+static void on_trouble(void *owner, bool is_error, const struct tls_trouble *trouble)
+{
+    const struct judged_pair *judged = owner;
+    report(judged->lint, trouble->is_about_key ? judged->key : judged->certificate, is_error,
+           trouble->is_about_key ? judged->key_name : judged->certificate_name, trouble);
+}
+
+/* The pair of `base` whose keys are `certificate` and `key`; each is named in findings from `skipped` characters on. */
+static void judge_pair(const struct lint *lint, const struct tls_pair *pair, const void *base, const char *certificate,
+                       const char *key, size_t skipped, bool is_shown_to_clients)
+{
+    struct place place = lint_place(lint, base, certificate);
+    struct judged_pair judged = {
+        .lint = lint,
+        .certificate = place,
+        .key = origins_has(lint->origins, base, key) ? lint_place(lint, base, key) : place,
+        .certificate_name = certificate + skipped,
+        .key_name = (origins_has(lint->origins, base, key) ? key : certificate) + skipped,
+    };
+    if (pair->certificate != NULL)
+        tls_pair_judge(pair, is_shown_to_clients, on_trouble, &judged);
+}
+
+static void judge_authorities(const struct lint *lint, const char *path, struct place place, const char *name)
+{
+    struct tls_trouble trouble = {0};
+    if (path != NULL && !tls_authorities_read(path, NULL, NULL, NULL, &trouble))
+        report(lint, place, true, name, &trouble);
+}
+
+/* ---- listeners ---- */
+
+void lint_tls_listener_certificates(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->listener_count; i++) {
+        const struct topology_listener *listener = &lint->topology->listeners[i];
+        if (!listener->is_tls)
+            continue;
+        struct place place = lint_place(lint, listener, "listen[].tls");
+        if (listener->pair.certificate == NULL && listener->pair.key != NULL)
+            findings_error(lint->findings, lint_place(lint, listener, "listen[].tls.key"),
+                           "tls.key has no certificate beside it; add tls.certificate");
+        else if (listener->tls.pair_count == 0 && lint->is_complete)
+            findings_error(lint->findings, place, "tls has no certificate to show; add tls.certificate and tls.key");
+        for (size_t j = 0; j < listener->tls.pair_count; j++)
+            judge_pair(lint, &listener->tls.pairs[j], &listener->tls.pairs[j], "listen[].tls.certificates[].certificate",
+                       "listen[].tls.certificates[].key", strlen("listen[].tls.certificates[]."), true);
+    }
+}
+
+void lint_tls_listener_clients(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->listener_count; i++) {
+        const struct topology_listener *listener = &lint->topology->listeners[i];
+        const char *ca = listener->tls.client_ca;
+        bool is_asked = listener->tls.client_certificate != TLS_CLIENT_CERTIFICATE_NONE;
+        if (is_asked && ca == NULL)
+            findings_error(lint->findings, lint_place(lint, listener, "listen[].tls.client_certificate"),
+                           "tls.client_certificate needs to know whose certificates are good; add tls.client_ca");
+        if (!is_asked && ca != NULL)
+            findings_error(lint->findings, lint_place(lint, listener, "listen[].tls.client_ca"),
+                           "tls.client_ca without effect: clients are not asked for a certificate; add "
+                           "tls.client_certificate: required, or optional");
+        judge_authorities(lint, ca, lint_place(lint, listener, "listen[].tls.client_ca"), "tls.client_ca");
+    }
+}
+
+/* ---- nodes ---- */
+
+void lint_tls_nodes_files(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    if (topology->tls.pair.certificate == NULL && topology->tls.pair.key != NULL)
+        findings_error(lint->findings, lint_place(lint, topology, "tls.key"),
+                       "tls.key has no certificate beside it; add tls.certificate");
+    judge_pair(lint, &topology->tls.pair, topology, "tls.certificate", "tls.key", 0, false);
+    judge_authorities(lint, topology->tls.ca, lint_place(lint, topology, "tls.ca"), "tls.ca");
+    for (size_t i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        bool has_certificate = origins_has(lint->origins, node, "nodes[].tls.certificate");
+        if (!has_certificate && origins_has(lint->origins, node, "nodes[].tls.key"))
+            findings_error(lint->findings, lint_place(lint, node, "nodes[].tls.key"),
+                           "tls.key has no certificate beside it; add tls.certificate");
+        if (has_certificate)
+            judge_pair(lint, &node->tls.pair, node, "nodes[].tls.certificate", "nodes[].tls.key", strlen("nodes[]."), false);
+        if (origins_has(lint->origins, node, "nodes[].tls.ca"))
+            judge_authorities(lint, node->tls.ca, lint_place(lint, node, "nodes[].tls.ca"), "tls.ca");
+    }
+}
+
+/* Tokens go to whoever answers: somebody on the way can be that, too. */
+void lint_tls_nodes_unverified(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    bool was_told = false;
+    for (size_t i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        bool is_own = origins_has(lint->origins, node, "nodes[].tls.verify");
+        if (!node->is_tls || node->tls.verify || (!is_own && was_told))
+            continue;
+        was_told = was_told || !is_own;
+        findings_warning(lint->findings, is_own ? lint_place(lint, node, "nodes[].tls.verify") : lint_place(lint, topology, "tls.verify"),
+                         "tls.verify: false lets anybody on the way pose as %s%s and read tokens and data; name the "
+                         "authority in tls.ca instead",
+                         is_own ? "node " : "any https node", is_own ? lint_node_name(node) : "");
+    }
+}
+
+void lint_tls_nodes_clear_text(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->node_count; i++) {
+        const struct topology_node *node = &lint->topology->nodes[i];
+        if (origins_has(lint->origins, node, "nodes[].tls") && node->url != NULL && !node->is_tls)
+            findings_warning(lint->findings, lint_place(lint, node, "nodes[].tls"),
+                             "tls without effect: the url of \"%s\" begins with http://; write https://, or remove this",
+                             lint_node_name(node));
+    }
+}

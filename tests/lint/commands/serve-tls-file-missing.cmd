@@ -1,0 +1,1 @@
+serve -c ../tests/lint/tls-file-missing.yaml
