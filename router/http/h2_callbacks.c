@@ -241,7 +241,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     if (stream == NULL)
         return 0;
     stream->is_head_written = stream->is_head_written || frame->hd.type == NGHTTP2_HEADERS;
-    if (frame->hd.type == NGHTTP2_HEADERS && !link->is_writing_head)
+    if (frame->hd.type == NGHTTP2_HEADERS && link->head_stream == NULL)
         h2_stream_note_position(stream);
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
         stream->sending = H2_SENDING_DONE;
@@ -256,6 +256,8 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     (void)session;
     (void)error;
     struct h2_link *link = owner;
+    if (link->head_stream != NULL && link->head_stream->id == frame->hd.stream_id)
+        link->head_stream->is_head_written = true; /* or never will be */
     if (link->role->is_server || frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
@@ -263,7 +265,6 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
         if (stream->id != frame->hd.stream_id || stream->is_closed)
             continue;
         h2_stream_fail(stream, FAULT_UPSTREAM_REFUSED_STREAM);
-        stream->is_head_written = true;
         h2_stream_enter_closed(stream);
         break;
     }

@@ -237,9 +237,19 @@ void h2_link_pump(struct h2_link *link)
     link->is_writing = false;
 }
 
+/*
+ * nghttp2 keeps a head back behind a body frame that the conn has no room for, and a request while the node allows no more streams.
+ */
+static bool may_write_head(const struct h2_link *link)
+{
+    if (link->is_reading || link->is_writing || link->is_broken || link->has_ended || conn_is_congested(link->link.conn))
+        return false;
+    return link->role->is_server || link->streams.count <= link->peer_streams_maximum;
+}
+
 void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream)
 {
-    bool is_now = !link->is_reading && !link->is_writing && !link->is_broken && !link->has_ended;
+    bool is_now = may_write_head(link);
     link->context->writer.borrowing = is_now ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0;
     stream->is_head_written = false;
 }
@@ -252,7 +262,7 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
     if (!is_borrowed || link->is_broken)
         return;
     link->is_writing = true;
-    link->is_writing_head = true;
+    link->head_stream = stream;
     while (!stream->is_head_written && !stream->is_closed && !link->is_broken) {
         const uint8_t *bytes;
         ssize_t length = nghttp2_session_mem_send(link->session, &bytes);
@@ -261,7 +271,7 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
             link->is_broken = true;
     }
     link->is_writing = false;
-    link->is_writing_head = false;
+    link->head_stream = NULL;
     if (stream->is_head_written)
         h2_stream_note_position(stream);
 }

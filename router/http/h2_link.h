@@ -113,7 +113,7 @@ struct h2_link {
     enum h2_link_state state;
     bool is_reading;               /* inside nghttp2_session_mem_recv: no writing */
     bool is_writing;
-    bool is_writing_head;          /* by h2_link_write_head: nghttp2 tells of a frame before its bytes are in the conn */
+    struct h2_stream *head_stream; /* in h2_link_write_head: nghttp2 tells of its frame before the bytes are in the conn */
     bool is_draining;              /* no new streams: we said GOAWAY, or heard it */
     bool is_muted;                 /* the owner has closed the link: it hears nothing more */
     bool has_ended;                /* client: the connection has; nothing more is written */

@@ -39,6 +39,7 @@ struct h2_far {
     size_t words_used;
     bool is_quiet;        /* SETTINGS, acknowledgements and window updates are not written down */
     size_t data_bytes;    /* of all DATA frames */
+    int32_t last_stream;  /* the highest that HEADERS came for */
     enum far_state state;
 };
 
@@ -242,6 +243,7 @@ static inline void far_hear_frame(struct h2_far *far, unsigned type, unsigned fl
         } else {
             assert_int_equal(flags & ~(unsigned)(H2_END_STREAM | H2_END_HEADERS), 0);
             far_write_down(far, "%d{", id);
+            far->last_stream = id > far->last_stream ? id : far->last_stream;
             far_hear_head(far, payload, length);
             far_write_down(far, "}");
         }

@@ -39,7 +39,7 @@ static inline void link_up(bool is_server, int near, int far)
     struct conn *conn = conn_accept(stage.rig.loop, near, &settings);
     assert_non_null(conn);
     stage.link = is_server ? h2_server_create(stage.context, conn, &stage_link_events, &stage)
-                           : h2_client_create(stage.context, conn, TEXT("http"), 0, &stage_link_events, &stage);
+                           : h2_client_create(stage.context, conn, TEXT("http"), stage.streams_expected, &stage_link_events, &stage);
     assert_non_null(stage.link);
     h2_far_open(&stage.far, far);
 }

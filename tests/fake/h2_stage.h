@@ -20,6 +20,8 @@
 struct h2_actor {
     struct stream *stream; /* NULL: let go */
     char name;
+    bool has_heard_end;
+    bool has_said_end;     /* set by a test that wants to let go as soon as both are true */
 };
 
 struct h2_stage {
@@ -45,6 +47,7 @@ struct h2_stage {
     bool releases_ended;  /* each stream, with its end */
     void (*then)(void);   /* done once, inside the next on_end */
     bool is_terse;        /* the link's idle and room are not written down */
+    unsigned streams_expected; /* what is known of the node beforehand */
     enum fault closed_fault;
 };
 
@@ -171,7 +174,8 @@ static void on_end(void *owner)
     note("%c. ", actor->name);
     if (stage.answers != 0)
         answer(actor, stage.answers);
-    if (stage.releases_ended)
+    actor->has_heard_end = true;
+    if (stage.releases_ended || actor->has_said_end)
         let_go(actor);
     void (*then)(void) = stage.then;
     stage.then = NULL;

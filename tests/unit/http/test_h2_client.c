@@ -18,7 +18,7 @@ static void the_link_says_what_it_allows(void **state)
     link_up_on_pair(false);
     rig_settle(&stage.rig);
     far_hear_preface(&stage.far);
-    assert_heard("settings(4=65536,6=16384,3=100,2=0) 0+16711681 ");
+    assert_heard("settings(4=65536,6=16384,3=100,9=1,2=0) 0+16711681 ");
 }
 
 /* A request need not wait for the node's settings. */

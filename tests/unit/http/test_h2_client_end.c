@@ -65,7 +65,7 @@ static void a_goodbye_refuses_what_came_after_its_last_stream(void **state)
     for (int i = 0; i < 2; i++)
         rig_turn(&stage.rig);
     assert_string_equal(told('A'), "A=204 A. ");
-    assert_string_equal(told('B'), "B=204 B. closed(upstream_malformed) ");
+    assert_string_equal(told('B'), "B=204 B. closed(upstream_closed) ");
 }
 
 static void a_notice_without_a_last_stream_refuses_nothing(void **state)
@@ -78,7 +78,7 @@ static void a_notice_without_a_last_stream_refuses_nothing(void **state)
     assert_false(link_has_room(stage.link));
     far_head(&stage.far, 1, ":status: 204\n", true);
     say();
-    assert_string_equal(told('A'), "A=204 A. closed(upstream_malformed) ");
+    assert_string_equal(told('A'), "A=204 A. closed(upstream_closed) ");
     (void)actor;
 }
 
@@ -106,7 +106,7 @@ static void a_stream_without_a_head_that_meets_a_goodbye_was_not_read(void **sta
     say();
     assert_int_equal(stage.actor_count, 1);
     if (strcmp(told('A'), "A!refused_stream closed(upstream_malformed) ") != 0)
-        assert_string_equal(told('A'), "A!link_closed_unread closed(upstream_malformed) ");
+        assert_string_equal(told('A'), "A!link_closed_unread closed(upstream_closed) ");
 }
 
 /* When and how the link closes behind it is another question. */

@@ -134,6 +134,47 @@ static void requests_that_wait_meet_a_goodbye(void **state)
     assert_transcript("C!refused_stream D!refused_stream ");
 }
 
+/* The pool remembers what the node said on another link; nghttp2 counts to 100 until it has heard it itself. */
+static void a_node_that_is_known_gets_as_many_as_it_is_known_to_take(void **state)
+{
+    (void)state;
+    all_go();
+    stage.streams_expected = 200;
+    link_up_on_pair(false);
+    for (int i = 0; i < 200; i++)
+        submit("GET");
+    assert_false(link_has_room(stage.link));
+    node_greets();
+    assert_transcript("");
+    assert_non_null(stage.link);
+    for (int i = 0; i < 200; i++)
+        far_head(&stage.far, 2 * i + 1, ":status: 204\n", true);
+    stage.is_terse = true;
+    say();
+    for (int i = 0; i < 200; i++)
+        assert_null(stage.actors[i].stream);
+    assert_null(strstr(stage.transcript, "!"));
+}
+
+/* Opened while there was room, asked for when there is none any more. */
+static void a_head_that_comes_too_late_for_the_nodes_number_waits(void **state)
+{
+    (void)state;
+    stage.is_terse = true;
+    ask("GET");
+    struct h2_actor *actor = open_stream();
+    far_setting(&stage.far, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1);
+    say();
+    send_head(actor, "GET", BODY_NONE, 0);
+    stream_send_end(actor->stream);
+    assert_heard("");
+    assert_transcript("");
+    far_head(&stage.far, 1, ":status: 204\n", true);
+    say();
+    assert_heard("3" H2_ASKED);
+    assert_transcript("A=204 A. ");
+}
+
 static void a_link_is_not_made_fuller_than_256(void **state)
 {
     (void)state;
@@ -283,6 +324,8 @@ int main(void)
         TEST(a_cancelled_request_that_waits_is_not_taken_for_output_that_stands_still),
         TEST(requests_that_wait_were_not_read),
         TEST(requests_that_wait_meet_a_goodbye),
+        TEST(a_node_that_is_known_gets_as_many_as_it_is_known_to_take),
+        TEST(a_head_that_comes_too_late_for_the_nodes_number_waits),
         TEST(a_link_is_not_made_fuller_than_256),
         TEST(before_its_settings_a_node_gets_100),
         TEST(a_request_that_is_given_up_is_cancelled_once),

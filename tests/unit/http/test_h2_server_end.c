@@ -464,6 +464,40 @@ static void an_abuser_that_does_not_read_is_cut_off(void **state)
     assert_transcript("closed(abuse) ");
 }
 
+static size_t answer_on_bytes(void *owner, struct text bytes)
+{
+    answer(owner, 204);
+    return bytes.length;
+}
+
+static const struct conn_events answering_events = {.on_bytes = answer_on_bytes};
+
+/* Another connection's event, in the same turn but behind the flood's, answers on a session that says goodbye already. */
+static void an_answer_behind_the_goodbye_changes_nothing(void **state)
+{
+    (void)state;
+    struct h2_actor *actor = get(1);
+    forget();
+    int near;
+    int far = far_pair(&near);
+    struct conn_settings settings = {.events = &answering_events, .owner = actor, .pool = &stage.rig.buffers,
+                                     .high_water_bytes = 65536, .input_maximum_bytes = 65536};
+    struct conn *conn = conn_accept(stage.rig.loop, near, &settings);
+    rig_turn(&stage.rig);
+    for (int i = 0; i < 450; i++)
+        speak_ping(i);
+    far_flush(&stage.far);
+    far_send(far, TEXT("x"));
+    rig_settle(&stage.rig);
+    conn_close(conn);
+    close(far);
+    assert_transcript("");
+    hear();
+    assert_non_null(strstr(stage.far.words, "goaway(1,11) "));
+    far_goes();
+    assert_transcript("closed(abuse) ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +527,7 @@ int main(void)
         TEST(a_head_that_unfolds_without_end_is_abuse),
         TEST(an_abuser_takes_its_streams_along),
         TEST(an_abuser_that_does_not_read_is_cut_off),
+        TEST(an_answer_behind_the_goodbye_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

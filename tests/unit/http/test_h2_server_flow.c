@@ -115,6 +115,26 @@ static void a_stream_that_ends_with_its_last_byte_says_that_it_is_drained(void *
     assert_transcript("");
 }
 
+/* A frame of another stream waits for the connection when a head is to go out: the head waits, too. */
+static void a_head_waits_for_a_connection_that_is_full(void **state)
+{
+    (void)state;
+    give_window(0, 10000000);
+    struct h2_actor *first = taken_get(1);
+    struct h2_actor *second = taken_get(3);
+    give_window(1, 10000000);
+    answer_with(first, long_text(1000000), false);
+    let_go(first);
+    rig_settle(&stage.rig);
+    answer(second, 204);
+    rig_settle(&stage.rig);
+    assert_transcript("");
+    for (int i = 0; i < 100; i++)
+        hear();
+    assert_int_equal(stage.far.data_bytes, 1000000);
+    assert_non_null(strstr(stage.far.words, "3{:status=204}. "));
+}
+
 static void many_congested_streams_are_all_told(void **state)
 {
     (void)state;
@@ -122,6 +142,7 @@ static void many_congested_streams_are_all_told(void **state)
     struct message_head head = {.status = 200, .body = BODY_STREAM};
     for (int32_t id = 1; id < 21; id += 2) {
         struct h2_actor *actor = taken_get(id);
+        assert_non_null(actor->stream);
         stream_send_head(actor->stream, &head);
         stream_send_data(actor->stream, long_text(65535 + 40000));
         assert_true(stream_is_congested(actor->stream));
@@ -481,6 +502,7 @@ int main(void)
         TEST(a_stream_without_window_is_congested_and_says_when_to_go_on),
         TEST(a_connection_that_is_full_congests_and_says_when_to_go_on),
         TEST(a_stream_that_ends_with_its_last_byte_says_that_it_is_drained),
+        TEST(a_head_waits_for_a_connection_that_is_full),
         TEST(many_congested_streams_are_all_told),
         TEST(a_stream_that_is_let_go_before_its_head_is_reset),
         TEST(a_stream_that_is_let_go_in_the_middle_is_reset),
