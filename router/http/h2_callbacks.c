@@ -53,10 +53,13 @@ static void spend_on_frame(struct h2_link *link, const nghttp2_frame_hd *head)
 
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *owner)
 {
-    (void)session;
     struct h2_link *link = owner;
     if (head->type != NGHTTP2_CONTINUATION)
         link->in_header_block = false;
+    /* With RFC 7540's priorities off nghttp2 skips the check of this frame (RFC 9113 section 6.3). */
+    if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0 &&
+        nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
+        link->is_broken = true;
     spend_on_frame(link, head);
     return 0;
 }
@@ -79,11 +82,23 @@ static struct h2_draft **draft_of(struct h2_stream *stream)
     return stream->receiving == H2_RECEIVING_HEAD ? &stream->draft : &stream->trailers;
 }
 
+/* One too many: it may come again when another has ended. */
+static int refuse_stream(struct h2_link *link, int32_t id)
+{
+    link->gathering = NULL;
+    spend(link, H2_EXPENSE_RESET);
+    if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM) != 0)
+        link->is_broken = true;
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2_link *link = owner;
     link->in_header_block = true;
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
+    if (stream == NULL && link->role->is_server && link->streams.count >= link->context->settings.streams_maximum)
+        return refuse_stream(link, frame->hd.stream_id);
     if (stream == NULL && link->abuse < 0) {
         stream = link->role->on_new_stream(link, frame->hd.stream_id);
         if (stream != NULL)
@@ -213,7 +228,7 @@ static ssize_t send_bytes(nghttp2_session *session, const uint8_t *data, size_t 
     struct h2_link *link = owner;
     if (conn_is_congested(link->link.conn))
         return NGHTTP2_ERR_WOULDBLOCK;
-    return conn_write(link->link.conn, text_of((const char *)data, length)) ? (ssize_t)length
+    return h2_link_write(link, text_of((const char *)data, length)) ? (ssize_t)length
                                                                             : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 

@@ -39,6 +39,8 @@ static nghttp2_option *create_option(const struct h2_settings *settings)
         return NULL;
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    /* How many streams a link takes before the node has said so is the pool's to know (h2_client_create). */
+    nghttp2_option_set_peer_max_concurrent_streams(option, H2_STREAMS_ON_LINK);
     /* nghttp2 tells of no frame that it does not know; those that it takes for an extension of ours it does. */
     for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
         nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
@@ -221,6 +223,34 @@ void h2_link_settle(struct h2_link *link)
 
 /* ---- output ---- */
 
+/* Of our SETTINGS frame, with room. */
+#define SETTINGS_BYTES 64
+
+/*
+ * nghttp2 ends the connection of a client that begins a stream too many, also when those before it only wait for our reset. We refuse that
+ * stream (RFC 9113 section 5.1.2), so nghttp2 is told a number that it never reaches, and its SETTINGS get ours on their way out.
+ */
+static void patch_settings(const struct h2_link *link, char *frame, size_t length)
+{
+    uint32_t maximum = link->context->settings.streams_maximum;
+    for (size_t at = 9; at + 6 <= length; at += 6) {
+        if (frame[at] != 0 || frame[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+            continue;
+        for (unsigned i = 0; i < 4; i++)
+            frame[at + 2 + i] = (char)(maximum >> (24 - 8 * i));
+    }
+}
+
+bool h2_link_write(struct h2_link *link, struct text frame)
+{
+    if (frame.length <= 9 || frame.length > SETTINGS_BYTES || frame.bytes[3] != NGHTTP2_SETTINGS)
+        return conn_write(link->link.conn, frame);
+    char own[SETTINGS_BYTES];
+    memcpy(own, frame.bytes, frame.length);
+    patch_settings(link, own, frame.length);
+    return conn_write(link->link.conn, text_of(own, frame.length));
+}
+
 void h2_link_touch(struct h2_link *link)
 {
     if (link->state == H2_LINK_OPEN)
@@ -266,8 +296,12 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
     while (!stream->is_head_written && !stream->is_closed && !link->is_broken) {
         const uint8_t *bytes;
         ssize_t length = nghttp2_session_mem_send(link->session, &bytes);
+        bool is_over = !nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session);
+        /* It was refused (on_frame_not_send), or the session has said its last word and never writes again. */
+        if (length == 0 && (stream->is_head_written || is_over))
+            break;
         /* Nothing to write, and the head is not out: it would point at fields that are gone, so nothing may be written any more. */
-        if (length <= 0 || !conn_write(link->link.conn, text_of((const char *)bytes, (size_t)length)))
+        if (length <= 0 || !h2_link_write(link, text_of((const char *)bytes, (size_t)length)))
             link->is_broken = true;
     }
     link->is_writing = false;
@@ -345,13 +379,16 @@ static void on_stall_look(void *owner)
 
 /* ---- beginning ---- */
 
+/* See h2_link_write. */
+#define STREAMS_OF_NGHTTP2 0x7fffffff
+
 static bool submit_settings(struct h2_link *link)
 {
     const struct h2_settings *settings = &link->context->settings;
     nghttp2_settings_entry entries[] = {
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings->window_bytes},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)settings->limits.head_bytes},
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings->streams_maximum},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_OF_NGHTTP2},
         /* RFC 9218 section 2.1: without the tree of dependencies, which no client of ours uses and which costs time for each stream. */
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},

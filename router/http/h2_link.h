@@ -190,6 +190,9 @@ void h2_link_watch_stall(struct h2_link *link);
 /* The memory goes to the grave; the conn must be closed already. */
 void h2_link_enter_dead(struct h2_link *link);
 
+/* A whole frame of nghttp2's goes into the conn; false when memory is out. */
+bool h2_link_write(struct h2_link *link, struct text frame);
+
 /* A stream of the link, in its list; NULL when memory is out. */
 struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id);
 /* nghttp2 knows it no more. It goes when its owner has released it, too. */

@@ -295,6 +295,13 @@ static void leave_open(struct pooled_link *pooled)
         drop(pooled);
 }
 
+/* What the node allows on one link it will allow on the next. */
+static void note_streams(const struct pooled_link *pooled)
+{
+    if (pooled->is_http2 && pooled->link->streams_maximum != 0)
+        atomic_store_explicit(known_streams(pooled->owner), pooled->link->streams_maximum, memory_order_relaxed);
+}
+
 static bool fits(const struct pooled_link *pooled, const struct pool_ticket *ticket)
 {
     if (ticket->needs_http2 && !pooled->is_http2)
@@ -309,6 +316,7 @@ static struct stream *open_stream(struct pool_node *node, const struct pool_tick
     while (at != &node->open.head) {
         struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
         at = at->next;
+        note_streams(pooled);
         if (!link_has_room(pooled->link)) {
             leave_open(pooled);
             continue;
@@ -381,8 +389,7 @@ void pool_give(struct pool *pool, struct link *link)
     if (pooled->state == POOLED_GONE)
         return;
     pooled->streams--;
-    if (pooled->is_http2 && link->streams_maximum != 0)
-        atomic_store_explicit(known_streams(pooled->owner), link->streams_maximum, memory_order_relaxed);
+    note_streams(pooled);
     if (pooled->streams == 0)
         pooled->idle_since_ms = loop_now_ms(pool->loop);
     if (link_has_room(link)) {
