@@ -9,7 +9,8 @@
 set -eu
 
 build="gcc make pkg-config libevent-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev"
-test="$build libcmocka-dev python3 curl openssl varnish nghttp2-client nghttp2-server nghttp2-proxy influxdb influxdb-client ca-certificates"
+test="$build libcmocka-dev python3 python3-grpcio curl openssl varnish nghttp2-client nghttp2-server nghttp2-proxy influxdb \
+      influxdb-client ca-certificates"
 bench="$test haproxy nginx-light wrk strace"
 
 case "${1:-build}" in

@@ -45,6 +45,15 @@ until curl --silent --max-time 1 --output /dev/null "http://$LISTEN/ping"; do
     sleep 0.1
 done
 
+flight=""
+if [ -f build/npm/installed ]; then
+    flight="
+  # the official JavaScript client asks by Arrow Flight, at the same port
+  echo '{\"host\": \"http://$LISTEN\", \"database\": \"demo\", \"query\": \"SELECT * FROM home ORDER BY time\"}' |
+       NODE_PATH=build/npm/node_modules node tests/npm/query.cjs
+"
+fi
+
 cat <<TEXT
 
 Sluice answers at http://$LISTEN, its status page is http://$ADMIN/status. Try in another shell:
@@ -58,6 +67,9 @@ Sluice answers at http://$LISTEN, its status page is http://$ADMIN/status. Try i
   curl -G 'http://$LISTEN/api/v3/query_sql' --data-urlencode 'db=demo' --data-urlencode 'format=pretty' \\
        --data-urlencode 'q=SELECT * FROM home ORDER BY time'
 
+  # the same by HTTP/2
+  curl --http2-prior-knowledge -i 'http://$LISTEN/api/v3/query_sql?db=demo&q=SELECT+*+FROM+home'
+$flight
   # a request trigger, which only the process node has
   curl 'http://$LISTEN/api/v3/engine/echo?x=1'
 

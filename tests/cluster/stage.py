@@ -23,8 +23,10 @@ FULL_OPTIONS = {
 class Stage:
     """A cluster and Sluice. `cluster` and `sluice` may be used freely; recover() mends what a test broke."""
 
-    def __init__(self, binary, layout=LAYOUT, options_of=None, token=None, extra=""):
-        self.cluster = Cluster(layout=layout, node_options=FAST, options_of=options_of, token=token)
+    def __init__(self, binary, layout=LAYOUT, options_of=None, token=None, extra="", node_options=(), **more):
+        """`extra` goes into the configuration; `more` are further options of the cluster."""
+        self.cluster = Cluster(layout=layout, node_options=[*FAST, *node_options], options_of=options_of, token=token,
+                               **more)
         self.access_log = os.path.join(self.cluster.directory, "access.log")
         self.binary = binary
         self.extra = f"workers: 2\naccess_log: {self.access_log}\n{TIGHT_HEALTH}{extra}"

@@ -1,5 +1,4 @@
 """Running the real programs: found on the PATH, bounded in time, their output kept."""
-import hashlib
 import json
 import os
 import pathlib
@@ -7,9 +6,9 @@ import shutil
 import subprocess
 
 from cluster.runner import Skip
+from npm.packages import node_modules
 
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = HERE.parent.parent / "build" / "npm"
 SECONDS = 60
 
 
@@ -27,28 +26,10 @@ def run(name, *arguments, stdin=None, environment=None):
                           env={**os.environ, **(environment or {})})
 
 
-def node_modules():
-    """The folder with the packages of package-lock.json: installed once, and then only when the lock file changes."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    mark = hashlib.sha256(lock).hexdigest()
-    marker = CACHE / "installed"
-    if not marker.exists() or marker.read_text() != mark:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        marker.unlink(missing_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, CACHE / name)
-        # The packages' own scripts are not needed, so they are not run.
-        result = run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--prefix",
-                     str(CACHE))
-        if result.returncode != 0:
-            raise AssertionError(f"npm ci failed; without a network {CACHE} must hold what package-lock.json asks "
-                                 f"for:\n{result.stdout}{result.stderr}")
-        marker.write_text(mark)
-    return CACHE / "node_modules"
-
-
-def javascript(script, *arguments):
+def javascript(script, *arguments, environment=None):
     """Runs a script of this folder; it prints one JSON value."""
-    result = run("node", str(HERE / script), *arguments, environment={"NODE_PATH": str(node_modules())})
+    program("npm")
+    result = run("node", str(HERE / script), *arguments, environment={
+        "NODE_PATH": str(node_modules()), **(environment or {})})
     assert result.returncode == 0, f"{script} {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
     return json.loads(result.stdout)

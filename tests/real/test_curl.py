@@ -133,3 +133,17 @@ def test_a_form_content_type_is_not_interpreted(stage):
     status, words, told = curl(stage, database, "-d", "curl,n=a%20b&c=d value=0i 1700000000000000000", path="/write")
     assert (status, words[0]) == (0, "204") and "x-www-form-urlencoded" in told, (status, words, told[-2000:])
     stage.read_back(database, "SELECT n FROM curl", [{"n": "a%20b&c=d"}])
+
+
+def test_http2_to_nodes_that_do_not_speak_it(stage):
+    """The nodes of this stage answer HTTP/1.1 only; a client by HTTP/2 does not notice."""
+    database = stage.database()
+    with tempfile.TemporaryDirectory() as folder:
+        status, words, told = curl(stage, database, "--http2-prior-knowledge", "--data-binary",
+                                   "@" + file_with(LINES, folder))
+    assert (status, words[:2]) == (0, ["204", "2"]), (status, words, told[-2000:])
+    check_written(stage, database, 50000)
+    result = run("curl", "--silent", "--show-error", "--http2-prior-knowledge", "-H", f"Authorization: Bearer {TOKEN}",
+                 "-G", f"{stage.url}/api/v3/query_sql", "-d", "db=" + database, "-d", "format=csv", "--data-urlencode",
+                 "q=SELECT value FROM curl ORDER BY value")
+    assert result.stdout == "value\n" + "".join(f"{number}\n" for number in range(50000)), result.stdout[:200]

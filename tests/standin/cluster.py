@@ -25,6 +25,13 @@ import tempfile
 import threading
 import urllib.request
 
+if not __package__:
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    __package__ = "standin"
+    import standin  # noqa: F401  the package must be loaded before its modules are imported by relative names
+
+from .sidecar import Sidecar
+
 NODE_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node.py")
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -61,6 +68,9 @@ class Control:
 
     def clear(self):
         return self.call("POST", "/clear")
+
+    def goaway(self, code=0):
+        return self.call("POST", "/goaway", {"code": code})
 
     def seen(self, **filters):
         """What the node saw; filters are path, method, limit, summary."""
@@ -135,10 +145,12 @@ class Cluster:
 
     def __init__(self, directory=None, base_port=0, layout=LAYOUT, node_options=(), options_of=None, token=None,
                  cluster_id="demo-cluster", listen="127.0.0.1:0", admin="127.0.0.1:0", writeback="127.0.0.1:0",
-                 on_exit=None):
+                 on_exit=None, http2=False, certificate=None, more_listeners=()):
         """`base_port` 0 takes free ports, otherwise the nodes get base_port, base_port + 1, ... `node_options` go to
         every node, `options_of` {node_id: [...]} to one; `token` turns authentication on. The last addresses are
-        those of the router in the configuration; port 0 there is replaced by a free one."""
+        those of the router in the configuration; port 0 there is replaced by a free one. With `http2` the nodes speak
+        that, too, and gRPC; `certificate` (certificate file, key file) makes them speak TLS. `more_listeners` are
+        further entries of the router's `listen`, in YAML."""
         self.temporary = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="standin-")
         self.base_port = base_port
@@ -146,6 +158,9 @@ class Cluster:
         self.cluster_id = cluster_id
         self.token = token
         self.listen, self.admin, self.writeback = (with_port(one) for one in (listen, admin, writeback))
+        self.sidecar = Sidecar(os.path.join(self.directory, "logs", "sidecar.log")) if http2 else None
+        self.certificate = certificate
+        self.more_listeners = more_listeners
         self.on_exit = on_exit or (lambda node: None)
         self.nodes = {}
         os.makedirs(os.path.join(self.directory, "logs"), exist_ok=True)
@@ -169,7 +184,13 @@ class Cluster:
             plugin_dir = self.plugin_dir(entry["node_id"])
             os.makedirs(plugin_dir, exist_ok=True)
             arguments += ["--plugin-dir", plugin_dir, "--writeback-url", f"http://{self.writeback}"]
+        if self.certificate:
+            arguments += ["--tls-cert", self.certificate[0], "--tls-key", self.certificate[1]]
         return arguments
+
+    @property
+    def scheme(self):
+        return "https" if self.certificate else "http"
 
     def plugin_dir(self, node_id):
         return os.path.join(self.directory, "plugins", node_id)
@@ -183,6 +204,10 @@ class Cluster:
     def start(self):
         """Starts all nodes at once and returns when all of them serve."""
         try:
+            if self.sidecar is not None:
+                self.sidecar.start()
+            for node in self.nodes.values():
+                node.arguments += ["--h2-dir", self.sidecar.directory] if self.sidecar else ["--no-http2"]
             for number, node in enumerate(self.nodes.values()):
                 node.launch(self.base_port + number if self.base_port else 0)
             for node in self.nodes.values():
@@ -200,6 +225,8 @@ class Cluster:
                 node.process.terminate()
         for node in self.nodes.values():
             node.end(signal.SIGTERM)
+        if self.sidecar is not None:
+            self.sidecar.stop()
         if self.temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -232,13 +259,14 @@ class Cluster:
     def config_text(self):
         """The Sluice configuration for these nodes."""
         lines = [f"cluster_id: {self.cluster_id}", "listen:", f"  - address: {self.listen}",
-                 f"  - {{address: {self.writeback}, class: writeback}}", f"admin: {{address: {self.admin}}}", "nodes:"]
+                 f"  - {{address: {self.writeback}, class: writeback}}",
+                 *(f"  - {listener}" for listener in self.more_listeners), f"admin: {{address: {self.admin}}}", "nodes:"]
         for node in self.nodes.values():
             entry = node.entry
             mode = f'"{entry["mode"]}"' if "," in entry["mode"] else entry["mode"]
             plugin_dir = f', plugin_dir: "{self.plugin_dir(node.node_id)}"' if "process" in entry["mode"] else ""
             lines.append(
-                f'  - {{node_id: {node.node_id}, url: "http://{node.address}", mode: {mode}{plugin_dir}, '
+                f'  - {{node_id: {node.node_id}, url: "{self.scheme}://{node.address}", mode: {mode}{plugin_dir}, '
                 f'cores: {entry["cores"]}, io_threads: {entry["io_threads"]}, '
                 f'datafusion_threads: {entry["datafusion_threads"]}}}')
         return "\n".join(lines) + "\n"
@@ -272,6 +300,7 @@ def parse_arguments(arguments):
     add("--writeback", default="127.0.0.1:8191", help="the router's write-back listener in the configuration")
     add("--config-out", default=None, metavar="FILE")
     add("--token", default=None, help="turn authentication on with this admin token")
+    add("--no-http2", action="store_true", help="nodes that answer HTTP/1.1 only")
     add("--node-option", action="append", default=[], metavar="OPTION=VALUE",
         help="passed to every node, for example --node-option=--wal-flush-interval=100ms")
     add("--run", nargs=argparse.REMAINDER, default=None, metavar="COMMAND",
@@ -291,7 +320,8 @@ def main(arguments):
     triggers = [word for trigger in DEMO_TRIGGERS for word in ("--trigger", trigger)]
     cluster = Cluster(directory=options.directory, base_port=options.ports, token=options.token,
                       node_options=options.node_option, options_of={"processor-01": triggers},
-                      listen=options.listen, admin=options.admin, writeback=options.writeback, on_exit=report_exit)
+                      listen=options.listen, admin=options.admin, writeback=options.writeback, on_exit=report_exit,
+                      http2=not options.no_http2)
     command, status = None, 0
     with cluster:
         config = cluster.write_config(options.config_out)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 
+from .flightwire import canned_error
 from .http1 import BadRequest, ClientGone, CutShort, REASONS, Response
 
 SLOW_RECEIVE_BUFFER_BYTES = 16 * 1024
@@ -29,8 +30,9 @@ class NodeService:
         self.node = node
 
     async def __call__(self, connection, request):
-        sighting = self.node.seen.open(connection.number, request)
-        effects = self.node.faults.take(request)
+        sighting = self.open_sighting(connection, request)
+        request.sighting = sighting
+        effects = request.effects = self.node.faults.take(request)
         try:
             keep = await self.exchange(connection, request, effects, sighting)
             if sighting.outcome == "open":
@@ -41,7 +43,7 @@ class NodeService:
             return False
         except CutShort as cut:
             sighting.outcome = f"fault:{cut.action}"
-            return await self.cut_short(connection, cut.action)
+            return await self.cut_short(connection, request, cut.action)
         except (ClientGone, asyncio.CancelledError):
             sighting.outcome = "client_gone"
             raise
@@ -50,6 +52,9 @@ class NodeService:
             return False
         finally:
             connection.in_handler = False
+
+    def open_sighting(self, connection, request):
+        return self.node.seen.open(connection.number, request)
 
     async def exchange(self, connection, request, effects, sighting):
         self.set_output_limit(connection, effects)
@@ -97,6 +102,8 @@ class NodeService:
 
     async def response(self, request, effects):
         """The answer of the database, unless a fault puts another in its place."""
+        if "grpc_status" in effects and request.is_grpc:
+            return canned_error(effects["grpc_status"], effects.get("grpc_message", ""))
         if {"raw", "status", "generate_bytes"} & set(effects):
             if effects.get("after_handling"):
                 await self.node.handle(request)
@@ -129,8 +136,13 @@ class NodeService:
         sighting.status = response.status
         sighting.outcome = "fault:early_status"
         await connection.respond(request, response, keep_alive=False)
-        if "no_linger" in effects:
-            return False
+        if "no_linger" not in effects:
+            await self.linger(connection, request, sighting)
+        return False
+
+    @staticmethod
+    async def linger(connection, request, sighting):
+        """Swallows the rest of the body: a connection closed with unread bytes takes its answer with it."""
         if connection.transport.can_write_eof():
             connection.transport.write_eof()
         try:
@@ -140,7 +152,6 @@ class NodeService:
             sighting.complete = True
         except (TimeoutError, ClientGone, BadRequest):
             pass
-        return False
 
     def canned(self, status, effects):
         """The answer a fault describes; a dict or list as body becomes JSON, a header with null is left out."""
@@ -155,14 +166,12 @@ class NodeService:
             body, content_type = json.dumps(body), "application/json"
         return Response(status, body, headers, content_type, effects.get("reason"))
 
-    @staticmethod
-    def set_output_limit(connection, effects):
+    def set_output_limit(self, connection, effects):
         for effect in ("reset_after_bytes", "close_after_bytes", "stall_after_bytes"):
             if effect in effects:
                 connection.output_limit = (effects[effect], effect.partition("_")[0])
 
-    @staticmethod
-    async def cut_short(connection, action):
+    async def cut_short(self, connection, request, action):
         if action == "reset":
             connection.reset()
         elif action == "stall" and not connection.eof and not connection.lost:

@@ -16,6 +16,8 @@ Effects on the whole node:
     wal_shutdown                writes are answered as if the WAL were closed
     not_ready                   /ready answers 503
     cluster_uuid                pretend to belong to the cluster of this uuid
+    goaway_after_streams        HTTP/2 connections that open now get GOAWAY with their stream of this number
+    stall_connections           HTTP/2 connections stay open and nothing moves in them, PING included
 Effects on one request:
     early_status                answer with this status before the body is read, then a lingering close;
                                 no_linger: close at once, which resets the client if bytes are unread
@@ -37,6 +39,19 @@ Effects on one request:
     interim                     a list of 1xx statuses to send first
     no_continue                 do not answer Expect: 100-continue
     raw                         send these characters (latin-1) instead of an answer, then close
+Over HTTP/2 the bytes of an answer are those of its body, reset and close end the whole connection, stall the stream;
+and there is:
+    refused_stream              RST_STREAM(REFUSED_STREAM), before anybody has looked at the request
+    rst_stream                  RST_STREAM with this code (a name, as in http2.py) in place of an answer, or with
+    rst_after_bytes             after this many bytes of it (INTERNAL_ERROR without rst_stream)
+    goaway                      "after": answer, and say GOAWAY: what comes later on this connection is ignored;
+                                "before": GOAWAY with the stream before this one as the last, and no answer (for
+                                streams that come one by one: others that are under way are dropped with it)
+And for gRPC calls:
+    grpc_status, grpc_message   a trailers-only answer; the status by name or number
+    first_batch_delay_ms        DoGet: wait behind the schema; batch_delay_ms: wait behind each record batch
+
+POST /goaway {"code": 0} says GOAWAY on all HTTP/2 connections that there are.
 """
 import collections
 import hashlib
@@ -45,18 +60,21 @@ import time
 
 from .http1 import Response
 
-NODE_EFFECTS = {"refuse", "no_accept", "wal_shutdown", "not_ready", "cluster_uuid"}
+NODE_EFFECTS = {"refuse", "no_accept", "wal_shutdown", "not_ready", "cluster_uuid", "goaway_after_streams",
+                "stall_connections"}
 REQUEST_EFFECTS = {
     "early_status", "no_linger", "status", "body", "headers", "reason", "after_handling", "generate_bytes", "chunked",
     "delay_ms", "stall", "stall_unread", "slow_read_bytes_per_second", "reset_after_request_bytes",
     "slow_write_bytes_per_second", "reset_after_bytes", "close_after_bytes", "stall_after_bytes",
     "close_after_response", "reset_after_response", "interim", "no_continue", "raw",
+    "refused_stream", "rst_stream", "rst_after_bytes", "goaway", "grpc_status", "grpc_message",
+    "first_batch_delay_ms", "batch_delay_ms",
 }
 FILTERS = {"path", "method", "count"}
 NUMBERS = {
     "early_status", "status", "delay_ms", "slow_read_bytes_per_second", "reset_after_request_bytes",
     "slow_write_bytes_per_second", "reset_after_bytes", "close_after_bytes", "stall_after_bytes", "count",
-    "generate_bytes",
+    "generate_bytes", "goaway_after_streams", "rst_after_bytes", "first_batch_delay_ms", "batch_delay_ms",
 }
 SEEN_LIMIT = 10000
 
@@ -130,7 +148,8 @@ class FaultBoard:
 
 
 class Sighting:
-    """One request as the node saw it; filled in while the exchange goes on."""
+    """One request as the node saw it; filled in while the exchange goes on. Of an HTTP/2 stream the sidecar adds
+    `http2_end`: completed, cancelled (by the client, or its connection has gone) or cut (by a fault)."""
 
     def __init__(self, sequence, node_id, connection_number, request):
         self.sequence = sequence
@@ -140,11 +159,15 @@ class Sighting:
         self.path = request.path
         self.query = request.query
         self.headers = request.headers
+        self.version = request.version
         self.body_bytes = 0
         self.digest = hashlib.sha256()
         self.complete = False
         self.status = None
         self.outcome = "open"
+        self.call = None
+        self.grpc_status = None
+        self.http2_end = None
         self.at_ms = int(time.time() * 1000)
 
     def add_body(self, piece):
@@ -156,7 +179,8 @@ class Sighting:
             "sequence": self.sequence, "node_id": self.node_id, "connection": self.connection,
             "method": self.method, "path": self.path, "query": self.query, "headers": self.headers,
             "body_bytes": self.body_bytes, "body_sha256": self.digest.hexdigest(), "complete": self.complete,
-            "status": self.status, "outcome": self.outcome, "at_ms": self.at_ms,
+            "status": self.status, "outcome": self.outcome, "at_ms": self.at_ms, "version": self.version,
+            "call": self.call, "grpc_status": self.grpc_status, "http2_end": self.http2_end,
         }
 
 
@@ -210,6 +234,11 @@ class ControlService:
             fault = self.node.faults.add(description)
             await self.node.faults_changed()
             return 200, fault.describe()
+        if route == ("POST", "/goaway"):
+            if self.node.http2 is None:
+                raise ValueError("this node does not speak HTTP/2")
+            self.node.http2.goaway(json.loads(request.body or b"{}").get("code", 0))
+            return 200, {"told": len(self.node.http2.splices)}
         if route == ("GET", "/fault"):
             return 200, {"faults": [fault.describe() for fault in self.node.faults.faults]}
         if route == ("POST", "/clear"):
@@ -221,7 +250,7 @@ class ControlService:
             return 200, {"cleared": True}
         if route == ("GET", "/seen"):
             return 200, self.seen(params)
-        return 404, {"error": "the control listener knows POST /fault, GET /fault, POST /clear, GET /seen"}
+        return 404, {"error": "the control listener knows POST /fault, GET /fault, POST /clear, GET /seen, POST /goaway"}
 
     def seen(self, params):
         node = self.node
@@ -231,6 +260,7 @@ class ControlService:
             "node_id": node.settings.node_id, "total": node.seen.total, "counts": dict(node.seen.counts),
             "matching": len(chosen), "connections_accepted": node.server.accepted,
             "connections_open": len(node.server.connections), "malformed": node.server.malformed,
+            "connections_http2": len(node.http2.splices) if node.http2 else 0,
         }
         if params.get("summary") != "true":
             answer["requests"] = [sighting.describe() for sighting in chosen[-limit if limit else 0:]]

@@ -19,6 +19,7 @@ import struct
 import urllib.parse
 
 MAX_HEAD_BYTES = 64 * 1024
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 READ_PIECE_BYTES = 256 * 1024
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
@@ -61,6 +62,7 @@ class Request:
         self.body = b""
         self.content_length = None
         self.chunked = False
+        self.is_grpc = False
 
     def header(self, name, default=None):
         """The first value of a header; names compare without case."""
@@ -166,12 +168,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
-        transport.set_write_buffer_limits(high=0)
+        # Behind TLS a mark of 0 is reached by an empty buffer, too, and nothing would be sent any more.
+        transport.set_write_buffer_limits(high=1 if transport.get_extra_info("ssl_object") else 0, low=0)
         self.server.connections.add(self)
         self.server.accepted += 1
         self.number = self.server.accepted
         sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.server.frozen:
             transport.pause_reading()
         else:
@@ -362,9 +366,23 @@ class Connection(asyncio.Protocol):
 
     # -- life
 
+    async def speaks_http2(self):
+        """What ALPN has chosen; without it the first bytes decide, as soon as they can."""
+        tls = self.transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol():
+            return tls.selected_alpn_protocol() == "h2"
+        while len(self.buffer) < len(HTTP2_PREFACE) and HTTP2_PREFACE.startswith(self.buffer):
+            await self.more()
+        return self.buffer.startswith(HTTP2_PREFACE)
+
     async def serve(self):
         """Requests one after another: a pipelined one waits in the buffer until its turn."""
         try:
+            if self.server.http2 is not None and await self.speaks_http2():
+                self.between_requests = False
+                await self.server.http2.splice(self)
+                self.server.connections.discard(self)
+                return
             while not self.server.draining or self.buffer:
                 self.between_requests = True
                 request = await self.read_request()
@@ -393,10 +411,13 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """A listening socket and its connections. `start()` gives the bound (host, port)."""
+    """A listening socket and its connections. `start()` gives the bound (host, port). `http2` takes over connections
+    that open with HTTP/2's preface; without it they are malformed requests."""
 
-    def __init__(self, service):
+    def __init__(self, service, tls=None):
         self.service = service
+        self.tls = tls
+        self.http2 = None
         self.connections = set()
         self.accepted = 0
         self.malformed = 0
@@ -408,9 +429,13 @@ class Server:
     async def start(self, host, port):
         loop = asyncio.get_running_loop()
         self.listener = await loop.create_server(lambda: Connection(self), host, port, backlog=1024,
-                                                 reuse_address=True)
+                                                 reuse_address=True, ssl=self.tls)
         self.address = self.listener.sockets[0].getsockname()[:2]
         return self.address
+
+    async def start_unix(self, path):
+        loop = asyncio.get_running_loop()
+        self.listener = await loop.create_unix_server(lambda: Connection(self), path, backlog=1024)
 
     def freeze(self, frozen):
         """Frozen: clients can connect, as to a node that listens but does not serve yet, and hear nothing."""

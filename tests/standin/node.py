@@ -17,6 +17,7 @@ import gc
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 import uuid
@@ -26,16 +27,18 @@ if not __package__:
     __package__ = "standin"
     import standin  # noqa: F401  the package must be loaded before its modules are imported by relative names
 
-from . import auth, routes, system
+from . import auth, flight, routes, system
 from .catalog import Catalog
 from .engine import MISSING_PLUGIN_EXIT_STATUS, PREFIX, Engine
 from .exchange import NodeService
 from .faults import ControlService, FaultBoard, Seen
 from .http1 import Response, Server
+from .http2 import Http2
 from .modes import Refusal, refuse_text
 from .nodestate import node_change
 from .replica import Replica
 from .settings import parse_settings
+from .sidecar import Sidecar
 from .store import Store
 from .v1query import UNLIMITED
 from .wal import Wal
@@ -75,6 +78,19 @@ async def exit_without(parent):
         os._exit(1)
 
 
+def tls_context(settings):
+    """What the listener needs for TLS, or None for clear text."""
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=settings.tls_client_ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    context.set_alpn_protocols(["http/1.1"] if settings.no_http2 else ["h2", "http/1.1"])
+    if settings.tls_client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 class Node:
     """Everything one node is. Created and used in the event loop's thread."""
 
@@ -99,7 +115,9 @@ class Node:
         self.captures = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(BODY_THREADS, thread_name_prefix="body")
         self.query_pool = concurrent.futures.ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="query")
-        self.server = Server(NodeService(self))
+        self.server = Server(NodeService(self), tls_context(settings))
+        self.sidecar = None
+        self.http2 = None
         self.control = Server(ControlService(self))
         self.cluster_uuid = None
         self.stopping = asyncio.Event()
@@ -142,11 +160,15 @@ class Node:
         elif not self.server.draining:
             await self.server.listen_again()
         self.server.freeze(self.faults.node_has("no_accept"))
+        if self.http2 is not None:
+            self.http2.stall(self.faults.node_has("stall_connections"))
 
     # -- one request
 
     async def handle(self, request):
-        """The answer of the database: preflight, authentication, then the route."""
+        """The answer of the database: preflight, authentication, then the route; gRPC goes its own way."""
+        if request.is_grpc:
+            return await flight.handle(self, request)
         if request.method == "OPTIONS":
             response = Response(204, headers=[
                 ("access-control-allow-methods", "*"), ("access-control-allow-headers", "*"),
@@ -217,12 +239,23 @@ class Node:
         if settings.exit_with_parent:
             self.repeat(PARENT_CHECK_SECONDS, functools.partial(exit_without, os.getppid()))
         self.wal.start()
+        if not settings.no_http2:
+            await self.start_http2()
         self.server.frozen = settings.serve_delay > 0
         await self.server.start(*settings.http_bind)
         if settings.control_bind:
             await self.control.start(*settings.control_bind)
         await asyncio.sleep(settings.serve_delay)
         self.server.freeze(False)
+
+    async def start_http2(self):
+        directory = self.settings.h2_dir
+        if directory is None:
+            self.sidecar = Sidecar().start()
+            directory = self.sidecar.directory
+        self.http2 = Http2(self, directory)
+        await self.http2.start()
+        self.server.http2 = self.http2
 
     def listening_line(self):
         address = ":".join(map(str, self.server.address))
@@ -235,7 +268,13 @@ class Node:
         await self.register("stopped")
         await self.wal.close()
         await asyncio.sleep(self.settings.shutdown_flush)
+        if self.http2 is not None:
+            self.http2.goaway()
         await self.server.drain(self.settings.shutdown_timeout)
+        if self.http2 is not None:
+            await self.http2.stop()
+        if self.sidecar is not None:
+            self.sidecar.stop()
         await self.control.drain(0)
         for task in self.tasks:
             task.cancel()

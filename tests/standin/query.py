@@ -203,6 +203,18 @@ async def query_sql(node, request):
         raise refuse_text(400, "serde error: missing field `db`")
     name = formats.choose(asked, request.header("accept"))
     check_database(node, request, database)
+    text = prepare_sql(node, database, sql)
+    node.remember_query("sql", sql)
+    job = await start(node, database, text, params)
+    encoder = formats.ENCODERS[name]()
+    if name == "pretty":
+        pieces = [piece async for piece in stream(node, job, encoder)]
+        return Response(200, b"".join(pieces), content_type=formats.CONTENT_TYPES[name])
+    return Response(200, stream(node, job, encoder), content_type=formats.CONTENT_TYPES[name])
+
+
+def prepare_sql(node, database, sql):
+    """The statement for SQLite; a Refusal when this node's modes or the stand-in cannot run it."""
     refusal = modes.system_table_refusal(node.settings, sql)
     if refusal:
         raise refusal
@@ -214,21 +226,22 @@ async def query_sql(node, request):
         raise refuse_text(400, f"{PLANNING}Error during planning: only SELECT statements are supported, got "
                           f"{sqltext.first_word(sql).upper()}")
     try:
-        text = sqltext.rewrite(sql)
+        return sqltext.rewrite(sql)
     except ValueError as error:
         raise refuse_text(400, f"{PLANNING}{error}")
-    node.remember_query("sql", sql)
-    job = await start(node, database, text, params)
-    encoder = formats.ENCODERS[name]()
-    if name == "pretty":
-        pieces = [piece async for piece in stream(node, job, encoder)]
-        return Response(200, b"".join(pieces), content_type=formats.CONTENT_TYPES[name])
-    return Response(200, stream(node, job, encoder), content_type=formats.CONTENT_TYPES[name])
 
 
 async def query_influxql(node, request):
     database, text, asked, params = read_parameters(node, request)
     name = formats.choose(asked, request.header("accept"))
+    columns, rows = await influxql_rows(node, request, database, text, params)
+    encoder = formats.ENCODERS[name]()
+    body = encoder.begin(columns) + b"".join(map(encoder.row, rows)) + encoder.end()
+    return Response(200, body, content_type=formats.CONTENT_TYPES[name])
+
+
+async def influxql_rows(node, request, database, text, params):
+    """(columns, rows) of one InfluxQL statement."""
     try:
         statements = split_statements(text)
         if len(statements) != 1:
@@ -252,10 +265,7 @@ async def query_influxql(node, request):
         series = await statement.run(functools.partial(run_for_influxql, node, database), node.catalog, request)
     except StatementError as error:
         raise refuse_text(400, f"{PLANNING}{error}")
-    columns, rows = influxql.flatten(series)
-    encoder = formats.ENCODERS[name]()
-    body = encoder.begin(columns) + b"".join(map(encoder.row, rows)) + encoder.end()
-    return Response(200, body, content_type=formats.CONTENT_TYPES[name])
+    return influxql.flatten(series)
 
 
 async def run_for_influxql(node, database, sql, params=()):

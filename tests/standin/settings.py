@@ -51,6 +51,8 @@ def build_parser():
     add("--max-http-request-size", type=int, default=10485760, metavar="BYTES")
     add("--max-concurrent-queries", type=int, default=None)
     add("--shutdown-timeout", type=duration, default=30.0)
+    add("--tls-cert", default=None, metavar="FILE", help="serve TLS with this certificate and --tls-key")
+    add("--tls-key", default=None, metavar="FILE")
     auth = parser.add_mutually_exclusive_group()
     auth.add_argument("--without-auth", action="store_true")
     auth.add_argument("--token-file", default=None, metavar="FILE",
@@ -60,6 +62,12 @@ def build_parser():
     own = parser.add_argument_group("only in the stand-in")
     add = own.add_argument
     add("--control-bind", type=address, default=None, help="listener for faults and for what was seen")
+    add("--no-http2", action="store_true", help="answer HTTP/1.1 only")
+    add("--h2-dir", default=None, metavar="DIR", help="folder of a running sidecar; without it the node starts one")
+    add("--h2-max-streams", type=int, default=200, help="SETTINGS_MAX_CONCURRENT_STREAMS")
+    add("--h2-window", type=int, default=1 << 20, metavar="BYTES", help="window of a stream and of a connection")
+    add("--flight-keep-alive", type=duration, default=5.0, help="how often a silent DoGet sends an empty batch")
+    add("--tls-client-ca", default=None, metavar="FILE", help="ask clients for a certificate that this CA signed")
     add("--version-quirk", choices=tuple(VERSIONS), default="3.11", help="imitate this release where they differ")
     add("--version-string", default=None, help="what /ping reports; by default follows --version-quirk")
     add("--storage-engine", choices=("upgraded", "parquet"), default="upgraded")
@@ -84,6 +92,8 @@ def parse_settings(arguments):
         parser.error("cluster-id must differ from the node-id")
     if "process" in settings.mode and not settings.plugin_dir:
         parser.error("mode 'process' needs --plugin-dir")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        parser.error("--tls-cert and --tls-key go together")
     settings.version = settings.version_string or VERSIONS[settings.version_quirk]
     settings.explicit_modes = frozenset(settings.mode)
     settings.modes = set(settings.mode)

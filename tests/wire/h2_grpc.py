@@ -207,7 +207,8 @@ def a_deadline_is_passed_on_and_never_longer(house, timeout):
         assert call(client, {"grpc-timeout": timeout}).wait_over().grpc_status == 0
         spent = time.monotonic() - began
         passed = seconds_of(sluice.q1.seen[0].headers["grpc-timeout"])
-        assert seconds_of(timeout) - spent - 1.1 <= passed <= seconds_of(timeout), (passed, timeout)
+        step = 3600 if timeout == "99999999H" else 1.1  # in eight digits only a whole hour can be taken off this one
+        assert seconds_of(timeout) - spent - step <= passed <= seconds_of(timeout), (passed, timeout)
 
 
 @case()
