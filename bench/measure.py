@@ -1,4 +1,4 @@
-"""What is read while a proxy works: its CPU time, its system calls, its memory, and what wrk got done."""
+"""What is read while a proxy works: its CPU time, its system calls, its memory."""
 
 import os
 import re
@@ -8,58 +8,29 @@ from dataclasses import dataclass
 
 from children import BenchError, START_SECONDS, descendants, find_program, read_line, wait_until
 
-CONNECTIONS = 64
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-LOAD_SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "load.lua")
 
 # Counted one by one where the kernel has a tracepoint for them; the total counts all others too.
 NAMED_CALLS = """read readv recvfrom recvmsg write writev sendto sendmsg splice epoll_wait epoll_pwait epoll_ctl ioctl
-accept4 connect close setsockopt getsockopt futex clock_gettime timerfd_settime""".split()
+accept4 connect close shutdown setsockopt getsockopt getsockname getpeername fcntl futex clock_gettime timerfd_settime
+getrandom getpid gettid brk mmap munmap madvise""".split()
 TRACEPOINT_FOLDERS = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")
-
-
-@dataclass
-class Load:
-    """What wrk reported."""
-
-    requests: int
-    seconds: float
 
 
 @dataclass
 class Round:
     """One timed round of one proxy under one workload."""
 
-    requests: int
+    units: float        # requests, or what else the workload counts
     seconds: float
-    user_us: float      # per request
-    system_us: float    # per request
+    user_us: float      # per unit
+    system_us: float    # per unit
     busy: float         # share of its core that the proxy used, 0 to 1
     others: float       # share of that core that other processes took, or the hypervisor
 
     @property
     def total_us(self):
         return self.user_us + self.system_us
-
-
-def drive(children, port, workload, seconds, core):
-    """Load a port for some seconds. Anything but a clean run is a BenchError."""
-    command = [find_program("wrk", "install Debian's package wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-               "-s", LOAD_SCRIPT, f"http://127.0.0.1:{port}/", "--", workload]
-    process = children.start("wrk", command, core, stdout=subprocess.PIPE, text=True)
-    try:
-        output, _ = process.communicate(timeout=seconds + 30)
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"wrk did not end {seconds + 30} s after its start") from error
-    found = re.search(r"^RESULT (.*)$", output, re.MULTILINE)
-    if process.returncode != 0 or not found:
-        raise BenchError(f"wrk failed with status {process.returncode}: {output} {children.last_words(process)}")
-    values = {key: int(value) for key, value in (word.split("=") for word in found.group(1).split())}
-    requests, microseconds = values.pop("requests"), values.pop("microseconds")
-    errors = ", ".join(f"{count} {kind}" for kind, count in values.items() if count)
-    if errors or requests == 0:
-        raise BenchError(f"{workload} on port {port}: {requests} requests, errors: {errors or 'none, but no answer'}")
-    return Load(requests, microseconds / 1e6)
 
 
 def cpu_seconds(pids):
@@ -100,13 +71,13 @@ def measure_round(children, proxy, workload, seconds, cores):
     pids = descendants(proxy.process.pid)
     user_before, system_before = cpu_seconds(pids)
     busy_before, core_before = core_seconds(cores[0])
-    load = drive(children, proxy.port, workload, seconds, cores[1])
+    load = workload.drive(children, proxy.port, seconds, cores[1])
     user_after, system_after = cpu_seconds(pids)
     busy_after, core_after = core_seconds(cores[0])
     children.require_running(proxy.process)
     user, system = user_after - user_before, system_after - system_before
     wall = core_after - core_before
-    return Round(load.requests, load.seconds, user / load.requests * 1e6, system / load.requests * 1e6,
+    return Round(load.units, load.seconds, user / load.units * 1e6, system / load.units * 1e6,
                  (user + system) / wall, max(0.0, busy_after - busy_before - user - system) / wall)
 
 
@@ -207,10 +178,30 @@ def make_counter(children, choice, core):
 
 
 def count_calls(children, counter, proxy, workload, seconds, core):
-    """System calls per request by name, total under None, over a whole run of wrk, the connecting included."""
+    """System calls per unit by name, total under None, over a whole run of the load, the connecting included."""
     counter.start(descendants(proxy.process.pid))
-    load = drive(children, proxy.port, workload, seconds, core)
+    load = workload.drive(children, proxy.port, seconds, core)
     calls = counter.stop()
     if None not in calls:
         raise BenchError(f"{counter.name} gave no total: {children.last_words(counter.process)}")
-    return {name: count / load.requests for name, count in calls.items() if count}
+    return {name: count / load.units for name, count in calls.items() if count}
+
+
+def profile(children, proxy, workload, seconds, core):
+    """The libraries and functions where a proxy spends its time under a workload, as the lines of perf report."""
+    program = find_program("perf", "install Debian's package linux-perf")
+    samples = os.path.join(children.directory, "perf.data")
+    pids = ",".join(map(str, descendants(proxy.process.pid)))
+    process = children.start("perf-record", [program, "record", "-q", "-F", "2999", "-o", samples, "-p", pids], core)
+    workload.drive(children, proxy.port, seconds, core)
+    process.send_signal(signal.SIGINT)
+    process.wait(START_SECONDS)
+    lines = []
+    for sort in ("dso", "dso,symbol"):
+        command = [program, "report", "-i", samples, "--stdio", "--no-children", "-q", "--sort", sort,
+                   "--percent-limit", "0.7"]
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        lines += [re.sub(r"[ -]+$", "", line) for line in result.stdout.splitlines() if line.strip()] + [""]
+    if not any(lines):
+        raise BenchError(f"perf record got no samples: {children.last_words(process)} {result.stderr}")
+    return lines[:-1]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Compare what a small proxied exchange costs in Sluice, HAProxy, nginx and a TCP relay. See bench/README.md."""
+"""Compare what a proxied exchange costs in Sluice, HAProxy, nghttpx, nginx and a TCP relay. See bench/README.md."""
 
 import argparse
+import glob
 import os
 import signal
 import subprocess
@@ -12,42 +13,57 @@ sys.dont_write_bytecode = True  # no __pycache__ beside the sources
 
 import report
 from children import BenchError, Children, find_program, first_line
-from measure import CONNECTIONS, count_calls, drive, make_counter, measure_round, memory_bytes
-from proxies import PROXIES
+from measure import count_calls, make_counter, measure_round, memory_bytes, profile
+from memory import QUICK_SECONDS as QUICK_HELD_SECONDS, SECONDS as HELD_SECONDS, measure_memory, missed_memory_targets
+from proxies import NODES, PROXIES, STAGES
+from workloads import WORKLOADS
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(BENCH), "build", "bench")
-WORKLOADS = ("write", "query")
-NODES = ("ingest-1", "ingest-2", "query-1", "compact-1")
+MEMORY = "memory"   # the workload that is not measured in rounds
 # Many short rounds, not few long ones: the speed of a shared machine wanders from second to second, and only what was
 # measured side by side can be compared.
-ROUNDS, QUICK_ROUNDS = 14, 3
-SECONDS = 1
+ROUNDS, QUICK_ROUNDS = 14, 2
+SECONDS, QUICK_SECONDS = 1, 0.4
 DIRECT_TRIES = 3
+PROFILE_SECONDS = 3
 C_FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
+# Our C programs: sources and libraries.
+PROGRAMS = {
+    "responder": (["responder.c"], []),
+    "relay": (["relay.c"], []),
+    "h2_responder": (["h2_responder.c", "h2_answers.c", "h2_frames.c"], ["-lnghttp2"]),
+    "tls_load": (["tls_load.c"], ["-lssl", "-lcrypto"]),
+}
 
 
 def read_settings():
     parser = argparse.ArgumentParser(description="Compare the cost of a proxied exchange; see bench/README.md.")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds instead of {ROUNDS}")
+    parser.add_argument("--quick", action="store_true",
+                        help=f"{QUICK_ROUNDS} rounds of {QUICK_SECONDS} s instead of {ROUNDS} of {SECONDS} s")
     parser.add_argument("--rounds", type=int, metavar="N", help="this many rounds; more of them give steadier ratios")
     parser.add_argument("--check", action="store_true", help="exit 1 when Sluice misses a target")
     parser.add_argument("--sluice", default="build/sluice", metavar="FILE", help="the program to measure (%(default)s)")
     parser.add_argument("--proxies", default=",".join(PROXIES), metavar="NAME,...", help="in this order (%(default)s)")
-    parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="NAME,...", help="(%(default)s)")
-    parser.add_argument("--count-with", default="auto", choices=("auto", "perf", "strace"),
+    parser.add_argument("--workloads", default=",".join([*WORKLOADS, MEMORY]), metavar="NAME,...", help="(%(default)s)")
+    parser.add_argument("--count-with", default="auto", choices=("auto", "perf", "strace", "none"),
                         help="how system calls are counted (perf where it works, else strace)")
+    parser.add_argument("--profile", metavar="NAME", help="show where this proxy spends its time (needs perf)")
     parser.add_argument("--out", metavar="FILE", help="write the report here too")
     settings = parser.parse_args()
     settings.proxies = settings.proxies.split(",")
     settings.workloads = settings.workloads.split(",")
-    for given, known in ((settings.proxies, PROXIES), (settings.workloads, WORKLOADS)):
+    for given, known in ((settings.proxies, PROXIES), (settings.workloads, [*WORKLOADS, MEMORY])):
         for name in given:
             if name not in known:
                 parser.error(f"{name}: not one of {', '.join(known)}")
+    if settings.profile not in (None, *PROXIES):
+        parser.error(f"{settings.profile}: not one of {', '.join(PROXIES)}")
     if settings.check and not {"sluice", "haproxy"} <= set(settings.proxies):
         parser.error("--check compares sluice with haproxy: both must be among --proxies")
     settings.rounds = settings.rounds or (QUICK_ROUNDS if settings.quick else ROUNDS)
+    settings.seconds = QUICK_SECONDS if settings.quick else SECONDS
+    settings.seconds_held = QUICK_HELD_SECONDS if settings.quick else HELD_SECONDS
     return settings
 
 
@@ -61,79 +77,145 @@ def pick_cores():
 
 
 def build_program(name):
-    """Compile one of our C programs when it is older than its source."""
-    source, program = os.path.join(BENCH, f"{name}.c"), os.path.join(BUILD, name)
+    """Compile one of our C programs when it is older than any source."""
+    sources, libraries = PROGRAMS[name]
+    program = os.path.join(BUILD, name)
     os.makedirs(BUILD, exist_ok=True)
-    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
-        command = [find_program("gcc", "install Debian's package gcc"), *C_FLAGS, source, "-o", program]
+    newest = max(os.path.getmtime(path) for path in glob.glob(os.path.join(BENCH, "*.[ch]")))
+    if not os.path.exists(program) or os.path.getmtime(program) < newest:
+        command = [find_program("gcc", "install Debian's package gcc"), *C_FLAGS,
+                   *(os.path.join(BENCH, source) for source in sources), "-o", program, *libraries]
         result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
         if result.returncode != 0:
-            raise BenchError(f"{source} does not compile:\n{result.stderr}")
-    return program
+            raise BenchError(f"bench/{name} does not compile:\n{result.stderr}")
 
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def measure_direct(children, settings, node_ports, core):
-    """wrk on a responder without a proxy, on the one core that they share: what the load side can do at most."""
-    rates = []
-    for workload in settings.workloads:
-        port = node_ports["ingest-1" if workload == "write" else "query-1"]
-        loads = [drive(children, port, workload, SECONDS, core) for _ in range(DIRECT_TRIES)]
-        rates.append(f"{max(load.requests / load.seconds for load in loads):,.0f} requests/s ({workload})")
-    return (f"The load side alone, wrk straight to a responder on core {core}: {', '.join(rates)}, "
-            f"the best of {DIRECT_TRIES}.")
+class Comparison:
+    """One run: what was started for each stage, and what was measured."""
 
+    def __init__(self, children, settings):
+        self.children = children
+        self.settings = settings
+        self.workloads = [WORKLOADS[name] for name in settings.workloads if name != MEMORY]
+        self.nodes = {}     # stage name -> node name -> port
+        self.proxies = {}   # stage name -> proxies that answer
+        self.skipped = []   # why Sluice is missing somewhere
+        self.direct = {}    # workload name -> what the load side can do alone
+        self.results = {}   # (proxy name, workload name) -> report.Result
+        self.cores = pick_cores()
 
-def measure_all(children, settings, proxies, cores, counter):
-    """Every proxy under every workload: first the counting runs, because they also fill the pools; then the rounds."""
-    results = {(proxy.name, workload): report.Result() for proxy in proxies for workload in settings.workloads}
-    for workload in settings.workloads:
-        for proxy in proxies:
-            say(f"counting system calls: {proxy.name}, {workload}")
-            if counter is None:
-                drive(children, proxy.port, workload, SECONDS, cores[1])
-            else:
-                calls = count_calls(children, counter, proxy, workload, SECONDS, cores[1])
-                results[proxy.name, workload].calls = calls
-    for number in range(settings.rounds):
-        for workload in settings.workloads:
-            # There and back, so that no proxy always follows the same one.
-            for proxy in proxies if number % 2 == 0 else reversed(proxies):
-                entry = measure_round(children, proxy, workload, SECONDS, cores)
-                results[proxy.name, workload].rounds.append(entry)
-                results[proxy.name, workload].rss_bytes = memory_bytes(proxy.process.pid)
-                say(f"round {number + 1} of {settings.rounds}: {proxy.name}, {workload}: "
-                    f"{entry.total_us:.1f} us/request, {entry.others:.0%} of the core lost to others")
-    return results
+    def start(self):
+        for name in dict.fromkeys(workload.stage for workload in self.workloads):
+            stage = STAGES[name]
+            program = os.path.join(BUILD, stage.node_program)
+            self.nodes[name] = {node: self.children.start_listener(f"{name}-{node}", [program, "0", node],
+                                                                   self.cores[1])[1] for node in NODES}
+            self.proxies[name] = []
+            for proxy in (PROXIES[kind](self.settings, stage) for kind in self.settings.proxies
+                          if kind in stage.proxies):
+                self.start_proxy(proxy)
+
+    def start_proxy(self, proxy):
+        """A Sluice that cannot do what a stage asks for yet is left out with a word; the others have to work."""
+        try:
+            proxy.start(self.children, self.nodes[proxy.stage.name], self.cores[0])
+        except BenchError as error:
+            if proxy.name != "sluice" or proxy.stage.name == "h1":
+                raise
+            if proxy.process is not None:
+                self.children.end(proxy.process)
+            self.skipped.append(f"{proxy.stage.name}, Sluice with {proxy.stage.downstream} to {proxy.stage.upstream}: "
+                                f"{str(error).splitlines()[0]}")
+            say(f"left out: {self.skipped[-1]}")
+            return
+        self.proxies[proxy.stage.name].append(proxy)
+
+    def measure_direct(self):
+        """The load on a node without a proxy, on the one core that they share: what the load side can do at most."""
+        for workload in self.workloads:
+            if STAGES[workload.stage].tls or workload.stage == "h2-h1":
+                continue    # the nodes of these do not speak what the load speaks
+            port = self.nodes[workload.stage][workload.node]
+            loads = [workload.drive(self.children, port, self.settings.seconds, self.cores[1])
+                     for _ in range(1 if self.settings.quick else DIRECT_TRIES)]
+            rate = report.number(max(load.units / load.seconds for load in loads))
+            unit = workload.unit if workload.unit == "GiB" else workload.unit + "s"
+            self.direct[workload.name] = f"The load side alone, without a proxy, on core {self.cores[1]}: {rate} {unit}/s."
+
+    def count(self, counter):
+        """The counting runs come first, because they also fill the pools."""
+        for workload in self.workloads:
+            for proxy in self.proxies[workload.stage]:
+                result = self.results[proxy.name, workload.name] = report.Result()
+                say(f"counting system calls: {proxy.name}, {workload.name}")
+                if counter is None:
+                    workload.drive(self.children, proxy.port, self.settings.seconds, self.cores[1])
+                else:
+                    result.calls = count_calls(self.children, counter, proxy, workload, self.settings.seconds,
+                                               self.cores[1])
+
+    def measure_rounds(self):
+        for number in range(self.settings.rounds):
+            for workload in self.workloads:
+                proxies = self.proxies[workload.stage]
+                # There and back, so that no proxy always follows the same one.
+                for proxy in proxies if number % 2 == 0 else reversed(proxies):
+                    entry = measure_round(self.children, proxy, workload, self.settings.seconds, self.cores)
+                    result = self.results[proxy.name, workload.name]
+                    result.rounds.append(entry)
+                    result.rss_bytes = memory_bytes(proxy.process.pid)
+                    say(f"round {number + 1} of {self.settings.rounds}: {proxy.name}, {workload.name}: "
+                        f"{entry.total_us:.1f} us/{workload.unit}, {entry.others:.0%} of the core lost to others")
+
+    def profile(self, name):
+        """Workload name -> lines of perf report."""
+        return {workload.name: profile(self.children, proxy, workload, PROFILE_SECONDS, self.cores[1])
+                for workload in self.workloads for proxy in self.proxies[workload.stage] if proxy.name == name}
+
+    def stop(self):
+        """Memory is measured on a machine where nothing else of the run is alive."""
+        for process in self.children.processes:
+            self.children.end(process)
 
 
 def run(settings, children):
     """The whole comparison. Gives the report and the missed targets."""
-    cores = pick_cores()
-    responder, settings.relay = build_program("responder"), build_program("relay")
-    proxies = [PROXIES[name](settings) for name in settings.proxies]
-    versions = [proxy.version() for proxy in proxies] + [" ".join(first_line(["wrk", "-v"]).split()[:2])]
-    node_ports = {name: children.start_listener(name, [responder, "0", name], cores[1])[1] for name in NODES}
-    for proxy in proxies:
-        proxy.start(children, node_ports, cores[0])
-    counter, reason = make_counter(children, settings.count_with, cores[1])
-    direct = measure_direct(children, settings, node_ports, cores[1])
-    results = measure_all(children, settings, proxies, cores, counter)
-    text = report.render(results, settings.proxies, settings.workloads, {
+    for name in PROGRAMS:
+        build_program(name)
+    children.programs = BUILD
+    settings.relay = os.path.join(BUILD, "relay")
+    versions = [PROXIES[name](settings, None).version() for name in settings.proxies]
+    comparison = Comparison(children, settings)
+    comparison.start()
+    counter, reason = make_counter(children, settings.count_with, comparison.cores[1])
+    comparison.measure_direct()
+    comparison.count(counter)
+    comparison.measure_rounds()
+    profiles = comparison.profile(settings.profile)
+    comparison.stop()
+    rows = measure_memory(children, settings, comparison.cores, say) if MEMORY in settings.workloads else []
+    measured = {workload.name: [proxy.name for proxy in comparison.proxies[workload.stage]]
+                for workload in comparison.workloads}
+    text = report.render(comparison.results, comparison.workloads, measured, rows, {
         "cores": os.cpu_count(),
-        "versions": versions,
-        "load": f"wrk, {CONNECTIONS} connections, one request at a time each; the proxy alone on core {cores[0]}, "
-                f"wrk and four responders on core {cores[1]}",
+        "versions": versions + [" ".join(first_line(["wrk", "-v"]).split()[:2]), first_line(["h2load", "--version"]),
+                                first_line(["openssl", "version"])],
+        "placement": f"The proxy under test alone on core {comparison.cores[0]}, one worker each; the load and the "
+                     f"nodes on core {comparison.cores[1]}",
         "rounds": settings.rounds,
-        "seconds": SECONDS,
-        "direct": direct,
+        "seconds": settings.seconds,
+        "direct": comparison.direct,
+        "profiles": profiles,
+        "skipped": comparison.skipped,
         "counter": counter.name if counter else None,
-        "counter_reason": reason,
+        "counter_reason": reason or "--count-with none",
     })
-    return text, report.missed_targets(results, settings.workloads) if settings.check else []
+    missed = report.missed_targets(comparison.results, comparison.workloads, comparison.skipped)
+    return text, missed + missed_memory_targets(rows) if settings.check else []
 
 
 def main():
