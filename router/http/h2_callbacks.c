@@ -99,7 +99,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
     if (stream == NULL && link->role->is_server && link->streams.count >= link->context->settings.streams_maximum)
         return refuse_stream(link, frame->hd.stream_id);
-    if (stream == NULL && link->abuse < 0) {
+    if (stream == NULL && link->abuse < 0 && link->state == H2_LINK_OPEN) {
         stream = link->role->on_new_stream(link, frame->hd.stream_id);
         if (stream != NULL)
             nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);

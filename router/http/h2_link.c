@@ -337,7 +337,7 @@ void h2_link_drained(void *owner)
 void h2_link_watch_stall(struct h2_link *link)
 {
     uint64_t now_ms = loop_now_ms(link->context->loop);
-    if (link->context->settings.stall_ms == 0 || loop_timer_is_set(&link->stall_timer))
+    if (link->state != H2_LINK_OPEN || link->context->settings.stall_ms == 0 || loop_timer_is_set(&link->stall_timer))
         return;
     link->stalled_since_ms = link->stalled_at_bytes == 0 ? now_ms : link->stalled_since_ms;
     loop_timer_set(link->context->loop, &link->stall_timer, now_ms + STALL_LOOK_MS);

@@ -46,6 +46,7 @@ struct h2_stage {
     bool closes_link;     /* as soon as a head is there */
     bool releases_ended;  /* each stream, with its end */
     void (*then)(void);   /* done once, inside the next on_end */
+    void (*meddle)(void); /* done inside of each event of a stream, last */
     bool is_terse;        /* the link's idle and room are not written down */
     unsigned streams_expected; /* what is known of the node beforehand */
     enum fault closed_fault;
@@ -114,6 +115,12 @@ static inline void let_go(struct h2_actor *actor)
         stream_release(stream);
 }
 
+static inline void meddle(void)
+{
+    if (stage.meddle != NULL)
+        stage.meddle();
+}
+
 static inline void note_head(const struct message_head *head)
 {
     stage.field_count = head->field_count;
@@ -127,9 +134,9 @@ static inline void act_on_head(struct h2_actor *actor)
     if (stage.releases)
         let_go(actor);
     if (stage.closes_link) {
-        actor->stream = NULL;
         link_close(stage.link);
         stage.link = NULL;
+        let_go(actor);
     }
 }
 
@@ -147,6 +154,7 @@ static void on_head(void *owner, const struct message_head *head)
     note("%c=%u ", actor->name, head->status);
     note_head(head);
     act_on_head(actor);
+    meddle();
 }
 
 static void on_interim(void *owner, const struct message_head *head)
@@ -158,6 +166,7 @@ static void on_data(void *owner, struct text bytes)
 {
     assert_true(bytes.length > 0);
     note_data(hearer(owner)->name, bytes);
+    meddle();
 }
 
 static void on_trailers(void *owner, const struct message_head *head)
@@ -181,11 +190,13 @@ static void on_end(void *owner)
     stage.then = NULL;
     if (then != NULL)
         then();
+    meddle();
 }
 
 static void on_drained(void *owner)
 {
     note("%c> ", hearer(owner)->name);
+    meddle();
 }
 
 static void on_failed(void *owner, enum fault fault)
@@ -196,6 +207,7 @@ static void on_failed(void *owner, enum fault fault)
         answer(actor, fault_row(fault)->http_status);
     else
         let_go(actor);
+    meddle();
 }
 
 static const struct stream_events stage_stream_events = {
@@ -226,6 +238,7 @@ static void on_request(void *owner, struct stream *stream, const struct message_
     note("%c=%.*s %.*s ", actor->name, TEXT_ARGUMENTS(head->method), TEXT_ARGUMENTS(head->target));
     note_head(head);
     act_on_head(actor);
+    meddle();
 }
 
 static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)

@@ -294,6 +294,29 @@ static void a_paused_answer_waits_and_its_window_closes(void **state)
     assert_heard("1+32768 1+32768 ");
 }
 
+static void resume_the_first(void)
+{
+    stream_resume(stage.actors[0].stream);
+}
+
+/* Resumed while a piece is read in which more comes for it. */
+static void data_behind_a_resume_waits_for_what_came_before(void **state)
+{
+    (void)state;
+    struct h2_actor *slow = ask("GET");
+    ask("GET");
+    far_head(&stage.far, 1, ":status: 200\n", false);
+    say();
+    stream_pause(slow->stream);
+    far_data(&stage.far, 1, TEXT("abc"), false);
+    say();
+    stage.then = resume_the_first;
+    far_head(&stage.far, 3, ":status: 204\n", true);
+    far_data(&stage.far, 1, TEXT("def"), true);
+    say();
+    assert_string_equal(told('A'), "A=200 A[abcdef] A. ");
+}
+
 static void an_upload_without_window_is_congested(void **state)
 {
     (void)state;
@@ -412,6 +435,7 @@ int main(void)
         TEST(a_head_above_the_limit_fails),
         TEST(pushes_are_refused),
         TEST(a_paused_answer_waits_and_its_window_closes),
+        TEST(data_behind_a_resume_waits_for_what_came_before),
         TEST(an_upload_without_window_is_congested),
         TEST(a_reset_before_the_head_may_have_been_read),
         TEST(a_refused_stream_was_not_read),

@@ -38,6 +38,8 @@ static struct h2_actor *somebody(void)
     return NULL;
 }
 
+static bool is_downstream;
+
 static void owner_acts(bool is_server)
 {
     static const size_t lengths[] = {0, 1, 100, 4096, 20000, 100000};
@@ -92,6 +94,24 @@ static void owner_acts(bool is_server)
         let_go(actor);
         break;
     }
+}
+
+/* The link's owner has had enough: it is closed, and everybody lets go before the turn is over. */
+static void everybody_leaves(void)
+{
+    link_close(stage.link);
+    stage.link = NULL;
+    for (unsigned i = 0; i < stage.actor_count; i++)
+        let_go(&stage.actors[i]);
+}
+
+/* Owners act inside of events, too, and on other streams than the one that has the event. */
+static void act_in_event(void)
+{
+    if (stage.link != NULL && chance(6) == 0)
+        owner_acts(is_downstream);
+    if (stage.link != NULL && chance(1000) == 0)
+        everybody_leaves();
 }
 
 /* What the far side has said on a stream: it mostly keeps to the rules, because a connection that ends at once shows little. */
@@ -223,6 +243,9 @@ static void link_suffers(bool is_server)
     case 1:
         shutdown(stage.far.fd, SHUT_WR);
         break;
+    case 2:
+        everybody_leaves();
+        break;
     default:
         break;
     }
@@ -233,12 +256,15 @@ static void link_suffers(bool is_server)
 
 static void begin_play(bool is_server)
 {
+    stage.streams_expected = chance(2) * chance(200);
     link_up_on_pair(is_server);
     memset(sayings, 0, sizeof sayings);
     stage.far.is_quiet = stage.is_terse = true;
     stage.pauses = chance(8) == 0;
     stage.answers = is_server && chance(2) == 0 ? 200 : 0;
     stage.releases_ended = stage.answers == 0 && chance(2) == 0;
+    is_downstream = is_server;
+    stage.meddle = chance(2) == 0 ? act_in_event : NULL;
     next_id = 1;
     if (!is_server) {
         rig_turn(&stage.rig);
@@ -250,6 +276,7 @@ static void begin_play(bool is_server)
 /* Everybody has let go, and the far side reads and allows everything: after a while no stream is left. */
 static void expect_peace(bool is_server)
 {
+    stage.meddle = NULL;
     for (unsigned i = 0; i < stage.actor_count; i++)
         let_go(&stage.actors[i]);
     stage.is_terse = false;
@@ -294,6 +321,7 @@ static void play(bool is_server)
             far_hears(is_server);
         forget();
     }
+    stage.meddle = NULL;
     if (stage.closed_fault == FAULT_OUT_OF_MEMORY)
         fail_msg("play %u: there is memory enough", play_number);
     stage.closed_fault = FAULT_NONE;

@@ -421,6 +421,29 @@ static void a_client_that_goes_leaves_streams_in_every_state(void **state)
                       "G!downstream_gone closed(downstream_gone) ");
 }
 
+static void let_go_of_the_second(void)
+{
+    let_go(&stage.actors[1]);
+}
+
+/* He was about to hear of it himself. */
+static void who_hears_of_the_end_may_let_go_of_another_stream(void **state)
+{
+    (void)state;
+    taken_get(1);
+    taken_get(3);
+    stage.meddle = let_go_of_the_second;
+    far_goes();
+    assert_transcript("A!downstream_gone closed(downstream_gone) ");
+    /* Nothing of the link may be left in the loop. */
+    for (int i = 0; i < 300; i++) {
+        struct loop_timer timer;
+        loop_timer_init(&timer, NULL, NULL);
+        loop_timer_set(stage.rig.loop, &timer, loop_now_ms(stage.rig.loop) + (uint64_t)i * LOOP_TICK_MS);
+        loop_timer_clear(stage.rig.loop, &timer);
+    }
+}
+
 static void a_link_that_is_closed_tells_nobody(void **state)
 {
     (void)state;
@@ -445,6 +468,28 @@ static void a_link_that_is_closed_in_an_event_tells_nobody(void **state)
     far_flush(&stage.far);
     rig_settle(&stage.rig);
     assert_transcript("A=GET / ");
+}
+
+static void close_the_link(void)
+{
+    stage.meddle = NULL;
+    link_close(stage.link);
+    stage.link = NULL;
+    let_go(&stage.actors[0]);
+}
+
+/* nghttp2 reads on to the end of the piece. */
+static void a_request_behind_the_event_that_closes_the_link_leaves_nothing(void **state)
+{
+    (void)state;
+    taken_post(1);
+    stage.meddle = close_the_link;
+    far_data(&stage.far, 1, TEXT("abc"), false);
+    far_head(&stage.far, 3, H2_POST, false);
+    far_data(&stage.far, 3, TEXT("def"), true);
+    far_data(&stage.far, 1, TEXT("ghi"), true);
+    say();
+    assert_transcript("A[abc] ");
 }
 
 /* ---- output that stands still ---- */
@@ -521,8 +566,10 @@ int main(void)
         TEST(a_client_that_resets_what_was_let_go_disturbs_nobody),
         TEST(a_paused_stream_hears_of_its_clients_reset),
         TEST(a_client_that_goes_leaves_streams_in_every_state),
+        TEST(who_hears_of_the_end_may_let_go_of_another_stream),
         TEST(a_link_that_is_closed_tells_nobody),
         TEST(a_link_that_is_closed_in_an_event_tells_nobody),
+        TEST(a_request_behind_the_event_that_closes_the_link_leaves_nothing),
         TEST(output_of_a_stream_that_was_let_go_may_stand_still_for_a_while_only),
         TEST(an_upload_that_nobody_reads_does_not_keep_its_stream),
         TEST(a_client_that_reads_nothing_is_given_up),
