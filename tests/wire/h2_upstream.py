@@ -168,6 +168,20 @@ def a_limit_that_comes_late_is_obeyed(house):
 
 
 @case()
+def a_link_that_may_carry_nothing_any_more_is_given_up(house):
+    """MAX_CONCURRENT_STREAMS 0 in the middle: no request is lost, and the link does not stay for ever."""
+    with serve(house, "IQC", {"timeouts": {"upstream_idle": "300ms"}}) as sluice, connect(sluice, 2) as client:
+        assert client.ask("GET", QUERY).status == 200
+        peer = sluice.q1.peer_of(sluice.q1.seen[0])
+        peer.send(h2.settings((h2.MAX_CONCURRENT_STREAMS, 0)))
+        peer.wait_acked(1)
+        assert peer.exchange_pings()
+        assert client.ask("GET", QUERY).status == 200
+        assert len(seen_links(sluice.q1)) == 2
+        peer.wait_closed()
+
+
+@case()
 def a_full_node_is_waited_for_in_turn(house):
     release = threading.Event()
     node = H2Node("q1", "query", pairs=[(h2.MAX_CONCURRENT_STREAMS, 1)], maximum_links=1)
