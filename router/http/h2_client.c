@@ -61,6 +61,9 @@ static enum fault fault_of_close(const struct h2_link *link, const struct h2_str
 static bool is_spent(const struct link *base)
 {
     const struct h2_link *link = (const struct h2_link *)(const void *)base;
+    /* Nothing more on this one, says the node, and nothing is under way that could wait for a better word. */
+    if (link->peer_streams_maximum == 0 && link->streams.count == 0)
+        return true;
     return link->state != H2_LINK_OPEN || link->is_draining || link->is_broken || link->resets >= RESETS_MAXIMUM ||
            nghttp2_session_check_request_allowed(link->session) == 0;
 }
