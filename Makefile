@@ -13,7 +13,7 @@ PACKAGES       += $(if $(LLHTTP_SOURCES),,$(if $(shell pkg-config --exists libll
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wsign-compare -Wcast-qual -Wformat=2 \
             -Wpointer-arith -Wundef -Werror
-HARDENING := -fstack-protector-strong -fPIE
+HARDENING := -fstack-protector-strong -fPIE -fno-plt
 # Fat objects: the program is optimised as a whole, the many test programs link the plain code.
 CFLAGS_release := -O2 -g -flto=auto -ffat-lto-objects -D_FORTIFY_SOURCE=2
 CFLAGS_debug   := -O0 -g

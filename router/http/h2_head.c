@@ -195,12 +195,23 @@ static bool join_cookies(struct h2_draft *draft)
     return true;
 }
 
-static void list_fields(const struct h2_draft *draft, struct message_head *head)
+/* Lists the fields, and says which known names are among them: one bit each. */
+static uint64_t list_fields(const struct h2_draft *draft, struct message_head *head)
 {
+    uint64_t present = 0;
     for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
         struct text name = name_of(draft, i);
-        message_add(head, MESSAGE_FIELDS_MAXIMUM, header_name_of(name), name, text_trim(value_of(draft, i)));
+        enum header_name known = header_name_of(name);
+        present |= UINT64_C(1) << known;
+        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, text_trim(value_of(draft, i)));
     }
+    return present;
+}
+_Static_assert(HEADER_NAME_COUNT <= 64, "a bit each");
+
+static const struct header_field *find_present(const struct message_head *head, uint64_t present, enum header_name known)
+{
+    return (present >> known & 1) != 0 ? message_find(head, known) : NULL;
 }
 
 static void start(const struct h2_draft *draft, struct message_head *head)
@@ -211,9 +222,9 @@ static void start(const struct h2_draft *draft, struct message_head *head)
 }
 
 /* nghttp2 has seen to it that there is one at most, and that it is a number that the body keeps to. */
-static bool read_length(struct message_head *head, bool is_end)
+static bool read_length(struct message_head *head, uint64_t present, bool is_end)
 {
-    const struct header_field *length = message_find(head, HEADER_CONTENT_LENGTH);
+    const struct header_field *length = find_present(head, present, HEADER_CONTENT_LENGTH);
     if (length != NULL && (!text_to_u64(length->value, &head->content_length) || head->content_length > INT64_MAX))
         return false;
     head->announces_length = length != NULL;
@@ -224,9 +235,10 @@ static bool read_length(struct message_head *head, bool is_end)
     return true;
 }
 
-static enum fault read_target(const struct h2_draft *draft, const struct h1_limits *limits, struct message_head *head)
+static enum fault read_target(const struct h2_draft *draft, const struct h1_limits *limits, uint64_t present,
+                              struct message_head *head)
 {
-    const struct header_field *host = message_find(head, HEADER_HOST);
+    const struct header_field *host = find_present(head, present, HEADER_HOST);
     head->method = pseudo(draft, TEXT(":method"));
     head->target = pseudo(draft, TEXT(":path"));
     head->authority = pseudo(draft, TEXT(":authority"));
@@ -253,17 +265,17 @@ enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limit
     if (draft->fault == FAULT_NONE && !join_cookies(draft))
         draft->fault = FAULT_OUT_OF_MEMORY;
     start(draft, head);
-    list_fields(draft, head);
-    enum fault fault = read_target(draft, limits, head);
+    uint64_t present = list_fields(draft, head);
+    enum fault fault = read_target(draft, limits, present, head);
     if (draft->fault != FAULT_NONE)
         return draft->fault;
     if (fault != FAULT_NONE)
         return fault;
-    if (!read_length(head, is_end))
+    if (!read_length(head, present, is_end))
         return FAULT_REQUEST_MALFORMED;
     /* nghttp2 lets no other value of TE in. */
-    head->accepts_trailers = message_find(head, HEADER_TE) != NULL;
-    const struct header_field *expect = message_find(head, HEADER_EXPECT);
+    head->accepts_trailers = find_present(head, present, HEADER_TE) != NULL;
+    const struct header_field *expect = find_present(head, present, HEADER_EXPECT);
     if (expect != NULL && !text_equals_ignoring_case(expect->value, TEXT("100-continue")))
         return FAULT_REQUEST_EXPECTATION;
     head->expects_continue = expect != NULL && head->body != BODY_NONE;
@@ -280,10 +292,10 @@ enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_
     start(draft, head);
     if (draft->fault != FAULT_NONE)
         return draft->fault;
-    list_fields(draft, head);
+    uint64_t present = list_fields(draft, head);
     uint64_t status = 0;
     if (!text_to_u64(pseudo(draft, TEXT(":status")), &status) || status < 100 || status > 599 ||
-        !read_length(head, is_end))
+        !read_length(head, present, is_end))
         return FAULT_UPSTREAM_MALFORMED;
     head->status = (unsigned)status;
     if (status < 200 || status == 204)
@@ -345,8 +357,11 @@ static bool make_names_room(struct h2_writer *writer, const struct message_head 
     return true;
 }
 
-static struct text lower_name(struct h2_writer *writer, struct text name)
+static struct text lower_name(struct h2_writer *writer, const struct header_field *field)
 {
+    struct text name = field->name;
+    if (field->known != HEADER_OTHER)
+        return header_name_text(field->known);
     if (is_lower(name))
         return name;
     char *copy = writer->names + writer->names_length;
@@ -367,7 +382,7 @@ static bool put_fields(struct h2_writer *writer, const struct message_head *head
     if (!make_names_room(writer, head))
         return false;
     for (size_t i = 0; i < head->field_count; i++)
-        put(writer, lower_name(writer, head->fields[i].name), head->fields[i].value, flags_of(head->fields[i].known));
+        put(writer, lower_name(writer, &head->fields[i]), head->fields[i].value, flags_of(head->fields[i].known));
     return true;
 }
 

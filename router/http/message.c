@@ -41,6 +41,40 @@ static const struct {
 #define NAME_COUNT (sizeof names / sizeof names[0])
 #define NAME_LENGTH_MAXIMUM 19
 
+/* The same by their number. */
+static const struct text lower_names[HEADER_NAME_COUNT] = {
+    [HEADER_TE] = {"te", 2},
+    [HEADER_VIA] = {"via", 3},
+    [HEADER_HOST] = {"host", 4},
+    [HEADER_DATE] = {"date", 4},
+    [HEADER_EXPECT] = {"expect", 6},
+    [HEADER_TRAILER] = {"trailer", 7},
+    [HEADER_UPGRADE] = {"upgrade", 7},
+    [HEADER_FORWARDED] = {"forwarded", 9},
+    [HEADER_X_REAL_IP] = {"x-real-ip", 9},
+    [HEADER_CONNECTION] = {"connection", 10},
+    [HEADER_KEEP_ALIVE] = {"keep-alive", 10},
+    [HEADER_USER_AGENT] = {"user-agent", 10},
+    [HEADER_GRPC_STATUS] = {"grpc-status", 11},
+    [HEADER_RETRY_AFTER] = {"retry-after", 11},
+    [HEADER_CONTENT_TYPE] = {"content-type", 12},
+    [HEADER_GRPC_TIMEOUT] = {"grpc-timeout", 12},
+    [HEADER_X_REQUEST_ID] = {"x-request-id", 12},
+    [HEADER_AUTHORIZATION] = {"authorization", 13},
+    [HEADER_X_SLUICE_NODE] = {"x-sluice-node", 13},
+    [HEADER_CONTENT_LENGTH] = {"content-length", 14},
+    [HEADER_HTTP2_SETTINGS] = {"http2-settings", 14},
+    [HEADER_ACCEPT_ENCODING] = {"accept-encoding", 15},
+    [HEADER_X_FORWARDED_FOR] = {"x-forwarded-for", 15},
+    [HEADER_CONTENT_ENCODING] = {"content-encoding", 16},
+    [HEADER_PROXY_CONNECTION] = {"proxy-connection", 16},
+    [HEADER_X_FORWARDED_HOST] = {"x-forwarded-host", 16},
+    [HEADER_TRANSFER_ENCODING] = {"transfer-encoding", 17},
+    [HEADER_X_FORWARDED_PROTO] = {"x-forwarded-proto", 17},
+    [HEADER_PROXY_AUTHENTICATE] = {"proxy-authenticate", 18},
+    [HEADER_PROXY_AUTHORIZATION] = {"proxy-authorization", 19},
+};
+
 /* Where in `names` each length begins; names of length n stand in [begins[n], begins[n + 1]). */
 static const unsigned char begins[NAME_LENGTH_MAXIMUM + 2] = {
     0, 0, 0, 1, 2, 4, 4, 5, 7, 7, 9, 12, 14, 17, 19, 21, 23, 26, 28, 29, 30,
@@ -55,6 +89,11 @@ enum header_name header_name_of(struct text name)
             return names[i].known;
     }
     return HEADER_OTHER;
+}
+
+struct text header_name_text(enum header_name known)
+{
+    return lower_names[known];
 }
 
 const struct header_field *message_find(const struct message_head *head, enum header_name known)

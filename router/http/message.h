@@ -89,6 +89,9 @@ struct message_head {
 /* Which known name this is, whatever its case. */
 enum header_name header_name_of(struct text name);
 
+/* A known name in lower case. */
+struct text header_name_text(enum header_name known);
+
 /* The first field of that name, or NULL. */
 const struct header_field *message_find(const struct message_head *head, enum header_name known);
 

@@ -392,6 +392,9 @@ void pool_give(struct pool *pool, struct link *link)
     note_streams(pooled);
     if (pooled->streams == 0)
         pooled->idle_since_ms = loop_now_ms(pool->loop);
+    /* Also for who waits for a fresh link: the empty one makes room for it. */
+    if (pooled->owner->waiters.count > 0)
+        loop_defer(pool->loop, &pooled->owner->serve_task);
     if (link_has_room(link)) {
         put_open(pooled);
         return;
@@ -399,8 +402,6 @@ void pool_give(struct pool *pool, struct link *link)
     /* A stream may take a moment to be gone on the link; then it has room again (on_room). */
     if (pooled->streams > 0 || !link_is_spent(link))
         return;
-    /* Its place is free for a waiter that found the node's links all busy. */
-    loop_defer(pool->loop, &pooled->owner->serve_task);
     drop(pooled);
 }
 
@@ -468,8 +469,10 @@ static void close_idle_since(struct pool_node *node, uint64_t before_ms)
     while (at != &node->open.head) {
         struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
         at = at->previous;
-        if (pooled->streams == 0 && pooled->idle_since_ms <= before_ms)
+        if (pooled->streams == 0 && pooled->idle_since_ms <= before_ms) {
             drop(pooled);
+            loop_defer(node->pool->loop, &node->serve_task);
+        }
     }
 }
 

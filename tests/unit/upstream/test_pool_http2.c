@@ -284,6 +284,26 @@ static void who_wants_a_fresh_link_shares_none(void **state)
     assert_int_equal(second->link->used, 1);
 }
 
+/* The link comes back while it has no room for a moment; that it has room again says nothing new to one that stood among the open ones. */
+static void who_waits_for_a_fresh_link_gets_the_place_of_one_that_comes_back_without_room(void **state)
+{
+    (void)state;
+    stage.nodes[0].maximum_links = 1;
+    struct asker *first = served(0);
+    struct h2_far *far = node_comes(2);
+    send_request(first);
+    rig_settle(&stage.rig);
+    stage.askers[1].ticket.wants_fresh = true;
+    struct asker *second = ask_node(0, 1);
+    assert_true(second->ticket.is_waiting);
+    far_setting(far, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1);
+    say(far);
+    give(first);
+    rig_until(&stage.rig, second->events == 1);
+    assert_non_null(second->link);
+    assert_int_equal(second->link->used, 1);
+}
+
 /* ---- goodbyes ---- */
 
 static void a_link_that_says_goodbye_is_not_taken_any_more(void **state)
@@ -483,6 +503,7 @@ int main(void)
         TEST(a_stream_that_is_reset_takes_no_other_along),
         TEST(an_idle_link_is_closed_after_its_time),
         TEST(who_wants_a_fresh_link_shares_none),
+        TEST(who_waits_for_a_fresh_link_gets_the_place_of_one_that_comes_back_without_room),
         TEST(a_link_that_says_goodbye_is_not_taken_any_more),
         TEST(an_idle_link_that_says_goodbye_is_closed),
         TEST(a_connection_that_ends_fails_all_its_streams),
