@@ -124,7 +124,11 @@ static void on_idle(void *owner)
 {
     struct session *session = owner;
     uint64_t keep_ms = session->settings->keep_alive_ms;
-    if (session->is_draining && keep_ms > drain_grace_ms(session))
+    if (keep_ms == 0 && !session->is_draining) {
+        loop_timer_clear(session->loop, &session->timer); /* no limit */
+        return;
+    }
+    if (session->is_draining && (keep_ms == 0 || keep_ms > drain_grace_ms(session)))
         keep_ms = drain_grace_ms(session);
     loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + keep_ms);
 }

@@ -63,7 +63,8 @@ static uint64_t idle_limit_ms(const struct exchange *exchange)
     const struct topology_timeouts *timeouts = &exchange->context->topology->timeouts;
     switch (exchange->state) {
     case EXCHANGE_WAITING:
-        return timeouts->queue_ms;
+        /* 0: nobody waits for a busy link; for one that is being dialled as long as that may take. */
+        return timeouts->queue_ms != 0 ? timeouts->queue_ms : timeouts->connect_ms;
     case EXCHANGE_SENDING:
         /* Of a call it is not known whose turn it is: its client may wait for an answer before it says more. */
         return exchange->is_grpc && !exchange->downstream_paused ? thinking_limit_ms(exchange) : timeouts->idle_ms;

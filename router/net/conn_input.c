@@ -51,6 +51,19 @@ static void note_tls_end(struct conn *conn)
         conn_end_with(conn, state == TLS_ENDED ? CONN_END_CLOSED : CONN_END_RESET);
 }
 
+/*
+ * Requests for new keys and their like cost us work and an answer each, and show nobody above that anything has come. A peer that
+ * sends this much of them, or takes none of the answers, is no peer.
+ */
+#define SILENT_MAXIMUM_BYTES 65536
+#define WIRE_MAXIMUM_BYTES (256 * 1024)
+
+static bool is_flooding(struct conn *conn, size_t raw_bytes, size_t plain_bytes)
+{
+    conn->silent_bytes = plain_bytes > 0 ? 0 : conn->silent_bytes + raw_bytes;
+    return conn->silent_bytes > SILENT_MAXIMUM_BYTES || tls_channel_wire(conn->tls)->length > WIRE_MAXIMUM_BYTES;
+}
+
 static void take_encrypted(struct conn *conn, struct text raw)
 {
     tls_channel_feed(conn->tls, raw);
@@ -60,6 +73,10 @@ static void take_encrypted(struct conn *conn, struct text raw)
         return;
     char *plain = loop_scratch(conn->loop);
     size_t length = tls_channel_read(conn->tls, plain, LOOP_SCRATCH_BYTES);
+    if (is_flooding(conn, raw.length, length)) {
+        conn_end_with(conn, CONN_END_RESET);
+        return;
+    }
     if (tls_channel_wire(conn->tls)->length > 0)
         loop_defer(conn->loop, &conn->flush_task);
     if (length > 0)

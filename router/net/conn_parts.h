@@ -38,6 +38,7 @@ struct conn {
     uint64_t sent_bytes;
     uint64_t linger_ms;
     size_t lingered_bytes;
+    size_t silent_bytes;     /* TLS: received since the last plain text */
     struct tls_channel *tls; /* owned; NULL: clear text */
     struct buffer output;
     struct input input;      /* unconsumed bytes */

@@ -179,6 +179,12 @@ static void note_protocol(struct pooled_link *pooled)
                               memory_order_relaxed);
 }
 
+/* As configured; then anything else would be a surprise, and a gRPC call would dial again and again. */
+static bool speaks_http2_only(const struct pool_node *node)
+{
+    return node->pool->settings.topology->nodes[node->index].http == TOPOLOGY_HTTP_2;
+}
+
 static void on_connected(void *owner)
 {
     struct pooled_link *pooled = owner;
@@ -186,9 +192,15 @@ static void on_connected(void *owner)
     struct pool *pool = node->pool;
     loop_timer_clear(pool->loop, &pooled->connect_timer);
     leave_dials(pooled);
-    note_protocol(pooled);
-    cluster_note_connect(pool->settings.cluster, node->index, false);
     pooled->state = POOLED_FULL;
+    note_protocol(pooled);
+    if (!pooled->is_http2 && speaks_http2_only(node)) {
+        conn_close(pooled->conn);
+        forget(pooled);
+        fail_waiters(node, pooled->expected, FAULT_UPSTREAM_VERSION);
+        return;
+    }
+    cluster_note_connect(pool->settings.cluster, node->index, false);
     pooled->idle_since_ms = loop_now_ms(pool->loop);
     if (pooled->is_http2)
         pooled->link = h2_client_create(pool->settings.h2, pooled->conn, node_tls_scheme(pool->settings.cluster, node->index), pooled->expected,
@@ -371,7 +383,8 @@ struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_tic
             close_oldest_idle(node);
         if (node->links < maximum_links(node))
             *fault = dial(node, ticket->needs_http2);
-        else if (node->waiters.count >= node->dialled_room + pool->settings.topology->limits.queue)
+        else if (pool->settings.topology->timeouts.queue_ms == 0 ||
+                 node->waiters.count >= node->dialled_room + pool->settings.topology->limits.queue)
             *fault = FAULT_QUEUE_FULL;
         if (*fault != FAULT_NONE)
             return NULL;
@@ -481,7 +494,7 @@ static void on_sweep(void *owner)
     struct pool *pool = owner;
     uint64_t now_ms = loop_now_ms(pool->loop);
     uint64_t idle_ms = pool->settings.topology->timeouts.upstream_idle_ms;
-    for (size_t i = 0; i < pool->settings.topology->node_count && now_ms > idle_ms; i++)
+    for (size_t i = 0; idle_ms != 0 && i < pool->settings.topology->node_count && now_ms > idle_ms; i++)
         close_idle_since(&pool->nodes[i], now_ms - idle_ms);
     loop_timer_set(pool->loop, &pool->sweep, now_ms + SWEEP_MS);
 }

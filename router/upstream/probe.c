@@ -256,6 +256,12 @@ static void on_connected(void *owner)
     probe->conn = NULL;
     if (node_of(probe)->is_tls)
         probe->is_http2 = conn_protocol(conn) == CONN_PROTOCOL_HTTP_2;
+    if (!probe->is_http2 && node_of(probe)->http == TOPOLOGY_HTTP_2) {
+        conn_close(conn);
+        log_tls(probe, "node_version_wrong", "the node did not choose HTTP/2 (ALPN h2), and its http is 2");
+        report(probe, HEALTH_RESULT_MALFORMED);
+        return;
+    }
     if (probe->is_http2)
         probe->link = h2_client_create(prober->h2, conn, node_tls_scheme(prober->cluster, probe->index), 1,
                                        &probe_link_events, probe);
