@@ -233,7 +233,10 @@ void exchange_answer_fault(struct exchange *exchange, enum fault fault)
 
 void exchange_break(struct exchange *exchange, enum fault fault)
 {
+    struct cluster_node *node = &exchange->context->cluster->nodes[exchange->node_index];
     exchange->fault = fault;
+    if (fault_row(fault)->blame == FAULT_BLAME_UPSTREAM)
+        atomic_fetch_add_explicit(&node->failures, 1, memory_order_relaxed);
     attempt_release(exchange);
     /* Where nothing can be said any more, releasing the unfinished stream shows that the answer is cut. */
     grpc_call_send_fault(exchange);

@@ -17,7 +17,7 @@
  *  SENDING    has an upstream stream; the request's body flows                           idle, between bytes
  *  AWAITING   the request is sent; nothing has gone to the client                        write_deadline or response
  *  SCREENING  the head is kept back, because its body may say that the node refused      the same
- *  RELAYING   the head has gone to the client: committed, no retry from here             idle, between bytes
+ *  RELAYING   the head has gone to the client: committed, no retry from here             response, or idle if the client stalls
  *  DONE       the record is written; the streams are released; in the grave              -
  *
  * (A response may also begin in SENDING, while the client still uploads.) A gRPC call with a grpc-timeout has that as its deadline in each

@@ -4,6 +4,7 @@
  */
 #include "exchange/state.h"
 #include "http/grpc.h"
+#include "upstream/cluster.h"
 
 void grpc_call_begin(struct exchange *exchange)
 {
@@ -38,6 +39,12 @@ bool grpc_call_is_unavailable(const struct exchange *exchange, const struct mess
            grpc_read_status(head, &status) && status == GRPC_STATUS_UNAVAILABLE;
 }
 
+bool grpc_call_lacks_status(const struct exchange *exchange, const struct message_head *head)
+{
+    enum grpc_status ignored;
+    return exchange->is_grpc && head->status == 200 && head->body == BODY_NONE && !grpc_read_status(head, &ignored);
+}
+
 void grpc_call_note_status(struct exchange *exchange, const struct message_head *head)
 {
     enum grpc_status status;
@@ -45,6 +52,8 @@ void grpc_call_note_status(struct exchange *exchange, const struct message_head 
         return;
     exchange->grpc_status = status;
     exchange->has_grpc_status = true;
+    /* Whatever it says, a node that says it is alive: not even UNAVAILABLE counts against it, for that may mean a lack of permission. */
+    cluster_note_connect(exchange->context->cluster, exchange->node_index, false);
 }
 
 enum grpc_status grpc_call_status(const struct exchange *exchange)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "exchange/state.h"
+#include "http/grpc.h"
 #include "http/hygiene.h"
 
 /* Reads an integer Retry-After as milliseconds and burns its retries within a second (clients.md 1.3). */
@@ -57,6 +58,11 @@ static void relay_trailers(struct exchange *exchange, const struct message_head 
     exchange->active_ms = loop_now_ms(exchange->context->loop);
     exchange->may_send_status = false;
     grpc_call_note_status(exchange, trailers);
+    struct grpc_room room;
+    if (exchange->is_grpc && !exchange->has_grpc_status && exchange->status == 200) {
+        exchange->fault = FAULT_UPSTREAM_MALFORMED;
+        grpc_add_fault(&out, MESSAGE_FIELDS_MAXIMUM + 8, exchange->fault, &room);
+    }
     if (out.field_count > 0)
         stream_send_trailers(exchange->downstream, &out);
 }
@@ -185,6 +191,10 @@ static void on_head(void *owner, const struct message_head *head)
 {
     struct exchange *exchange = owner;
     exchange->active_ms = loop_now_ms(exchange->context->loop);
+    if (grpc_call_lacks_status(exchange, head)) {
+        attempt_fail(exchange, FAULT_UPSTREAM_MALFORMED);
+        return;
+    }
     bool must_hold = exchange->is_fan_out || retry_may_be_refusal(exchange->class, head->status) ||
                      grpc_call_is_unavailable(exchange, head);
     if (must_hold && hold(exchange, head))

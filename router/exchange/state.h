@@ -152,6 +152,8 @@ void grpc_call_shorten_timeout(const struct exchange *exchange, struct message_h
                                char buffer[GRPC_TIMEOUT_BYTES]);
 /* A trailers-only answer that says UNAVAILABLE, the first one of this call. */
 bool grpc_call_is_unavailable(const struct exchange *exchange, const struct message_head *head);
+/* A whole answer without grpc-status is none: the client would take it for the node's UNKNOWN. */
+bool grpc_call_lacks_status(const struct exchange *exchange, const struct message_head *head);
 /* Remembers the status in trailers, or in the head of a trailers-only answer. */
 void grpc_call_note_status(struct exchange *exchange, const struct message_head *head);
 /* How the call has ended, for the record: UNKNOWN when nobody said. */

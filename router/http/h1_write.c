@@ -84,10 +84,11 @@ size_t h1_write_response_head(char *out, const struct message_head *head, const 
     at = put(at, text_of_string(message_reason(head->status)));
     at = put(at, TEXT("\r\n"));
     at = put_fields(at, head);
-    if (head->body == BODY_LENGTH || head->announces_length)
-        at = put_length(at, head->content_length);
-    else if (form->is_chunked)
+    /* Never both (RFC 9112 section 6.2). */
+    if (form->is_chunked)
         at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
+    else if (head->body == BODY_LENGTH || head->announces_length)
+        at = put_length(at, head->content_length);
     if (form->close)
         at = put(at, TEXT("Connection: close\r\n"));
     else if (form->say_keep_alive)

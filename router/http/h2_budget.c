@@ -20,6 +20,7 @@ static const struct {
     [H2_EXPENSE_PRIORITY] = {"priority", 4},
     [H2_EXPENSE_WINDOW_UPDATE] = {"window_update", 2},
     [H2_EXPENSE_UNKNOWN] = {"unknown_frame", 4},
+    [H2_EXPENSE_STALE] = {"stale_frame", 10},
     [H2_EXPENSE_HEADER_LIST] = {"header_list", CONTROL_MAXIMUM + 1},
     [H2_EXPENSE_UNREADABLE] = {"unreadable", CONTROL_MAXIMUM + 1},
 };

@@ -15,18 +15,32 @@ static void spend(struct h2_link *link, enum h2_expense expense)
         link->abuse = (int)expense;
 }
 
+/* For a stream that has ended: nghttp2 reads it and tells nobody. */
+static bool is_stale(struct h2_link *link, const nghttp2_frame_hd *head)
+{
+    return head->stream_id != 0 && head->stream_id <= nghttp2_session_get_last_proc_stream_id(link->session) &&
+           nghttp2_session_find_stream(link->session, head->stream_id) == NULL;
+}
+
 static void spend_on_frame(struct h2_link *link, const nghttp2_frame_hd *head)
 {
     bool is_acknowledgement = (head->flags & NGHTTP2_FLAG_ACK) != 0;
     switch (head->type) {
     case NGHTTP2_DATA:
-        if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        if (is_stale(link, head))
+            spend(link, H2_EXPENSE_STALE);
+        else if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0)
             spend(link, H2_EXPENSE_EMPTY_DATA);
         break;
     case NGHTTP2_HEADERS:
+        if (is_stale(link, head))
+            spend(link, H2_EXPENSE_STALE);
+        break;
     case NGHTTP2_CONTINUATION: /* bounded by nghttp2 and by the limits of a head */
-    case NGHTTP2_GOAWAY:
     case NGHTTP2_PUSH_PROMISE:
+        break;
+    case NGHTTP2_GOAWAY:
+        spend(link, H2_EXPENSE_SETTINGS);
         break;
     case NGHTTP2_PRIORITY:
         spend(link, H2_EXPENSE_PRIORITY);
@@ -39,7 +53,7 @@ static void spend_on_frame(struct h2_link *link, const nghttp2_frame_hd *head)
             spend(link, H2_EXPENSE_SETTINGS);
         break;
     case NGHTTP2_PING:
-        if (!is_acknowledgement)
+        if (!is_acknowledgement || !link->is_notice_given)
             spend(link, H2_EXPENSE_PING);
         break;
     case NGHTTP2_WINDOW_UPDATE:
@@ -54,8 +68,6 @@ static void spend_on_frame(struct h2_link *link, const nghttp2_frame_hd *head)
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *owner)
 {
     struct h2_link *link = owner;
-    if (head->type != NGHTTP2_CONTINUATION)
-        link->in_header_block = false;
     /* With RFC 7540's priorities off nghttp2 skips the check of this frame (RFC 9113 section 6.3). */
     if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0 &&
         nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
@@ -86,7 +98,6 @@ static struct h2_draft **draft_of(struct h2_stream *stream)
 static int refuse_stream(struct h2_link *link, int32_t id)
 {
     link->gathering = NULL;
-    spend(link, H2_EXPENSE_RESET);
     if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM) != 0)
         link->is_broken = true;
     return 0;
@@ -95,7 +106,6 @@ static int refuse_stream(struct h2_link *link, int32_t id)
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2_link *link = owner;
-    link->in_header_block = true;
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
     if (stream == NULL && link->role->is_server && link->streams.count >= link->context->settings.streams_maximum)
         return refuse_stream(link, frame->hd.stream_id);
@@ -134,7 +144,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static void on_headers_frame(struct h2_link *link, struct h2_stream *stream, bool is_end)
 {
-    link->in_header_block = false;
     link->gathering = NULL;
     if (stream->receiving == H2_RECEIVING_HEAD && stream->draft != NULL)
         link->role->on_head(link, stream, is_end);
@@ -175,6 +184,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
             on_settings(link);
+        else
+            link->has_acknowledged = true;
         break;
     case NGHTTP2_PING:
         /* We ping only behind the notice of a drain: whatever crossed it has arrived before. */
@@ -245,8 +256,11 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct h2_link *link = owner;
     struct h2_stream *stream = frame->hd.stream_id == 0 ? NULL : stream_of(session, frame->hd.stream_id);
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (frame->hd.type == NGHTTP2_RST_STREAM && (stream == NULL || !stream->was_reset_here))
-        spend(link, H2_EXPENSE_RESET); /* the peer's error made us do it */
+    bool is_early = frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM &&
+                    !link->has_acknowledged;
+    /* The peer's error made us do it, unless it could not know how many streams we allow. */
+    if (frame->hd.type == NGHTTP2_RST_STREAM && !is_early && (stream == NULL || !stream->was_reset_here))
+        spend(link, H2_EXPENSE_RESET);
     /* nghttp2 sends a ping before everything else: it is asked for when the notice is out, or its answer would prove nothing. */
     bool is_notice = frame->hd.type == NGHTTP2_GOAWAY && link->is_notice_given && !link->is_last_word_said;
     if (is_notice && nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL) != 0)
@@ -255,8 +269,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         h2_budget_credit_data(&link->budget);
     if (stream == NULL)
         return 0;
-    stream->is_head_written = stream->is_head_written || frame->hd.type == NGHTTP2_HEADERS;
-    if (frame->hd.type == NGHTTP2_HEADERS && link->head_stream == NULL)
+    if (frame->hd.type == NGHTTP2_HEADERS && stream->heads_queued > 0)
+        stream->heads_queued--;
+    /* In h2_link_write_head the bytes are not in the conn yet; for the stream that it writes it notes the place itself. */
+    if (frame->hd.type == NGHTTP2_HEADERS && link->head_stream != stream)
         h2_stream_note_position(stream);
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
         stream->sending = H2_SENDING_DONE;
@@ -272,7 +288,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     (void)error;
     struct h2_link *link = owner;
     if (link->head_stream != NULL && link->head_stream->id == frame->hd.stream_id)
-        link->head_stream->is_head_written = true; /* or never will be */
+        link->head_stream->heads_queued = 0; /* it never will be written */
     if (link->role->is_server || frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {

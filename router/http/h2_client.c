@@ -36,6 +36,7 @@ static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
         h2_stream_fail(stream, fault);
     } else if (!is_interim) {
         stream->receiving = is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY;
+        stream->is_bodyless = head.body == BODY_NONE;
         stream->stream.events->on_head(stream->stream.owner, &head);
         if (is_end && stream->is_owned)
             h2_stream_give_end(stream);
@@ -64,7 +65,7 @@ static bool is_spent(const struct link *base)
     /* Nothing more on this one, says the node, and nothing is under way that could wait for a better word. */
     if (link->peer_streams_maximum == 0 && link->streams.count == 0)
         return true;
-    return link->state != H2_LINK_OPEN || link->is_draining || link->is_broken || link->resets >= RESETS_MAXIMUM ||
+    return link->state != H2_LINK_OPEN || link->is_draining || link->is_over || link->has_ended || link->is_broken || link->resets >= RESETS_MAXIMUM ||
            nghttp2_session_check_request_allowed(link->session) == 0;
 }
 
@@ -84,7 +85,7 @@ static void refuse_unsent(struct h2_link *link)
     while (node != &link->streams.head) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
         node = node->next;
-        if (stream->begins_at_bytes == 0 && stream->id != 0 && !stream->is_closed)
+        if (!stream->is_begun && stream->id != 0 && !stream->is_closed)
             h2_stream_fail(stream, FAULT_UPSTREAM_REFUSED_STREAM);
     }
 }
@@ -129,7 +130,7 @@ static void on_over(struct h2_link *link)
 {
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
-        bool is_unsent = stream->begins_at_bytes == 0;
+        bool is_unsent = !stream->is_begun;
         enum fault fault = stream->receiving == H2_RECEIVING_HEAD ? FAULT_UPSTREAM_MALFORMED : FAULT_UPSTREAM_TRUNCATED;
         if (!stream->has_failed)
             stream->fault = is_unsent ? FAULT_LINK_CLOSED_UNREAD : fault;
@@ -159,7 +160,9 @@ static enum fault judge_unanswered(const struct h2_link *link, const struct h2_s
 {
     if (stream->receiving != H2_RECEIVING_HEAD)
         return FAULT_UPSTREAM_TRUNCATED; /* or nothing, when it is whole */
-    if (stream->begins_at_bytes == 0)
+    if (end == CONN_END_TLS_FAILED)
+        return FAULT_TLS_FAILED; /* its first word: it wants another certificate of us, and has acted on nothing */
+    if (!stream->is_begun)
         return FAULT_LINK_CLOSED_UNREAD;
     switch (end == CONN_END_CLOSED ? conn_may_be_read(link->link.conn, stream->begins_at_bytes) : CONN_READING_POSSIBLE) {
     case CONN_READING_RULED_OUT:
@@ -225,7 +228,7 @@ static void send_head(struct stream *stream, const struct message_head *head)
         return;
     bool has_body = head->body != BODY_NONE;
     own->sending = has_body ? H2_SENDING_BODY : H2_SENDING_LAST;
-    own->is_length_known = head->body == BODY_LENGTH;
+    own->is_length_known = head->body == BODY_LENGTH && head->version != MESSAGE_HTTP_2;
     own->left_bytes = head->content_length;
     nghttp2_data_provider provider = h2_stream_provider(own);
     int32_t id = -1;

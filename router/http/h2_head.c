@@ -228,10 +228,11 @@ static bool read_length(struct message_head *head, uint64_t present, bool is_end
     if (length != NULL && (!text_to_u64(length->value, &head->content_length) || head->content_length > INT64_MAX))
         return false;
     head->announces_length = length != NULL;
-    if (is_end)
+    /* Nothing of length 0 follows, even if the end of the stream comes in a frame of its own. */
+    if (is_end || (length != NULL && head->content_length == 0))
         head->body = BODY_NONE;
     else
-        head->body = length != NULL && head->content_length > 0 ? BODY_LENGTH : BODY_STREAM;
+        head->body = length != NULL ? BODY_LENGTH : BODY_STREAM;
     return true;
 }
 
@@ -300,6 +301,9 @@ enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_
     head->status = (unsigned)status;
     if (status < 200 || status == 204)
         head->announces_length = false;
+    /* RFC 9110 section 6.4.1: without a body, whenever the stream ends. */
+    if (status < 200 || status == 204 || status == 304)
+        head->body = BODY_NONE;
     bool ignored;
     return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
 }

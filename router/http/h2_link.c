@@ -281,7 +281,7 @@ void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream)
 {
     bool is_now = may_write_head(link);
     link->context->writer.borrowing = is_now ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE : 0;
-    stream->is_head_written = false;
+    stream->heads_queued++;
 }
 
 /* Heads go before bodies, so few frames come out here besides the one that is wanted. */
@@ -293,12 +293,12 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
         return;
     link->is_writing = true;
     link->head_stream = stream;
-    while (!stream->is_head_written && !stream->is_closed && !link->is_broken) {
+    while (stream->heads_queued > 0 && !stream->is_closed && !link->is_broken) {
         const uint8_t *bytes;
         ssize_t length = nghttp2_session_mem_send(link->session, &bytes);
         bool is_over = !nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session);
         /* It was refused (on_frame_not_send), or the session has said its last word and never writes again. */
-        if (length == 0 && (stream->is_head_written || is_over))
+        if (length == 0 && (stream->heads_queued == 0 || is_over))
             break;
         /* Nothing to write, and the head is not out: it would point at fields that are gone, so nothing may be written any more. */
         if (length <= 0 || !h2_link_write(link, text_of((const char *)bytes, (size_t)length)))
@@ -306,7 +306,7 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream)
     }
     link->is_writing = false;
     link->head_stream = NULL;
-    if (stream->is_head_written)
+    if (stream->heads_queued == 0)
         h2_stream_note_position(stream);
 }
 

@@ -52,10 +52,10 @@ struct h2_stream {
     enum h2_sending sending;
     bool is_owned;                 /* the owner has not released it */
     bool is_dispatched;            /* server: on_request was given */
-    bool is_bodyless;              /* server: the request ended with its head */
+    bool is_bodyless;              /* server: the request ended with its head; client: the answer has no body, so no bytes may follow */
     bool is_closed;                /* nghttp2 knows it no more */
     bool is_buried;
-    bool is_head_written;          /* since h2_link_begin_head */
+    uint8_t heads_queued;          /* submitted and not written: interim ones, the head, trailers */
     bool was_reset_by_peer;
     bool is_paused;
     bool was_reset_here;           /* by a verb: not the peer's fault */
@@ -69,7 +69,8 @@ struct h2_stream {
     uint64_t left_bytes;
     uint64_t received_bytes;
     uint64_t moved_ms;             /* output last moved */
-    uint64_t begins_at_bytes;      /* client: of the conn's output, where the request's head stands */
+    bool is_begun;                 /* client: the request's head is in the conn */
+    uint64_t begins_at_bytes;      /* and ends there, or begins a little later */
     struct text borrowed;          /* bytes of a verb that is running: sent from where they are */
     struct buffer output;
     struct buffer input;
@@ -118,6 +119,7 @@ struct h2_link {
     bool is_muted;                 /* the owner has closed the link: it hears nothing more */
     bool has_ended;                /* client: the connection has; nothing more is written */
     bool is_over;                  /* client: nothing more will come; the link ends with its last owned stream */
+    bool has_acknowledged;         /* the peer knows our SETTINGS */
     bool has_settings;             /* the peer's first SETTINGS has come */
     bool is_idle_told;             /* server */
     bool is_notice_given;          /* server, draining: GOAWAY that names no last stream yet */
@@ -125,9 +127,9 @@ struct h2_link {
     bool is_last_word_said;        /* server: GOAWAY with the last stream, or for abuse */
     bool is_broken;                /* memory is out: the link ends with this turn */
     bool had_room;                 /* client */
-    bool in_header_block;
     int32_t gathering_id;          /* the stream whose head is coming in, and its draft; a header block has the link for itself */
     struct h2_draft *gathering;
+    int32_t watched_id;            /* server: the block that `timer` is for; 0: the first SETTINGS */
     uint32_t peer_streams_maximum; /* what the peer allows us */
     uint32_t resets;               /* streams that we cancelled */
     int abuse;                     /* enum h2_expense that ran out, or -1 */
@@ -175,7 +177,10 @@ void h2_link_pump(struct h2_link *link);
  */
 void h2_link_begin_head(struct h2_link *link, struct h2_stream *stream);
 void h2_link_write_head(struct h2_link *link, struct h2_stream *stream);
-/* The head's last byte is the last one that the conn was given: before it is read, a node cannot act on the request. */
+/*
+ * The head's last byte is the last one that the conn was given, or the next one: before it is read, a node cannot act on the request. Too early
+ * a place only means that a request is taken for read sooner.
+ */
 void h2_stream_note_position(struct h2_stream *stream);
 /* Gives the events that are owed. Only from the loop. */
 void h2_link_settle(struct h2_link *link);

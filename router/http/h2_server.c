@@ -93,8 +93,11 @@ static void end_abuse(struct h2_link *link)
 static void watch_header_block(struct h2_link *link)
 {
     struct loop *loop = link->context->loop;
-    bool is_waiting = link->in_header_block || !link->has_settings;
-    if (is_waiting && !loop_timer_is_set(&link->timer))
+    bool is_waiting = link->gathering != NULL || !link->has_settings;
+    int32_t awaited_id = link->gathering != NULL ? link->gathering_id : 0;
+    bool is_watched = loop_timer_is_set(&link->timer) && link->watched_id == awaited_id;
+    link->watched_id = awaited_id;
+    if (is_waiting && !is_watched)
         loop_timer_set(loop, &link->timer, loop_now_ms(loop) + link->context->settings.request_head_ms);
     else if (!is_waiting)
         loop_timer_clear(loop, &link->timer);
@@ -181,7 +184,8 @@ static void send_head(struct stream *stream, const struct message_head *head)
         return;
     bool has_body = head->body != BODY_NONE && !own->to_head_request;
     own->sending = has_body ? H2_SENDING_BODY : H2_SENDING_LAST;
-    own->is_length_known = has_body && head->body == BODY_LENGTH;
+    /* A node's answer over HTTP/2 may have trailers behind its length: its end is waited for. */
+    own->is_length_known = has_body && head->body == BODY_LENGTH && head->version != MESSAGE_HTTP_2;
     own->left_bytes = head->content_length;
     nghttp2_data_provider provider = h2_stream_provider(own);
     h2_link_begin_head(link, own);
@@ -201,6 +205,7 @@ static void send_interim(struct stream *stream, const struct message_head *head)
         return;
     interim.body = BODY_NONE;
     interim.announces_length = false;
+    own->heads_queued++;
     if (!h2_write_response(&link->context->writer, &interim) ||
         nghttp2_submit_headers(link->session, NGHTTP2_FLAG_NONE, own->id, NULL, link->context->writer.fields,
                                link->context->writer.count, NULL) < 0)

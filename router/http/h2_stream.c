@@ -76,8 +76,12 @@ void h2_stream_enter_closed(struct h2_stream *stream)
 void h2_stream_note_position(struct h2_stream *stream)
 {
     const struct conn *conn = stream->link->link.conn;
-    if (stream->begins_at_bytes == 0)
-        stream->begins_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn) - 1;
+    if (stream->is_begun)
+        return;
+    stream->is_begun = true;
+    stream->begins_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn);
+    if (stream->begins_at_bytes > 0)
+        stream->begins_at_bytes--;
 }
 
 void h2_stream_drop_draft(struct h2_stream *stream)
@@ -171,6 +175,11 @@ void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
     bool is_unwanted = stream->is_dispatched && !stream->is_owned;
     if (is_unwanted || stream->receiving != H2_RECEIVING_BODY || stream->has_failed) {
         credit(stream, bytes.length);
+        return;
+    }
+    if (stream->is_bodyless && !link->role->is_server && bytes.length > 0) {
+        credit(stream, bytes.length);
+        h2_stream_fail(stream, FAULT_UPSTREAM_MALFORMED);
         return;
     }
     stream->received_bytes += bytes.length;
@@ -299,6 +308,7 @@ static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *ignored,
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         struct h2_writer *writer = &stream->link->context->writer;
         h2_write_draft(writer, stream->last);
+        stream->heads_queued++;
         if (nghttp2_submit_trailer(session, stream->id, writer->fields, writer->count) != 0)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }

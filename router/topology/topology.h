@@ -127,7 +127,7 @@ struct topology_timeouts {
     uint64_t connect_ms;          /* one TCP connect to a node, and the TLS handshake */
     uint64_t write_deadline_ms;   /* all attempts of a write until its response head: clients give up at 5 s */
     uint64_t response_ms;         /* request sent until response head, for every class but write and writeback */
-    uint64_t idle_ms;             /* no byte in either direction in the middle of a message */
+    uint64_t idle_ms;             /* a client that neither sends nor takes, in the middle of a message */
     uint64_t request_head_ms;     /* first byte of a head until its end */
     uint64_t keep_alive_ms;       /* an idle downstream connection */
     uint64_t upstream_idle_ms;    /* an idle upstream link */

@@ -109,7 +109,9 @@ uint64_t cluster_http2_nodes(const struct cluster *cluster)
 {
     uint64_t mask = 0;
     for (unsigned i = 0; i < cluster->topology->node_count; i++) {
-        if (atomic_load_explicit(&cluster->nodes[i].http_version, memory_order_relaxed) != 1)
+        unsigned found = atomic_load_explicit(&cluster->nodes[i].http_version, memory_order_relaxed);
+        enum topology_http configured = cluster->topology->nodes[i].http;
+        if (configured == TOPOLOGY_HTTP_2 || (configured == TOPOLOGY_HTTP_AUTO && found != 1))
             mask |= UINT64_C(1) << i;
     }
     return mask;

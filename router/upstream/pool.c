@@ -19,6 +19,8 @@ struct pool_node {
     struct list open;     /* of pooled_link that have room, last used first */
     struct list dials;    /* of pooled_link that are connecting */
     struct list waiters;  /* of pool_ticket, first come first */
+    struct list full;     /* of pooled_link that have none */
+    uint64_t dials_begun; /* so far: their numbers */
     size_t dialled_room;  /* streams that the dials will have room for */
     size_t links;         /* open, full and dialling */
     struct loop_task serve_task; /* waiters and links with room, or room for one more link, have come together */
@@ -32,6 +34,7 @@ struct pooled_link {
     struct pool_node *owner;
     enum pooled_state state;
     bool is_http2;
+    uint64_t number;      /* of its dial */
     unsigned expected;    /* streams that it should have room for; while dialling */
     unsigned streams;     /* taken and not given back */
     struct conn *conn;    /* while dialling */
@@ -85,6 +88,8 @@ static void forget(struct pooled_link *pooled)
         leave_dials(pooled);
     else if (pooled->state == POOLED_OPEN)
         list_remove(&node->open, &pooled->node);
+    else if (pooled->state == POOLED_FULL)
+        list_remove(&node->full, &pooled->node);
     loop_timer_clear(node->pool->loop, &pooled->connect_timer);
     pooled->state = POOLED_GONE;
     node->links--;
@@ -154,12 +159,23 @@ static void on_dial_ended(void *owner, enum conn_end end)
     fail_waiters(node, pooled->expected, fault_of_end(end));
 }
 
+/* The link has no room, or none yet. */
+static void put_full(struct pooled_link *pooled)
+{
+    if (pooled->state == POOLED_OPEN)
+        list_remove(&pooled->owner->open, &pooled->node);
+    list_append(&pooled->owner->full, &pooled->node);
+    pooled->state = POOLED_FULL;
+}
+
 /* The link has room. */
 static void put_open(struct pooled_link *pooled)
 {
     struct pool_node *node = pooled->owner;
-    if (pooled->state != POOLED_OPEN)
+    if (pooled->state == POOLED_FULL) {
+        list_remove(&node->full, &pooled->node);
         list_prepend(&node->open, &pooled->node);
+    }
     pooled->state = POOLED_OPEN;
     if (node->waiters.count > 0)
         loop_defer(node->pool->loop, &node->serve_task);
@@ -192,7 +208,7 @@ static void on_connected(void *owner)
     struct pool *pool = node->pool;
     loop_timer_clear(pool->loop, &pooled->connect_timer);
     leave_dials(pooled);
-    pooled->state = POOLED_FULL;
+    put_full(pooled);
     note_protocol(pooled);
     if (!pooled->is_http2 && speaks_http2_only(node)) {
         conn_close(pooled->conn);
@@ -250,6 +266,7 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
     list_node_init(&pooled->node);
     pooled->owner = node;
     pooled->state = POOLED_DIALING;
+    pooled->number = ++node->dials_begun;
     pooled->is_http2 = speaks_http2(node, needs_http2);
     pooled->expected = expect_streams(node, pooled->is_http2);
     loop_timer_init(&pooled->connect_timer, on_connect_deadline, pooled);
@@ -301,8 +318,7 @@ static const struct link_events upstream_link_events = {
 /* The link in the list of open ones has lost its room: the node takes no more on it. */
 static void leave_open(struct pooled_link *pooled)
 {
-    list_remove(&pooled->owner->open, &pooled->node);
-    pooled->state = POOLED_FULL;
+    put_full(pooled);
     if (pooled->streams == 0 && link_is_spent(pooled->link))
         drop(pooled);
 }
@@ -318,7 +334,7 @@ static bool fits(const struct pooled_link *pooled, const struct pool_ticket *tic
 {
     if (ticket->needs_http2 && !pooled->is_http2)
         return false;
-    return !ticket->wants_fresh || pooled->link->used == 0;
+    return !ticket->wants_fresh || pooled->link->used == 0 || pooled->number > ticket->fresh_after;
 }
 
 /* A stream on the first link that has room and fits. */
@@ -339,10 +355,8 @@ static struct stream *open_stream(struct pool_node *node, const struct pool_tick
         if (stream == NULL)
             return NULL;
         pooled->streams++;
-        if (!link_has_room(pooled->link)) {
-            list_remove(&node->open, &pooled->node);
-            pooled->state = POOLED_FULL;
-        }
+        if (!link_has_room(pooled->link))
+            put_full(pooled);
         *link = pooled->link;
         return stream;
     }
@@ -370,6 +384,7 @@ struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_tic
 {
     struct pool_node *node = &pool->nodes[node_index];
     *fault = FAULT_NONE;
+    ticket->fresh_after = node->dials_begun;
     struct stream *stream = open_stream(node, ticket, link);
     if (stream != NULL)
         return stream;
@@ -441,6 +456,14 @@ static bool first_needs_http2(const struct pool_node *node)
     return first != NULL && LIST_OWNER(first, struct pool_ticket, node)->needs_http2;
 }
 
+/* Nothing that could be dialled would help it. */
+static void fail_first(struct pool_node *node, enum fault fault)
+{
+    struct pool_ticket *ticket = LIST_OWNER(list_take_first(&node->waiters), struct pool_ticket, node);
+    ticket->is_waiting = false;
+    ticket->events->on_fault(ticket->owner, fault);
+}
+
 static void run_serve(void *owner)
 {
     struct pool_node *node = owner;
@@ -453,7 +476,11 @@ static void run_serve(void *owner)
         if (node->links >= maximum_links(node))
             break;
         bool needs_http2 = first_needs_http2(node);
-        enum fault fault = needs_http2 && !speaks_http2(node, true) ? FAULT_UPSTREAM_VERSION : dial(node, needs_http2);
+        if (needs_http2 && !speaks_http2(node, true)) {
+            fail_first(node, FAULT_UPSTREAM_VERSION);
+            continue;
+        }
+        enum fault fault = dial(node, needs_http2);
         if (fault != FAULT_NONE)
             fail_waiters(node, 1, fault);
     }
@@ -476,10 +503,10 @@ size_t pool_link_count(const struct pool *pool, unsigned node_index)
 
 /* ---- life ---- */
 
-static void close_idle_since(struct pool_node *node, uint64_t before_ms)
+static void close_idle_of(struct pool_node *node, struct list *links, uint64_t before_ms)
 {
-    struct list_node *at = node->open.head.previous;
-    while (at != &node->open.head) {
+    struct list_node *at = links->head.previous;
+    while (at != &links->head) {
         struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
         at = at->previous;
         if (pooled->streams == 0 && pooled->idle_since_ms <= before_ms) {
@@ -487,6 +514,12 @@ static void close_idle_since(struct pool_node *node, uint64_t before_ms)
             loop_defer(node->pool->loop, &node->serve_task);
         }
     }
+}
+
+static void close_idle_since(struct pool_node *node, uint64_t before_ms)
+{
+    close_idle_of(node, &node->open, before_ms);
+    close_idle_of(node, &node->full, before_ms);
 }
 
 static void on_sweep(void *owner)
@@ -511,6 +544,7 @@ struct pool *pool_create(struct loop *loop, const struct pool_settings *settings
         pool->nodes[i].pool = pool;
         pool->nodes[i].index = i;
         list_init(&pool->nodes[i].open);
+        list_init(&pool->nodes[i].full);
         list_init(&pool->nodes[i].dials);
         list_init(&pool->nodes[i].waiters);
         loop_task_init(&pool->nodes[i].serve_task, run_serve, &pool->nodes[i]);

@@ -16,6 +16,8 @@
 #define TOKEN_BYTES 4096
 /* Rounds after which a node that spoke HTTP/1 only is asked again. */
 #define VERSION_ROUNDS 15
+/* Failures in a row before a node that spoke HTTP/2 is taken for one that does so no more. */
+#define VERSION_FAILURES 3
 #define TLS_REASON_BYTES 160
 
 struct probe {
@@ -25,6 +27,7 @@ struct probe {
     unsigned step;              /* which of the paths is known there: see path_of_step */
     bool has_result;
     bool is_http2;              /* this try */
+    unsigned http2_failures;    /* in a row, of a node that has spoken it */
     unsigned version_rounds;    /* left until HTTP/2 is tried again; 0: now */
     struct conn *conn;          /* while connecting */
     struct link *link;
@@ -129,8 +132,18 @@ static void choose_version(struct probe *probe)
         probe->version_rounds--;
 }
 
+/* Over clear text only asking tells; one failure of a node that is known to speak HTTP/2 is a failure of the node. */
+static bool may_speak_http1(struct probe *probe)
+{
+    if (!finds_version(probe) || node_of(probe)->is_tls)
+        return false;
+    unsigned known = atomic_load_explicit(&probe->prober->cluster->nodes[probe->index].http_version, memory_order_relaxed);
+    return known != 2 || ++probe->http2_failures >= VERSION_FAILURES;
+}
+
 static void set_version(struct probe *probe, unsigned version)
 {
+    probe->http2_failures = 0;
     atomic_uint *shared = &probe->prober->cluster->nodes[probe->index].http_version;
     if (!finds_version(probe))
         return;
@@ -198,7 +211,7 @@ static void on_failed(void *owner, enum fault fault)
     if (fault == FAULT_TLS_FAILED)
         log_tls(probe, "node_tls_failed", "the node refused our certificate, or asks for one");
     /* What an HTTP/1 node makes of the preface differs: an answer in its own words, a close, a reset. Ask in HTTP/1 at once. */
-    else if (probe->is_http2 && finds_version(probe) && !node_of(probe)->is_tls) {
+    else if (probe->is_http2 && may_speak_http1(probe)) {
         probe->version_rounds = VERSION_ROUNDS;
         probe->is_http2 = false;
         connect_to_node(probe);

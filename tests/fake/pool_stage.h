@@ -129,7 +129,7 @@ static inline int set_up(void **state)
     }
     stage.topology = (struct topology){
         .nodes = stage.nodes, .node_count = NODES, .limits = {.head_bytes = 65536, .buffer_bytes = 65536, .queue = 2},
-        .timeouts = {.connect_ms = 1000, .upstream_idle_ms = 5000}};
+        .timeouts = {.connect_ms = 1000, .upstream_idle_ms = 5000, .queue_ms = 2000}};
     stage.h1 = (struct h1_settings){
         .limits = {.head_bytes = 65536, .target_bytes = 8192, .fields = 100}, .fields = stage.fields};
     stage.cluster = cluster_create(&stage.topology);

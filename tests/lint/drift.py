@@ -23,10 +23,10 @@ def reference_rows(sluice):
     rows = {}
     for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and cells[0].startswith("`"):
+        if len(cells) == 5 and cells[0].startswith("`"):
             default = re.fullmatch(r"`(.*)`", cells[2])
             rows[cells[0].strip("`")] = default.group(1) if default else None
-            if not cells[5]:
+            if not cells[4]:
                 raise SystemExit(f"the reference page says nothing about {cells[0]}")
     return rows
 

@@ -34,6 +34,7 @@ static void each_expense_has_its_price(void **state)
         {H2_EXPENSE_PRIORITY, "priority", 1000},
         {H2_EXPENSE_WINDOW_UPDATE, "window_update", 2000},
         {H2_EXPENSE_UNKNOWN, "unknown_frame", 1000},
+        {H2_EXPENSE_STALE, "stale_frame", 400},
         {H2_EXPENSE_HEADER_LIST, "header_list", 0},
         {H2_EXPENSE_UNREADABLE, "unreadable", 0},
     };

@@ -266,7 +266,8 @@ static void an_idle_link_makes_room_for_a_fresh_one(void **state)
     assert_int_equal(second->link->used, 1);
 }
 
-static void a_used_link_makes_room_for_who_waits_for_a_fresh_one(void **state)
+/* One that was dialled after the wish is fresh, whoever has used it meanwhile. */
+static void a_link_that_was_dialled_later_is_fresh(void **state)
 {
     (void)state;
     stage.nodes[0].maximum_links = 1;
@@ -282,7 +283,7 @@ static void a_used_link_makes_room_for_who_waits_for_a_fresh_one(void **state)
     give(second);
     rig_until(&stage.rig, third->events == 1);
     assert_non_null(third->link);
-    assert_int_equal(third->link->used, 1);
+    assert_int_equal(third->link->used, 2);
     assert_int_equal(pool_link_count(stage.pool, 0), 1);
 }
 
@@ -459,7 +460,7 @@ int main(void)
         TEST(who_wants_a_fresh_link_gets_no_used_one),
         TEST(a_used_link_that_comes_back_is_not_for_who_wants_a_fresh_one),
         TEST(an_idle_link_makes_room_for_a_fresh_one),
-        TEST(a_used_link_makes_room_for_who_waits_for_a_fresh_one),
+        TEST(a_link_that_was_dialled_later_is_fresh),
         TEST(when_nothing_is_left_everybody_hears_of_the_failure),
         TEST(who_can_still_be_served_by_another_link_waits_on),
         TEST(the_place_of_a_failed_dial_is_dialled_again),
