@@ -214,6 +214,13 @@ static void on_handshaken(void *owner)
     struct session *session = owner;
     const struct session_settings *settings = session->settings;
     bool is_resumed = conn_is_resumed(session->conn);
+    char subject[200];
+    char quoted[400];
+    if (log_is_enabled(LOG_LEVEL_DEBUG))
+        log_line(LOG_LEVEL_DEBUG, "event=tls_handshake client=%s resumed=%s http=%s certificate=%s", session->client_host,
+                 is_resumed ? "yes" : "no", conn_protocol(session->conn) == CONN_PROTOCOL_HTTP_2 ? "2" : "1",
+                 log_quote(quoted, sizeof quoted,
+                           text_of_string(conn_peer_subject(session->conn, subject, sizeof subject))));
     if (settings->handler->on_handshake != NULL)
         settings->handler->on_handshake(settings->owner, is_resumed ? SESSION_HANDSHAKE_RESUMED : SESSION_HANDSHAKE_FULL);
     if (open_link(session, conn_protocol(session->conn) == CONN_PROTOCOL_HTTP_2))

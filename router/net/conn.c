@@ -327,11 +327,6 @@ const struct address *conn_remote_address(const struct conn *conn)
     return &conn->remote;
 }
 
-bool conn_is_tls(const struct conn *conn)
-{
-    return conn->tls != NULL;
-}
-
 enum conn_protocol conn_protocol(const struct conn *conn)
 {
     struct text name = conn->tls == NULL ? TEXT_EMPTY : tls_channel_protocol(conn->tls);

@@ -157,6 +157,7 @@ def clients_are_known_by_certificates(house, _, version):
         with house.serve("iqc", tls=section) as sluice:
             assert (refusal(sluice, context()) is None) == alone, wish
             assert (refusal(sluice, context("client")) is None) == known, wish
+            sluice.wait_line('event=tls_handshake client=127.0.0.1 .*certificate="%s' % ("CN=" if wish != "none" else '"'))
             assert (refusal(sluice, context("stranger")) is None) == stranger, wish
 
 
