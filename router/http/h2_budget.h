@@ -16,7 +16,7 @@ enum h2_expense {
     H2_EXPENSE_PRIORITY,
     H2_EXPENSE_WINDOW_UPDATE,
     H2_EXPENSE_UNKNOWN,        /* a frame type that nobody knows */
-    H2_EXPENSE_STALE,          /* a head or body for a stream that has ended */
+    H2_EXPENSE_STALE,          /* a head for a stream that has ended */
     H2_EXPENSE_HEADER_LIST,    /* a head of more than twice the limit: never affordable */
     H2_EXPENSE_UNREADABLE,     /* what nghttp2 stops at: too many CONTINUATION frames, too much unanswered */
     H2_EXPENSE_COUNT
