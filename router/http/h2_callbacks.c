@@ -1,6 +1,9 @@
 /* nghttp2's callbacks: each translates one event of the session for its stream or link and decides nothing else. */
 #include "http/h2_link.h"
 
+/* Streams above the limit that a client may begin before it has read our SETTINGS; after that they cost it. */
+#define EARLY_REFUSALS_MAXIMUM 1000
+
 static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(session, id);
@@ -255,7 +258,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct h2_stream *stream = frame->hd.stream_id == 0 ? NULL : stream_of(session, frame->hd.stream_id);
     bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     bool is_early = frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM &&
-                    !link->has_acknowledged;
+                    !link->has_acknowledged && link->early_refusals++ < EARLY_REFUSALS_MAXIMUM;
     /* The peer's error made us do it, unless it could not know how many streams we allow. */
     if (frame->hd.type == NGHTTP2_RST_STREAM && !is_early && (stream == NULL || !stream->was_reset_here))
         spend(link, H2_EXPENSE_RESET);

@@ -7,6 +7,9 @@
 /* A node may take many cancelled streams for an attack on it and end the connection: before that, it is left to run out. */
 #define RESETS_MAXIMUM 256
 #define INTERIM_MAXIMUM 20
+/* A request that is given up after this long without a byte from the node makes the link suspect; the ping then has as long. */
+#define SILENCE_MS 500
+#define PING_MS 2000
 /* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
 #define VERDICT_MS 60
 
@@ -74,6 +77,8 @@ static bool has_room(const struct link *base)
     const struct h2_link *link = (const struct h2_link *)(const void *)base;
     if (is_spent(base))
         return false;
+    if (link->is_suspect)
+        return false;
     uint32_t maximum = link->peer_streams_maximum < STREAMS_MAXIMUM ? link->peer_streams_maximum : STREAMS_MAXIMUM;
     return link->streams.count < maximum;
 }
@@ -95,6 +100,11 @@ static void on_settled(struct h2_link *link)
     if (link->is_over && link->owned_count == 0 && link->settling.count == 0) {
         h2_link_fail(link, link->pending_fault);
         return;
+    }
+    if (link->is_suspect && loop_timer_is_set(&link->drain_timer) &&
+        link->heard_ms + PING_MS > link->drain_timer.deadline_ms) {
+        link->is_suspect = false; /* heard since */
+        loop_timer_clear(link->context->loop, &link->drain_timer);
     }
     bool had_room = link->had_room;
     link->had_room = has_room(&link->link);
@@ -249,10 +259,36 @@ static void send_nothing(struct stream *stream, const struct message_head *head)
     (void)head;
 }
 
+static void on_ping_deadline(void *owner)
+{
+    struct h2_link *link = owner;
+    if (link->is_suspect)
+        h2_link_fail(link, FAULT_UPSTREAM_TIMEOUT);
+}
+
+/*
+ * A connection whose other end is gone without a word (a firewall has forgotten it) would take one request after the other into silence for
+ * a quarter of an hour. HTTP/1 closes it with the first that times out; here others may be under way, so a ping decides.
+ */
+static void suspect_silence(struct h2_link *link, const struct h2_stream *stream)
+{
+    uint64_t now_ms = loop_now_ms(link->context->loop);
+    bool was_silent = stream->is_begun && stream->receiving == H2_RECEIVING_HEAD && link->heard_ms <= stream->moved_ms &&
+                      now_ms >= stream->moved_ms + SILENCE_MS;
+    if (!was_silent || link->is_suspect || link->state != H2_LINK_OPEN)
+        return;
+    link->is_suspect = true;
+    link->had_room = false;
+    if (nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL) != 0)
+        link->is_broken = true;
+    loop_timer_set(link->context->loop, &link->drain_timer, now_ms + PING_MS);
+}
+
 static void reset_stream(struct stream *stream, enum fault fault)
 {
     (void)fault;
     struct h2_stream *own = h2_stream_of(stream);
+    suspect_silence(own->link, own);
     own->link->resets += own->id != 0 && !own->is_closed;
     h2_stream_reset_with(own, NGHTTP2_CANCEL);
 }
@@ -332,7 +368,7 @@ struct link *h2_client_create(struct h2_context *context, struct conn *conn, str
     link->link.events = events;
     link->link.owner = owner;
     loop_timer_init(&link->timer, on_verdict, link);
-    loop_timer_init(&link->drain_timer, on_verdict, link);
+    loop_timer_init(&link->drain_timer, on_ping_deadline, link);
     conn_set_owner(conn, &h2_client_conn_events, link);
     return &link->link;
 }

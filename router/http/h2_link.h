@@ -120,6 +120,7 @@ struct h2_link {
     bool has_ended;                /* client: the connection has; nothing more is written */
     bool is_over;                  /* client: nothing more will come; the link ends with its last owned stream */
     bool has_acknowledged;         /* the peer knows our SETTINGS */
+    uint32_t early_refusals;       /* of streams, before that */
     bool has_settings;             /* the peer's first SETTINGS has come */
     bool is_idle_told;             /* server */
     bool is_notice_given;          /* server, draining: GOAWAY that names no last stream yet */
@@ -142,7 +143,9 @@ struct h2_link {
     struct h2_budget budget;
     struct loop_task task;         /* pump and settle at the end of the turn */
     struct loop_timer timer;       /* server: a header block must end; client: was it read? */
-    struct loop_timer drain_timer; /* server: the notice of a drain has had its time */
+    struct loop_timer drain_timer; /* server: the notice of a drain has had its time; client: a ping has */
+    uint64_t heard_ms;             /* when the peer was last heard */
+    bool is_suspect;               /* client: a request was given up in silence, and a ping asks whether anybody is there */
     struct loop_timer stall_timer;
     uint64_t stalled_at_bytes;     /* of the conn's output, and since when it stands there */
     uint64_t stalled_since_ms;

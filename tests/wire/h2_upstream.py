@@ -4,7 +4,7 @@ import threading
 
 import h2_wire as h2
 from h2_house import BARE, GRPC, FLIGHT, LINES, QUERY, WRITE, connect, make_nodes, serve
-from h2_node import H2Node, hold, reply
+from h2_node import H2Node, hang, hold, reply
 from up_client import check_fault
 from up_node import Node, Script
 from up_sluice import case, let_pass, wait_for
@@ -123,6 +123,33 @@ def many_exchanges_share_one_link(house, front):
         assert len(seen_links(sluice.q1)) <= 2, seen_links(sluice.q1)
         for client in clients:
             client.close()
+
+
+@case()
+def a_link_into_the_void_is_left(house):
+    """The node's end of a connection is gone without a word; the node itself is well. One request pays for it, not one after the other."""
+    with serve(house, "IQC", {"timeouts": {"write_deadline": "1s"}}) as sluice, connect(sluice, 1) as client:
+        assert client.ask("POST", WRITE, LINES).status == 204
+        first = sluice.i1.peer_of(sluice.i1.seen[0])
+        first.acks_pings = False
+        sluice.i1.script.put(hang)
+        assert client.ask("POST", WRITE, LINES).status == 503
+        assert client.ask("POST", WRITE, LINES).status == 204
+        assert sluice.i1.seen[2].link_number != sluice.i1.seen[1].link_number == sluice.i1.seen[0].link_number
+        first.wait_closed()
+
+
+@case()
+def a_slow_node_that_answers_pings_keeps_its_link(house):
+    with serve(house, "IQC", {"timeouts": {"write_deadline": "1s"}}) as sluice, connect(sluice, 1) as client:
+        assert client.ask("POST", WRITE, LINES).status == 204
+        sluice.i1.script.put(hang)
+        assert client.ask("POST", WRITE, LINES).status == 503
+        peer = sluice.i1.peer_of(sluice.i1.seen[0])
+        peer.wait(lambda: any(frame.kind == h2.PING for frame in peer.frames), "a ping")
+        assert peer.exchange_pings()
+        assert client.ask("POST", WRITE, LINES).status == 204
+        assert len(seen_links(sluice.i1)) == 1
 
 
 @case()
