@@ -266,6 +266,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     bool is_notice = frame->hd.type == NGHTTP2_GOAWAY && link->is_notice_given && !link->is_last_word_said;
     if (is_notice && nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL) != 0)
         link->is_broken = true;
+    /* nghttp2 ends the connection by itself: the client has broken the protocol, which its operator should know. */
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && link->role->is_server &&
+        link->link.end_reason == NULL)
+        link->link.end_reason = "protocol";
     if (frame->hd.type == NGHTTP2_DATA)
         h2_budget_credit_data(&link->budget);
     if (stream == NULL)

@@ -273,7 +273,7 @@ static void on_ping_deadline(void *owner)
 static void suspect_silence(struct h2_link *link, const struct h2_stream *stream)
 {
     uint64_t now_ms = loop_now_ms(link->context->loop);
-    bool was_silent = stream->is_begun && stream->receiving == H2_RECEIVING_HEAD && link->heard_ms <= stream->moved_ms &&
+    bool was_silent = stream->is_begun && stream->receiving == H2_RECEIVING_HEAD && now_ms >= link->heard_ms + SILENCE_MS &&
                       now_ms >= stream->moved_ms + SILENCE_MS;
     if (!was_silent || link->is_suspect || link->state != H2_LINK_OPEN)
         return;
