@@ -281,6 +281,55 @@ static void a_link_that_is_drained_is_closed(void **state)
     assert_transcript("");
 }
 
+/* ---- a head that goes out with another one's ---- */
+
+static void submit_beside(void)
+{
+    submit("GET"); /* D: written at once, and what nghttp2 holds with it */
+}
+
+static void submit_inside(void)
+{
+    submit("POST"); /* C: inside of nghttp2's reading, so that it waits in nghttp2 */
+    stage.then = submit_beside;
+}
+
+static void overtake(void)
+{
+    stage.is_terse = true;
+    ask("GET");
+    ask("GET");
+    stage.then = submit_inside;
+    far_head(&stage.far, 1, ":status: 204\n", true);
+    far_head(&stage.far, 3, ":status: 200\n", false);
+    far_data(&stage.far, 3, TEXT("x"), true);
+    say();
+    forget();
+    assert_heard("5{:method=POST :scheme=http :authority=n :path=/}. 7" H2_ASKED);
+}
+
+static void a_head_that_went_out_with_another_ones_is_not_refused_by_a_goodbye(void **state)
+{
+    (void)state;
+    overtake();
+    far_goaway(&stage.far, 7, 0);
+    say();
+    assert_transcript("");
+    far_head(&stage.far, 5, ":status: 204\n", true);
+    far_head(&stage.far, 7, ":status: 204\n", true);
+    say();
+    assert_string_equal(told('C'), "C=204 C. ");
+}
+
+static void a_head_that_went_out_with_another_ones_may_have_been_read(void **state)
+{
+    (void)state;
+    overtake();
+    far_goes();
+    rig_until(&stage.rig, (pass(16), stage.used > 0));
+    assert_transcript("C!upstream_closed D!upstream_closed closed(upstream_closed) ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +351,8 @@ int main(void)
         TEST(a_node_that_breaks_the_rules_is_left),
         TEST(a_node_that_speaks_http_1_is_left),
         TEST(a_link_that_is_drained_is_closed),
+        TEST(a_head_that_went_out_with_another_ones_is_not_refused_by_a_goodbye),
+        TEST_TCP(a_head_that_went_out_with_another_ones_may_have_been_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

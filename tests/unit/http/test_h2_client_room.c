@@ -313,6 +313,33 @@ static void an_answer_with_too_large_a_head_is_cancelled(void **state)
     assert_heard("1!8 ");
 }
 
+/* ---- a link that is over ---- */
+
+static struct stream *taken_late;
+
+static void take_late(void)
+{
+    if (taken_late == NULL && link_has_room(stage.link))
+        taken_late = link_open_stream(stage.link);
+}
+
+/* nghttp2 stops at so much that is not answered; who hears that his request has failed asks for another stream at once. */
+static void a_link_that_is_over_has_no_room(void **state)
+{
+    (void)state;
+    stage.is_terse = true;
+    taken_late = NULL;
+    ask("GET");
+    forget();
+    stage.meddle = take_late;
+    for (int i = 0; i < 3000; i++)
+        far_ping(&stage.far, false);
+    say();
+    stage.meddle = NULL;
+    assert_null(taken_late);
+    assert_transcript("A!upstream_malformed closed(upstream_malformed) ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +362,7 @@ int main(void)
         TEST(many_resets_retire_the_link),
         TEST(an_answer_that_was_found_malformed_is_cancelled),
         TEST(an_answer_with_too_large_a_head_is_cancelled),
+        TEST(a_link_that_is_over_has_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

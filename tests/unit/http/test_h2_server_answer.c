@@ -186,6 +186,66 @@ static void what_is_sent_waits_behind_what_waits_already(void **state)
     assert_heard("1{:status=200 content-length=5010} 1[#5010]. ");
 }
 
+/* The head's texts are the caller's: they are gone when the turn ends. */
+static void a_head_behind_an_interim_answer_is_written_at_once(void **state)
+{
+    (void)state;
+    struct h2_actor *actor = get(1);
+    char value[] = "good-value";
+    struct header_field field = {TEXT("x-a"), text_of(value, 10), HEADER_OTHER};
+    struct message_head interim = {.status = 103};
+    struct message_head head = {.status = 200, .fields = &field, .field_count = 1};
+    stream_send_interim(actor->stream, &interim);
+    stream_send_interim(actor->stream, &interim);
+    stream_send_head(actor->stream, &head);
+    memcpy(value, "STALE-STUF", 10);
+    stream_send_end(actor->stream);
+    let_go(actor);
+    assert_heard("1{:status=103} 1{:status=103} 1{:status=200 x-a=good-value}. ");
+}
+
+/* The next stream's interim answer and head take the same room in memory, within the turn. */
+static void heads_behind_interim_answers_do_not_cross(void **state)
+{
+    (void)state;
+    char value[2];
+    struct header_field field = {TEXT("x-of"), text_of(value, 1), HEADER_OTHER};
+    struct message_head interim = {.status = 103};
+    struct message_head head = {.fields = &field, .field_count = 1};
+    for (int i = 0; i < 3; i++)
+        far_head(&stage.far, 2 * i + 1, H2_GET, true);
+    say();
+    for (unsigned i = 0; i < 3; i++) {
+        value[0] = (char)('a' + i);
+        head.status = 200 + i;
+        stream_send_interim(stage.actors[i].stream, &interim);
+        stream_send_head(stage.actors[i].stream, &head);
+        stream_send_end(stage.actors[i].stream);
+        let_go(&stage.actors[i]);
+    }
+    assert_heard("1{:status=103} 1{:status=200 x-of=a}. 3{:status=103} 3{:status=201 x-of=b}. "
+                 "5{:status=103} 5{:status=202 x-of=c}. ");
+}
+
+/* A node that spoke HTTP/2 itself may say more behind the last byte. */
+static void trailers_follow_a_body_with_a_length(void **state)
+{
+    (void)state;
+    struct header_field field = {TEXT("grpc-status"), TEXT("0"), HEADER_OTHER};
+    struct message_head trailers = {.fields = &field, .field_count = 1};
+    struct message_head head = {.status = 200, .body = BODY_LENGTH, .content_length = 3, .version = MESSAGE_HTTP_2};
+    struct h2_actor *actor = get(1);
+    stream_send_head(actor->stream, &head);
+    stream_send_data(actor->stream, TEXT("abc"));
+    assert_heard("1{:status=200 content-length=3} 1[abc] ");
+    stream_send_trailers(actor->stream, &trailers);
+    stream_send_end(actor->stream);
+    let_go(actor);
+    hear();
+    if (strcmp(stage.far.words, "1{grpc-status=0}. ") != 0)
+        assert_string_equal(stage.far.words, "1[] 1{grpc-status=0}. ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +260,9 @@ int main(void)
         TEST(interim_answers_come_first),
         TEST(a_large_piece_goes_out_before_the_turn_ends),
         TEST(what_is_sent_waits_behind_what_waits_already),
+        TEST(a_head_behind_an_interim_answer_is_written_at_once),
+        TEST(heads_behind_interim_answers_do_not_cross),
+        TEST(trailers_follow_a_body_with_a_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,38 +200,6 @@ static void a_header_block_that_cannot_be_read_ends_the_connection(void **state)
 
 /* ---- abuse ---- */
 
-/* The connection ends with ENHANCE_YOUR_CALM, and the link says why. */
-static void assert_abuse(const char *kind)
-{
-    struct link *link = stage.link;
-    if (link != NULL) {
-        hear();
-        /* nghttp2 may have said something of its own before. */
-        if (strstr(stage.far.words, ",11) ") == NULL)
-            fail_msg("%s: heard %.300s, told %.300s", kind, stage.far.words, stage.transcript);
-        assert_string_equal(link->end_reason, kind);
-        far_goes();
-    }
-    const char *closed = strstr(stage.transcript, "closed(");
-    if (closed == NULL || strcmp(closed, "closed(abuse) ") != 0)
-        fail_msg("%s: told %.300s", kind, stage.transcript);
-}
-
-/* Says what `speak` says, `count` times and in pieces of `piece`, until the link ends. */
-static void flood(void (*speak)(int number), int count, int piece)
-{
-    for (int i = 0; i < count; i++) {
-        speak(i);
-        if (i % piece != piece - 1 && i != count - 1)
-            continue;
-        far_flush(&stage.far);
-        stage.far.said_length = 0;
-        for (int j = 0; j < 3; j++)
-            rig_turn(&stage.rig);
-        far_hear_some(&stage.far, sizeof stage.far.heard);
-    }
-}
-
 static void speak_reset(int number)
 {
     far_head(&stage.far, number * 2 + 1, H2_GET, true);
