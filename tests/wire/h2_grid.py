@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from up_grid import report, run_case  # noqa: E402  (the path comes first)
 from up_sluice import CASES, House  # noqa: E402
 
-MODULES = ("h2_sniff", "h2_version", "h2_stream", "h2_drain", "h2_upstream", "h2_grpc", "h2_abuse", "h2_tools")
+MODULES = ("h2_sniff", "h2_version", "h2_stream", "h2_drain", "h2_upstream", "h2_cross", "h2_grpc", "h2_abuse", "h2_tools")
 AT_ONCE = 6
 SECONDS_MAXIMUM = 240  # then every thread says where it is, and the suite has failed
 
