@@ -73,7 +73,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0 &&
         nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
         link->is_broken = true;
-    spend_on_frame(link, head);
+    if (link->role->is_server)
+        spend_on_frame(link, head);
     return 0;
 }
 

@@ -434,7 +434,7 @@ void h2_write_draft(struct h2_writer *writer, struct h2_draft *draft)
         char *name = draft->bytes + draft->fields[i].name_start;
         for (uint32_t j = 0; j < draft->fields[i].name_length; j++)
             name[j] = text_lower(name[j]);
-        put(writer, name_of(draft, i), value_of(draft, i), NGHTTP2_NV_FLAG_NONE);
+        put(writer, name_of(draft, i), value_of(draft, i), NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
     }
 }
 

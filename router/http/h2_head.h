@@ -78,7 +78,7 @@ struct h2_writer {
 /* Each fills writer->fields; nghttp2 copies them when they are submitted, unless it may borrow. False when memory is out. `scheme`: "http" or "https". */
 bool h2_write_request(struct h2_writer *writer, const struct message_head *head, struct text scheme);
 bool h2_write_response(struct h2_writer *writer, const struct message_head *head);
-/* The fields of a draft as they are, in lower case: trailers that waited for the body. */
+/* The fields of a draft as they are, in lower case: trailers that waited for the body. nghttp2 borrows them until they are written. */
 void h2_write_draft(struct h2_writer *writer, struct h2_draft *draft);
 void h2_writer_clear(struct h2_writer *writer);
 

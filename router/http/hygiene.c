@@ -94,9 +94,11 @@ bool hygiene_strip_hop(struct message_head *head, bool *keep_alive)
         return false;
     size_t kept = 0;
     for (size_t i = 0; i < head->field_count; i++) {
-        struct header_field field = head->fields[i];
-        if (!is_hop_field(field.known) && !is_named(&options, field.name))
-            head->fields[kept++] = field;
+        if (is_hop_field(head->fields[i].known) || is_named(&options, head->fields[i].name))
+            continue;
+        if (kept != i)
+            head->fields[kept] = head->fields[i];
+        kept++;
     }
     head->field_count = kept;
     *keep_alive = !options.has_close && (head->version != MESSAGE_HTTP_1_0 || options.has_keep_alive);

@@ -85,7 +85,10 @@ enum header_name header_name_of(struct text name)
     if (name.length > NAME_LENGTH_MAXIMUM)
         return HEADER_OTHER;
     for (unsigned i = begins[name.length]; i < begins[name.length + 1]; i++) {
-        if (text_lower(name.bytes[0]) == names[i].name.bytes[0] && text_equals_ignoring_case(name, names[i].name))
+        if (text_lower(name.bytes[0]) != names[i].name.bytes[0])
+            continue;
+        /* HTTP/2 sends lower case only, and most of HTTP/1 does not. */
+        if (text_equals(name, names[i].name) || text_equals_ignoring_case(name, names[i].name))
             return names[i].known;
     }
     return HEADER_OTHER;

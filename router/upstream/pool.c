@@ -20,7 +20,7 @@ struct pool_node {
     struct list dials;    /* of pooled_link that are connecting */
     struct list waiters;  /* of pool_ticket, first come first */
     struct list full;     /* of pooled_link that have none */
-    uint64_t dials_begun; /* so far: their numbers */
+    uint64_t connects;    /* so far: the numbers of links */
     size_t dialled_room;  /* streams that the dials will have room for */
     size_t links;         /* open, full and dialling */
     struct loop_task serve_task; /* waiters and links with room, or room for one more link, have come together */
@@ -34,7 +34,7 @@ struct pooled_link {
     struct pool_node *owner;
     enum pooled_state state;
     bool is_http2;
-    uint64_t number;      /* of its dial */
+    uint64_t number;      /* in the order of connecting */
     unsigned expected;    /* streams that it should have room for; while dialling */
     unsigned streams;     /* taken and not given back */
     struct conn *conn;    /* while dialling */
@@ -209,6 +209,7 @@ static void on_connected(void *owner)
     loop_timer_clear(pool->loop, &pooled->connect_timer);
     leave_dials(pooled);
     put_full(pooled);
+    pooled->number = ++node->connects;
     note_protocol(pooled);
     if (!pooled->is_http2 && speaks_http2_only(node)) {
         conn_close(pooled->conn);
@@ -266,7 +267,6 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
     list_node_init(&pooled->node);
     pooled->owner = node;
     pooled->state = POOLED_DIALING;
-    pooled->number = ++node->dials_begun;
     pooled->is_http2 = speaks_http2(node, needs_http2);
     pooled->expected = expect_streams(node, pooled->is_http2);
     loop_timer_init(&pooled->connect_timer, on_connect_deadline, pooled);
@@ -384,7 +384,7 @@ struct stream *pool_take(struct pool *pool, unsigned node_index, struct pool_tic
 {
     struct pool_node *node = &pool->nodes[node_index];
     *fault = FAULT_NONE;
-    ticket->fresh_after = node->dials_begun;
+    ticket->fresh_after = node->connects;
     struct stream *stream = open_stream(node, ticket, link);
     if (stream != NULL)
         return stream;

@@ -42,7 +42,7 @@ struct pool_ticket {
     unsigned node_index;
     bool is_waiting;
     bool wants_fresh; /* no kept-alive link: the last one turned out to be closed */
-    uint64_t fresh_after; /* the pool's: links dialled later than this one are fresh */
+    uint64_t fresh_after; /* the pool's: links that connect later than this one are fresh */
     bool needs_http2; /* gRPC: a node whose version is not known yet is taken for one that speaks it */
 };
 
