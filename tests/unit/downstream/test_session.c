@@ -485,6 +485,46 @@ static void abuse_ends_the_session(void **state)
     assert_transcript("closed(abuse) ");
 }
 
+/* ---- keep_alive: 0 ---- */
+
+static void without_a_limit_an_idle_client_stays(void **state)
+{
+    (void)state;
+    stage.settings.keep_alive_ms = 0;
+    for (int version = 1; version <= 2; version++) {
+        client_goes();
+        client_comes();
+        if (version == 2) {
+            greet();
+            say_words("");
+            get(1);
+        } else {
+            say_words(GET_1);
+        }
+        pass(100000);
+        assert_transcript(version == 2 ? "h2:/x " : "h1:/x ");
+        if (version == 2)
+            get(3);
+        else
+            say_words(GET_1);
+        assert_transcript(version == 2 ? "h2:/x h2:/x " : "h1:/x h1:/x ");
+    }
+}
+
+static void without_a_limit_a_drain_ends_an_idle_client_all_the_same(void **state)
+{
+    (void)state;
+    stage.settings.keep_alive_ms = 0;
+    client_goes();
+    client_comes();
+    greet();
+    say_words("");
+    get(1);
+    session_drain(session());
+    pass(5000);
+    assert_int_equal(stage.sessions.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +547,8 @@ int main(void)
         TEST(a_session_that_drains_finishes_its_answer),
         TEST(a_session_that_is_closed_tells_nobody),
         TEST(abuse_ends_the_session),
+        TEST(without_a_limit_an_idle_client_stays),
+        TEST(without_a_limit_a_drain_ends_an_idle_client_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
  * A conn that speaks TLS: the handshake before on_connected, and then the same promises as in clear text. The far end is a
  * client's TLS without a conn, so that a test decides about each of its bytes.
  */
+#include <openssl/ssl.h>
+
 #include "fake/conn_stage.h"
 #include "fake/tls_play.h"
 
@@ -397,6 +399,84 @@ static void a_dial_that_is_not_trusted_says_so(void **state)
     close(listening);
 }
 
+/* ---- a client that asks for new keys ---- */
+
+/* OpenSSL's own client, because ours never asks. */
+struct asking_client {
+    SSL_CTX *context;
+    SSL *ssl;
+};
+
+static struct asking_client asking_client_comes(void)
+{
+    struct asking_client client = {.context = SSL_CTX_new(TLS_client_method())};
+    client.ssl = SSL_new(client.context);
+    assert_int_equal(SSL_set_fd(client.ssl, stage.far), 1);
+    rig_until(&stage.rig, SSL_connect(client.ssl) == 1);
+    rig_settle(&stage.rig);
+    assert_string_equal(SSL_get_version(client.ssl), "TLSv1.3");
+    assert_int_equal(stage.owner.connected, 1);
+    return client;
+}
+
+static void asking_client_goes(struct asking_client client)
+{
+    SSL_free(client.ssl);
+    SSL_CTX_free(client.context);
+}
+
+/* One request for new keys, answered by the other side if it likes; the answers are read, if at all, by `reads`. */
+static void ask_for_keys(struct asking_client client, bool reads)
+{
+    char ignored[100];
+    assert_int_equal(SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    while (stage.owner.ended == 0 && SSL_do_handshake(client.ssl) != 1)
+        rig_turn(&stage.rig);
+    rig_turn(&stage.rig);
+    if (reads && stage.owner.ended == 0)
+        assert_true(SSL_read(client.ssl, ignored, sizeof ignored) <= 0);
+}
+
+static void say_a_letter(struct asking_client client)
+{
+    while (stage.owner.ended == 0 && SSL_write(client.ssl, "x", 1) != 1)
+        rig_turn(&stage.rig);
+    rig_turn(&stage.rig);
+}
+
+/* A few are everybody's right; 64 KiB of nothing else are 2427 of them. */
+static void new_keys_without_a_word_have_a_bound(void **state)
+{
+    (void)state;
+    struct asking_client client = asking_client_comes();
+    for (int i = 0; i < 2000; i++)
+        ask_for_keys(client, true);
+    say_a_letter(client);
+    for (int i = 0; i < 2000; i++)
+        ask_for_keys(client, true);
+    assert_int_equal(stage.owner.ended, 0);
+    assert_got("x");
+    for (int i = 0; i < 500 && stage.owner.ended == 0; i++)
+        ask_for_keys(client, true);
+    assert_int_equal(stage.owner.ended, 1);
+    assert_int_equal(stage.owner.end, CONN_END_RESET);
+    asking_client_goes(client);
+}
+
+/* Whatever is said besides: the answers must not gather without end. */
+static void answers_that_nobody_reads_have_a_bound(void **state)
+{
+    (void)state;
+    struct asking_client client = asking_client_comes();
+    for (int i = 0; i < 40000 && stage.owner.ended == 0; i++) {
+        ask_for_keys(client, false);
+        say_a_letter(client);
+    }
+    assert_int_equal(stage.owner.ended, 1);
+    assert_int_equal(stage.owner.end, CONN_END_RESET);
+    asking_client_goes(client);
+}
+
 #define TLS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_tls, tear_down_tls)
 
 int main(void)
@@ -418,6 +498,8 @@ int main(void)
         TLS_TEST(clear_text_is_no_handshake),
         TLS_TEST(a_client_that_goes_in_the_middle_is_no_reset),
         TLS_TEST(a_dial_that_is_not_trusted_says_so),
+        TLS_TEST(new_keys_without_a_word_have_a_bound),
+        TLS_TEST(answers_that_nobody_reads_have_a_bound),
     };
     return cmocka_run_group_tests(tests, make_contexts, NULL);
 }

@@ -440,6 +440,36 @@ static void a_pool_ends_with_dials_and_idle_links(void **state)
     assert_int_equal(pool_link_count(stage.pool, 1), 1);
 }
 
+/* ---- 0 ---- */
+
+static void without_a_limit_an_idle_link_stays(void **state)
+{
+    (void)state;
+    stage.topology.timeouts.upstream_idle_ms = 0;
+    give(served(0));
+    for (int i = 0; i < 100; i++) {
+        clock_advance(1000);
+        rig_settle(&stage.rig);
+    }
+    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+}
+
+/* For a busy link nobody waits, for a dial everybody. */
+static void without_a_queue_only_a_dial_is_waited_for(void **state)
+{
+    (void)state;
+    stage.topology.timeouts.queue_ms = 0;
+    stage.nodes[0].maximum_links = 1;
+    struct asker *first = ask_node(0, 0);
+    assert_true(first->ticket.is_waiting);
+    assert_int_equal(ask_node(0, 1)->fault, FAULT_QUEUE_FULL);
+    rig_until(&stage.rig, first->events == 1);
+    assert_non_null(first->link);
+    assert_int_equal(ask_node(0, 1)->fault, FAULT_QUEUE_FULL);
+    give(first);
+    assert_non_null(ask_node(0, 1)->link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +501,8 @@ int main(void)
         TEST(idle_links_are_closed_after_their_time),
         TEST(a_link_that_is_out_is_not_idle),
         TEST(a_pool_ends_with_dials_and_idle_links),
+        TEST(without_a_limit_an_idle_link_stays),
+        TEST(without_a_queue_only_a_dial_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

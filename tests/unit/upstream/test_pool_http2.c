@@ -487,6 +487,58 @@ static void a_pool_ends_with_links_and_dials(void **state)
     assert_int_equal(pool_link_count(stage.pool, 0), 2);
 }
 
+/* ---- fresh links ---- */
+
+/* All of them were on a link that died unread: no dial for each. */
+static void those_who_want_a_fresh_link_share_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ASKERS; i++) {
+        stage.askers[i].ticket.wants_fresh = true;
+        ask_node(0, i);
+    }
+    node_comes(100);
+    rig_settle(&stage.rig);
+    for (size_t i = 0; i < ASKERS; i++) {
+        rig_until(&stage.rig, stage.askers[i].events == 1);
+        assert_non_null(stage.askers[i].link);
+    }
+    assert_true(pool_link_count(stage.pool, 0) <= 2);
+}
+
+/* ---- links without room ---- */
+
+/* The node takes nothing more on the only link, and nobody has a stream on it. */
+static void leave_a_full_link(void)
+{
+    struct asker *asker = served(0);
+    struct h2_far *far = node_comes(100);
+    send_request(asker);
+    rig_settle(&stage.rig);
+    far_setting(far, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0);
+    say(far);
+    struct asker *second = ask_node(0, 1);
+    assert_null(second->link);
+    pool_cancel(stage.pool, &second->ticket);
+    give(asker);
+}
+
+static void a_full_link_without_streams_ends_with_its_time(void **state)
+{
+    (void)state;
+    leave_a_full_link();
+    pass(8000);
+    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+}
+
+/* The leak sanitizer has the last word. */
+static void a_pool_ends_with_full_links(void **state)
+{
+    (void)state;
+    leave_a_full_link();
+    assert_true(pool_link_count(stage.pool, 0) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -516,6 +568,9 @@ int main(void)
         TEST(grpc_that_waits_hears_when_the_node_turns_out_to_speak_http_1),
         TEST(who_waits_behind_grpc_is_served_by_the_link_that_does_not_suit_it),
         TEST(a_pool_ends_with_links_and_dials),
+        TEST(those_who_want_a_fresh_link_share_it),
+        TEST(a_full_link_without_streams_ends_with_its_time),
+        TEST(a_pool_ends_with_full_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
