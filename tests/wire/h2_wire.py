@@ -219,21 +219,23 @@ class Stream:
 # ---- TLS for two threads ----
 
 class TlsSocket:
-    """A TLS connection that one thread reads while another one writes, which Python's own must not."""
+    """A TLS connection that one thread reads while another one writes, which Python's own must not. `server_name` None: the server's side."""
 
-    def __init__(self, sock, context, server_name):
+    def __init__(self, sock, context, server_name=None):
         self.socket = sock
         self.lock = threading.Lock()
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=server_name)
-        while True:
-            try:
-                self.tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                self.flush()
-                self.feed()
-        self.flush()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_name is None, server_name)
+        try:
+            while True:
+                try:
+                    self.tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    self.flush()
+                    self.feed()
+        finally:
+            self.flush()  # the alert, too
 
     def flush(self):
         pending = self.outgoing.read()
@@ -262,6 +264,16 @@ class TlsSocket:
 
     def protocol(self):
         return self.tls.selected_alpn_protocol()
+
+    @property
+    def session_reused(self):
+        return self.tls.session_reused
+
+    def version(self):
+        return self.tls.version()
+
+    def getpeercert(self):
+        return self.tls.getpeercert()
 
     def __getattr__(self, name):
         return getattr(self.socket, name)

@@ -16,7 +16,10 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from tls_stage import (TlsNode, client_context, copy_pair, make_certificates, pair, pem, raw_connect,  # noqa: E402
+import h2_wire as h2  # noqa: E402  (the path comes first)
+from h2_house import FLIGHT, GRPC  # noqa: E402
+from h2_node import message  # noqa: E402
+from tls_stage import (TlsH2Node, TlsNode, client_context, copy_pair, make_certificates, pair, pem, raw_connect,  # noqa: E402
                        refusal, shown_name, take_leave, tls_client, tls_nodes)
 from up_client import ask, check_fault  # noqa: E402
 from up_node import head_of  # noqa: E402
@@ -285,9 +288,10 @@ def a_node_with_a_certificate_of(house, _, certificate, own, reason):
         assert not any(node.seen or node.probes for node in sluice.nodes)
 
 
-@case(("self", None, V13, "tls_unverified"), ("default", "ca.pem", V13, "tls_failed"), ("default", "ca.pem", V12, "tls_failed"))
-def a_node_that_no_longer_fits_gets_nothing(house, certificate, client_ca, version, fault):
-    with house.serve(tls_nodes("iqc"), {"tls": {"ca": pem("ca.pem")}}) as sluice:
+@case(*[(http, *row) for http in (1, 2) for row in (
+    ("self", None, V13, "tls_unverified"), ("default", "ca.pem", V13, "tls_failed"), ("default", "ca.pem", V12, "tls_failed"))])
+def a_node_that_no_longer_fits_gets_nothing(house, http, certificate, client_ca, version, fault):
+    with house.serve(tls_nodes("iqc", http == 2), {"tls": {"ca": pem("ca.pem")}}) as sluice:
         assert sluice.ask("POST", WRITE, "m v=1").status == 204
         for node in sluice.nodes:
             node.show(certificate, client_ca, version)
@@ -298,17 +302,50 @@ def a_node_that_no_longer_fits_gets_nothing(house, certificate, client_ca, versi
         assert len(sluice.i1.seen) == 1 and not sluice.q1.seen
 
 
-@case(("1.2", V12), ("1.3", V13))
-def a_node_that_asks_who_we_are(house, _, version):
-    nodes = tls_nodes("iqc", client_ca="ca.pem", version=version)
+@case(*[(http, name, version) for http in (1, 2) for name, version in (("1.2", V12), ("1.3", V13))])
+def a_node_that_asks_who_we_are(house, http, _, version):
+    nodes = tls_nodes("iqc", http == 2, client_ca="ca.pem", version=version)
     with house.serve(nodes, {"tls": {"ca": pem("ca.pem"), **pair("client")}}) as sluice:
         assert sluice.ask("GET", QUERY).node == "q1"
         assert sluice.q1.subjects[0] == {"organizationName": "plant", "commonName": "telegraf"}
-    nodes = tls_nodes("iqc", client_ca="ca.pem", version=version)
+    nodes = tls_nodes("iqc", http == 2, client_ca="ca.pem", version=version)
     with house.serve(nodes, {"tls": {"ca": pem("ca.pem")}}) as sluice:
         sluice.wait_line("event=node_tls_failed node=q1 ")
         assert sluice.ask("POST", WRITE, "m v=1").status == 503
         assert not any(node.seen for node in sluice.nodes)
+
+
+# ---- nodes whose http is 2 ----
+
+def call(client):
+    return client.begin("POST", FLIGHT, message("ticket"), GRPC, True).wait_over()
+
+
+@case(("none", ["spdy/3"]), ("http/1.1", ["http/1.1"]))
+def a_node_that_must_speak_http2_and_does_not_agree_to_it_is_down(house, _, protocols):
+    nodes = [*tls_nodes("ic"), TlsH2Node("q1", "query", protocols=protocols)]
+    with house.serve(nodes, {"tls": {"ca": pem("ca.pem")}}) as sluice, h2.Client(sluice.port) as client:
+        sluice.wait_line("event=node_version_wrong node=q1 .*h2")
+        assert sluice.node_status("q1")["health"] == "down", sluice.status()
+        assert call(client).grpc_status == 14
+        check_fault(client.ask("GET", QUERY), 503, "no_node", QUERY)
+        assert len(sluice.q1.handshakes) == 1 and not sluice.q1.seen
+
+
+@case()
+def a_node_that_agrees_to_http2_no_more_is_not_dialled_in_a_loop(house):
+    nodes = [*tls_nodes("ic"), TlsH2Node("q1", "query")]
+    with house.serve(nodes, {"tls": {"ca": pem("ca.pem")}}) as sluice, h2.Client(sluice.port) as client:
+        assert call(client).grpc_status == 0
+        sluice.q1.show("default", protocols=["http/1.1"])
+        for link in sluice.q1.links:
+            link.kill()
+        dialled = len(sluice.q1.handshakes)
+        failed = call(client)
+        assert failed.grpc_status == 14 and failed.seconds < 2, failed
+        plain = client.ask("GET", QUERY)
+        assert plain.status == 503 and len(sluice.q1.seen) == 1, plain
+        assert len(sluice.q1.handshakes) - dialled <= 8, sluice.q1.handshakes
 
 
 @case()

@@ -5,6 +5,8 @@ import socket
 import ssl
 import subprocess
 
+from h2_node import H2Node
+from h2_wire import TlsSocket
 from up_client import Client
 from up_node import Node
 from up_sluice import MODES
@@ -77,11 +79,11 @@ class TlsNode(Node):
         self.show(certificate, client_ca, version)
         super().__init__(name, mode, **keys)
 
-    def show(self, certificate, client_ca=None, version=None):
+    def show(self, certificate, client_ca=None, version=None, protocols=("http/1.1",)):
         """For connections from now on."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem(f"{certificate}.pem"), pem(f"{certificate}.key"))
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(list(protocols))
         if version is not None:
             context.minimum_version = context.maximum_version = version
         if client_ca is not None:
@@ -92,9 +94,12 @@ class TlsNode(Node):
     def configuration(self):
         return {**super().configuration(), "url": f"https://127.0.0.1:{self.port}"}
 
+    def wrap(self, sock):
+        return self.context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False)
+
     def serve(self, link):
         try:
-            link.socket = self.context.wrap_socket(link.socket, server_side=True, suppress_ragged_eofs=False)
+            link.socket = self.wrap(link.socket)
         except (ssl.SSLError, OSError) as error:
             self.record(self.handshakes, str(error))
             link.socket.close()
@@ -107,9 +112,24 @@ class TlsNode(Node):
         super().serve(link)
 
 
-def tls_nodes(letters, **options):
+class TlsH2Node(TlsNode, H2Node):
+    """The same with HTTP/2; `protocols` are what it agrees to."""
+
+    def __init__(self, name, mode, protocols=("h2",), **keys):
+        self.protocols = protocols
+        super().__init__(name, mode, **keys)
+
+    def show(self, certificate, client_ca=None, version=None, protocols=None):
+        super().show(certificate, client_ca, version, protocols or self.protocols)
+
+    def wrap(self, sock):
+        return TlsSocket(sock, self.context)
+
+
+def tls_nodes(letters, speaks_http2=False, **options):
     """As make_nodes, but all of them speak TLS with the same options."""
-    return [TlsNode(f"{letter}1", MODES[letter], **options) for letter in letters]
+    kind = TlsH2Node if speaks_http2 else TlsNode
+    return [kind(f"{letter}1", MODES[letter], **options) for letter in letters]
 
 
 def take_leave(link):
