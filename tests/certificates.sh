@@ -8,10 +8,11 @@
 #   expired      trusted once                                   both.pem      certificate and key of default in one file
 #   open.key     the key of default, readable by all            locked.key    the same with a passphrase
 #   empty.pem    nothing                                        damaged.pem   cut in the middle
+#   weak         trusted, with an RSA key of 1024 bits          fifo.pem      no file, and nobody writes into it
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:-build/test-tls}
-if openssl x509 -checkend 86400 -noout -in "$folder/default.pem" >/dev/null 2>&1; then
+if [ -p "$folder/fifo.pem" ] && openssl x509 -checkend 86400 -noout -in "$folder/default.pem" >/dev/null 2>&1; then
     exit 0
 fi
 mkdir -p "$(dirname "$folder")"
@@ -68,6 +69,10 @@ chmod 644 open.key
 openssl pkey -in default.key -aes128 -passout pass:secret -out locked.key
 : >empty.pem
 head -c 300 default.pem >damaged.pem
+openssl req -newkey rsa:1024 -nodes -keyout weak.key -out weak.csr -subj /CN=weak 2>/dev/null
+sign weak between 30 'subjectAltName=DNS:weak.example\n'
+cat between.pem >>weak.pem
+mkfifo fifo.pem
 rm -f ./*.csr ./*.extensions
 cd - >/dev/null
 rm -rf "$target"

@@ -1,18 +1,23 @@
 #include "net/tls_files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.h"
+#include "net/tls_context.h"
 
 /* The system's file with all public authorities has a fifth of this. */
 #define FILE_BYTES_MAXIMUM ((size_t)1 << 20)
@@ -50,15 +55,22 @@ static bool read_file(const char *path, bool is_key, struct pem_file *file, stru
     char block[4096];
     size_t length;
     size_t total = 0;
-    FILE *stream = fopen(path, "rbe");
-    if (stream == NULL) {
+    /* Not blocking: a FIFO would be waited for until somebody writes into it. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno != ENXIO) {
         refuse(trouble, is_key, path, strerror(errno), may_read);
         trouble->is_missing = true;
         return false;
     }
-    if (fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode)) {
-        fclose(stream);
+    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        if (fd >= 0)
+            close(fd);
         return refuse(trouble, is_key, path, "is no file", may_read);
+    }
+    FILE *stream = fdopen(fd, "rb");
+    if (stream == NULL) {
+        close(fd);
+        return refuse(trouble, is_key, path, strerror(errno), "free some memory and try again");
     }
     file->is_open_to_all = (status.st_mode & S_IROTH) != 0;
     file->contents = BIO_new(BIO_s_mem());
@@ -207,6 +219,21 @@ static bool has_names(X509 *certificate)
     return is_named;
 }
 
+/* OpenSSL has a mind of its own about which keys and signatures are good enough; it is asked as it will be when Sluice starts. */
+static bool may_be_shown(const struct tls_identity *identity, bool is_shown_to_clients, const char *path,
+                         struct tls_trouble *trouble)
+{
+    struct ssl_ctx_st *context = tls_context_create(is_shown_to_clients, TLS_VERSION_1_2);
+    bool is_good = context != NULL && tls_context_show(context, identity);
+    char what[120];
+    if (!is_good) {
+        text_append(what, sizeof what, 0, "OpenSSL refuses it (%s)", tls_context_error());
+        refuse(trouble, false, path, what, "make another one, with a key of P-256 or RSA of 2048 bits, and SHA-256");
+    }
+    SSL_CTX_free(context);
+    return is_good;
+}
+
 void tls_pair_judge(const struct tls_pair *pair, bool is_shown_to_clients, tls_complain *complain, void *owner)
 {
     struct tls_identity identity;
@@ -217,6 +244,8 @@ void tls_pair_judge(const struct tls_pair *pair, bool is_shown_to_clients, tls_c
         return;
     }
     const char *key_path = pair->key != NULL ? pair->key : pair->certificate;
+    if (!may_be_shown(&identity, is_shown_to_clients, pair->certificate, &trouble))
+        complain(owner, true, &trouble);
     if (is_open_to_all) {
         refuse(&trouble, true, key_path, "the private key can be read by every user", "chmod it to 600 or 640");
         complain(owner, false, &trouble);
@@ -234,4 +263,29 @@ void tls_pair_judge(const struct tls_pair *pair, bool is_shown_to_clients, tls_c
         complain(owner, false, &trouble);
     }
     tls_identity_clear(&identity);
+}
+
+char *tls_pair_names(const struct tls_pair *pair)
+{
+    struct tls_identity identity;
+    struct tls_trouble ignored;
+    if (!tls_identity_read(pair, &identity, NULL, &ignored))
+        return NULL;
+    GENERAL_NAMES *names = X509_get_ext_d2i(identity.certificate, NID_subject_alt_name, NULL, NULL);
+    size_t capacity = 1;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        capacity += name->type == GEN_DNS ? (size_t)ASN1_STRING_length(name->d.dNSName) + 1 : 0;
+    }
+    char *lines = calloc(1, capacity);
+    size_t used = 0;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && lines != NULL; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS)
+            used = text_append(lines, capacity, used, "%.*s\n", ASN1_STRING_length(name->d.dNSName),
+                               (const char *)ASN1_STRING_get0_data(name->d.dNSName));
+    }
+    GENERAL_NAMES_free(names);
+    tls_identity_clear(&identity);
+    return lines;
 }

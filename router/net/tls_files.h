@@ -52,5 +52,7 @@ bool tls_authorities_read(const char *path, struct x509_store_st *store, struct 
 typedef void tls_complain(void *owner, bool is_error, const struct tls_trouble *trouble);
 /* Tells everything that is wrong with a pair; `is_shown_to_clients`: it must carry the names that it is for. */
 void tls_pair_judge(const struct tls_pair *pair, bool is_shown_to_clients, tls_complain *complain, void *owner);
+/* The DNS names that the pair's certificate is for, each with a line end; NULL when the pair cannot be read. The caller frees them. */
+char *tls_pair_names(const struct tls_pair *pair);
 
 #endif

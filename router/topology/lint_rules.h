@@ -32,8 +32,8 @@ lint_rule lint_addresses_url_missing, lint_addresses_url_twice, lint_addresses_u
 lint_rule lint_listeners_proxy_from_missing, lint_listeners_proxy_from_unused, lint_listeners_proxy_from_anyone,
     lint_listeners_mode_without_file;
 /* lint_tls.c: certificates and keys, on both sides */
-lint_rule lint_tls_listener_certificates, lint_tls_listener_clients, lint_tls_nodes_files, lint_tls_nodes_unverified,
-    lint_tls_nodes_clear_text;
+lint_rule lint_tls_listener_certificates, lint_tls_listener_names, lint_tls_listener_clients, lint_tls_nodes_files,
+    lint_tls_nodes_names, lint_tls_nodes_unverified, lint_tls_nodes_clear_text;
 
 /* lint_settings.c: timeouts, limits, health, routes */
 lint_rule lint_settings_cluster_id, lint_settings_write_deadline, lint_settings_connect, lint_settings_queue,

@@ -1,3 +1,7 @@
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdlib.h>
+
 #include "topology/lint_rules.h"
 
 /* Where the complaints about one pair of files go. */
@@ -69,6 +73,51 @@ void lint_tls_listener_certificates(const struct lint *lint)
     }
 }
 
+/* The first of `names` that is in `others`, too; empty when none is. */
+static struct text find_shared_name(const char *names, const char *others)
+{
+    struct text rest = text_of_string(names);
+    while (rest.length > 0) {
+        struct text name = text_cut(&rest, '\n');
+        struct text other_rest = text_of_string(others);
+        while (other_rest.length > 0) {
+            if (text_equals_ignoring_case(name, text_cut(&other_rest, '\n')))
+                return name;
+        }
+    }
+    return TEXT_EMPTY;
+}
+
+/* For each name a client is shown the first certificate; RSA beside ECDSA would be a second one that nobody ever sees. */
+static void report_shared_names(const struct lint *lint, const struct topology_listener *listener)
+{
+    size_t count = listener->tls.pair_count;
+    char **names = calloc(count, sizeof *names);
+    for (size_t i = 0; i < count && names != NULL; i++) {
+        const struct tls_pair *pair = &listener->tls.pairs[i];
+        struct text shared = TEXT_EMPTY;
+        names[i] = pair->certificate == NULL ? NULL : tls_pair_names(pair);
+        for (size_t j = 0; j < i && names[i] != NULL && shared.length == 0; j++)
+            shared = names[j] == NULL ? TEXT_EMPTY : find_shared_name(names[i], names[j]);
+        if (shared.length > 0)
+            findings_warning(lint->findings, lint_place(lint, pair, "listen[].tls.certificates[].certificate"),
+                             "certificate: %s: is never shown for %.*s, which a certificate above is for; remove one of them",
+                             pair->certificate, TEXT_ARGUMENTS(shared));
+    }
+    for (size_t i = 0; i < count && names != NULL; i++)
+        free(names[i]);
+    free(names);
+}
+
+void lint_tls_listener_names(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->listener_count; i++) {
+        const struct topology_listener *listener = &lint->topology->listeners[i];
+        if (listener->is_tls && listener->tls.pair_count > 1)
+            report_shared_names(lint, listener);
+    }
+}
+
 void lint_tls_listener_clients(const struct lint *lint)
 {
     for (size_t i = 0; i < lint->topology->listener_count; i++) {
@@ -106,6 +155,37 @@ void lint_tls_nodes_files(const struct lint *lint)
             judge_pair(lint, &node->tls.pair, node, "nodes[].tls.certificate", "nodes[].tls.key", strlen("nodes[]."), false);
         if (origins_has(lint->origins, node, "nodes[].tls.ca"))
             judge_authorities(lint, node->tls.ca, lint_place(lint, node, "nodes[].tls.ca"), "tls.ca");
+    }
+}
+
+#define LABEL_MAXIMUM 63
+
+/* A name or an address that a certificate can be for. OpenSSL would take one that begins with a dot for any host below it. */
+static bool is_server_name(const char *name)
+{
+    struct in6_addr address;
+    if (inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1)
+        return true;
+    size_t label = 0;
+    bool is_good = true;
+    for (const char *at = name; *at != '\0' && is_good; at++) {
+        bool is_dot = *at == '.';
+        is_good = is_dot ? label > 0 : isalnum((unsigned char)*at) || *at == '-' || *at == '_';
+        label = is_dot ? 0 : label + 1;
+        is_good = is_good && label <= LABEL_MAXIMUM;
+    }
+    return is_good && label > 0;
+}
+
+void lint_tls_nodes_names(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->topology->node_count; i++) {
+        const struct topology_node *node = &lint->topology->nodes[i];
+        if (node->server_name != NULL && !is_server_name(node->server_name))
+            findings_error(lint->findings, lint_place(lint, node, "nodes[].tls.server_name"),
+                           "tls.server_name: \"%s\" is no host's name, so no certificate is for it; write one as "
+                           "query-01.plant.example",
+                           node->server_name);
     }
 }
 
