@@ -166,7 +166,8 @@ static void write_record(struct exchange *exchange)
     metrics_add(&context->metrics->responses[exchange->class][group], 1);
     metrics_add(&context->metrics->request_bytes, exchange->request_bytes);
     metrics_add(&context->metrics->response_bytes, exchange->response_bytes);
-    if (exchange->fault != FAULT_NONE)
+    /* Of abuse the worker counts the connection, once, and however many requests it had. */
+    if (exchange->fault != FAULT_NONE && exchange->fault != FAULT_DOWNSTREAM_ABUSE)
         metrics_add(&context->metrics->faults[exchange->fault], 1);
     enum grpc_status grpc_status = grpc_call_status(exchange);
     if (exchange->is_grpc)

@@ -64,7 +64,7 @@ static void put_grpc_responses(struct output *output)
 
 static void put_faults(struct output *output)
 {
-    put_head(output, "sluice_faults_total", "Exchanges that ended in a fault of this kind.");
+    put_head(output, "sluice_faults_total", "Exchanges that ended in a fault of this kind; of abuse, connections.");
     for (unsigned fault = 1; fault < FAULT_COUNT; fault++)
         output->used = text_append(output->bytes, TEXT_BYTES, output->used, "sluice_faults_total{fault=\"%s\"} %lu\n",
                                    fault_row((enum fault)fault)->name,

@@ -45,6 +45,7 @@ struct worker {
     struct exchange_context context;
     struct list sessions;
     struct list greetings;           /* connections on their way to a session */
+    struct session_abuse_log abuse_log;
     struct worker_listener *listeners;
     size_t connections_maximum;
     bool is_accepting;
@@ -283,6 +284,7 @@ static bool create_listeners(struct worker *worker, const struct worker_settings
             .h2 = worker->h2,
             .buffers = &worker->buffers,
             .tls = settings->tls[i],
+            .abuse_log = &worker->abuse_log,
             .tls_handshake_ms = topology->timeouts.tls_handshake_ms,
             .request_head_ms = topology->timeouts.request_head_ms,
             .keep_alive_ms = topology->timeouts.keep_alive_ms,

@@ -1,10 +1,12 @@
 """Clients that do harm: each loses its connection or its stream, is named in the log once, and nobody else notices."""
+import re
 import threading
 
 import h2_wire as h2
 from h2_hpack import index, indexed_literal
 from h2_house import LINES, QUERY, WRITE, check_alive, connect, serve, serve_version
-from h2_node import hold, reply
+from h2_node import hang, hold, reply
+from up_client import ask
 from up_life import check_growth
 from up_node import Script, answer
 from up_sluice import case, let_pass, wait_for
@@ -40,6 +42,28 @@ def send_all(client, piece, count, at_once=500):
     for _ in range(count // at_once):
         if not client.send(piece * at_once):
             return
+
+
+@case()
+def abuse_counts_connections_whatever_they_had_under_way(house):
+    with serve(house, "IQC") as sluice:
+        for count in (1, 2):
+            sluice.q1.script.put(*[hang] * 3)
+            with connect(sluice, 2) as client:
+                for _ in range(3):
+                    client.begin("GET", QUERY)
+                sluice.q1.wait_seen(3 * count)
+                send_all(client, h2.ping(), MANY)
+                client.wait_closed()
+            wait_for(lambda expected=count: metric(sluice, 'sluice_faults_total{fault="abuse"}') >= expected)
+        wait_for(lambda: sluice.status()["sessions"] == 0)
+        assert metric(sluice, 'sluice_faults_total{fault="abuse"}') == 2
+        assert sluice.count_lines("event=abuse client=127.0.0.1 kind=ping suppressed=0$") >= 1
+
+
+def metric(sluice, name):
+    text = ask(sluice.admin_port, "GET", "/metrics").body.decode()
+    return int(re.search(rf"^{re.escape(name)} (\d+)$", text, re.M).group(1))
 
 
 # ---- streams that come and go ----

@@ -23,6 +23,7 @@ struct session_stage {
     struct h2_context *h2;
     struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
     struct session_settings settings;
+    struct session_abuse_log abuse_log;
     struct list sessions;
     struct h2_far far;
     struct stream *stream;  /* of the last request that is not answered yet */
@@ -162,6 +163,7 @@ static int set_up(void **state)
                                                .h1 = &stage.h1,
                                                .h2 = stage.h2,
                                                .buffers = &stage.rig.buffers,
+                                               .abuse_log = &stage.abuse_log,
                                                .request_head_ms = 2000,
                                                .keep_alive_ms = 5000,
                                                .buffer_bytes = 65536};
@@ -471,9 +473,8 @@ static void a_session_that_is_closed_tells_nobody(void **state)
     assert_int_equal(stage.far.state, FAR_ENDED);
 }
 
-static void abuse_ends_the_session(void **state)
+static void abuse(void)
 {
-    (void)state;
     greet();
     for (int i = 0; i < 450; i++)
         far_ping(&stage.far, false);
@@ -483,6 +484,29 @@ static void abuse_ends_the_session(void **state)
     stage.far.fd = -1;
     rig_settle(&stage.rig);
     assert_transcript("closed(abuse) ");
+}
+
+static void abuse_ends_the_session(void **state)
+{
+    (void)state;
+    abuse();
+}
+
+static void abuse_is_logged_once_a_second(void **state)
+{
+    (void)state;
+    pass(100);
+    for (unsigned i = 0; i < 4; i++) {
+        client_goes();
+        client_comes();
+        abuse();
+        assert_int_equal(stage.abuse_log.suppressed, i);
+    }
+    pass(1000);
+    client_goes();
+    client_comes();
+    abuse();
+    assert_int_equal(stage.abuse_log.suppressed, 0);
 }
 
 /* ---- keep_alive: 0 ---- */
@@ -547,6 +571,7 @@ int main(void)
         TEST(a_session_that_drains_finishes_its_answer),
         TEST(a_session_that_is_closed_tells_nobody),
         TEST(abuse_ends_the_session),
+        TEST(abuse_is_logged_once_a_second),
         TEST(without_a_limit_an_idle_client_stays),
         TEST(without_a_limit_a_drain_ends_an_idle_client_all_the_same),
     };

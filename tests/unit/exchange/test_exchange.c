@@ -303,10 +303,12 @@ static void a_stalled_answer_is_cut(void **state)
 {
     (void)state;
     query();
-    node_head(asked_node(), 200, BODY_STREAM, "");
+    unsigned node = asked_node();
+    node_head(node, 200, BODY_STREAM, "");
     pass(60100);
     assert_string_equal(stage.client.verbs, "hl");
     assert_int_equal(count_fault(FAULT_UPSTREAM_STALLED), 1);
+    assert_int_equal(atomic_load(&stage.cluster->nodes[node].failures), 1);
 }
 
 /* ---- the end of the drain ---- */
@@ -324,6 +326,8 @@ static void a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest
     exchange_cut_all(&stage.context);
     assert_string_equal(stage.client.verbs, "hl");
     assert_int_equal(count_fault(FAULT_DRAINING), 2);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(atomic_load(&stage.cluster->nodes[i].failures), 0);
 }
 
 static void a_request_that_the_codec_refuses_is_answered_and_counted(void **state)
