@@ -1,4 +1,5 @@
 /* A listener's TLS: which certificate, which protocol, whose clients, and what becomes of it all when files change. */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fake/tls_play.h"
@@ -324,6 +325,21 @@ static void what_cannot_be_used_is_said_at_the_start(void **state)
     tls_server_destroy(server_with((struct tls_server_settings){.pairs = &both, .pair_count = 1}));
 }
 
+/* Whoever opens a FIFO waits for its writer, and with the control thread all probes and signals would. */
+static void a_fifo_is_not_waited_for(void **state)
+{
+    (void)state;
+    write_pair("default", "default");
+    struct tls_server *server = server_with((struct tls_server_settings){.pairs = &changing_pair, .pair_count = 1});
+    assert_int_equal(unlink(changing_pair.key), 0);
+    assert_int_equal(mkfifo(changing_pair.key, 0600), 0);
+    alarm(20); /* ends a test that hangs */
+    assert_int_equal(count_said(server, "is no file"), 1);
+    alarm(0);
+    assert_int_equal(unlink(changing_pair.key), 0);
+    tls_server_destroy(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +350,7 @@ int main(void)
         cmocka_unit_test(clients_show_what_they_are_asked_for),
         cmocka_unit_test(a_new_pair_is_for_new_connections),
         cmocka_unit_test(the_log_does_not_repeat_itself),
+        cmocka_unit_test(a_fifo_is_not_waited_for),
         cmocka_unit_test(a_channel_outlives_its_server),
         cmocka_unit_test(what_cannot_be_used_is_said_at_the_start),
     };
