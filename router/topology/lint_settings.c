@@ -106,14 +106,19 @@ void lint_settings_token_file(const struct lint *lint)
     struct stat status;
     if (path == NULL)
         return;
-    FILE *stream = fopen(path, "rb");
-    if (stream == NULL) {
-        report_token_file(lint, place, strerror(errno), "write the token into it and let Sluice's user read it");
+    /* Looked at before it is opened: opening a pipe would wait for whoever writes into it. */
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        report_token_file(lint, place, "is no file", "name the file that holds the token");
         return;
     }
-    if (fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode))
-        report_token_file(lint, place, "is no file", "name the file that holds the token");
-    else if (status.st_size == 0)
+    FILE *stream = fopen(path, "rb");
+    if (stream == NULL || fstat(fileno(stream), &status) != 0) {
+        report_token_file(lint, place, strerror(errno), "write the token into it and let Sluice's user read it");
+        if (stream != NULL)
+            fclose(stream);
+        return;
+    }
+    if (status.st_size == 0)
         report_token_file(lint, place, "is empty", "write the token into it");
     else if ((status.st_mode & S_IROTH) != 0)
         findings_error(lint->findings, place, "health.token_file: %s can be read by every user; chmod it to 600 or 640",

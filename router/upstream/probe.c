@@ -2,8 +2,10 @@
 
 #include <event2/dns.h>
 #include <event2/util.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "http/h1.h"
@@ -245,13 +247,14 @@ static struct text read_token(const struct topology_health *settings, char *buff
 {
     if (settings->token_file == NULL)
         return TEXT_EMPTY;
-    FILE *file = fopen(settings->token_file, "re");
-    if (file == NULL)
+    /* Without waiting: a pipe in the file's place must not stop the thread that probes. */
+    int fd = open(settings->token_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
         return TEXT_EMPTY;
     memcpy(buffer, "Bearer ", 7);
-    size_t length = fread(buffer + 7, 1, capacity - 7, file);
-    fclose(file);
-    struct text token = text_of(buffer + 7, length);
+    ssize_t length = read(fd, buffer + 7, capacity - 7);
+    close(fd);
+    struct text token = text_of(buffer + 7, length > 0 ? (size_t)length : 0);
     const char *line_end = memchr(token.bytes, '\n', token.length);
     if (line_end != NULL)
         token.length = (size_t)(line_end - token.bytes);
