@@ -325,12 +325,19 @@ static void send_head(struct stream *stream, const struct message_head *head)
     }
     server->is_chunked = head->body == BODY_STREAM && !server->client_is_http10;
     server->response = RESPONSE_OPEN;
+    /* HTTP/2 can end an answer with its head and say nothing of a length; here the client would wait for the end of the connection. */
+    struct message_head framed = *head;
+    bool may_have_body = head->status >= 200 && head->status != 204 && head->status != 304 && !server->to_head_request;
+    if (head->body == BODY_NONE && may_have_body && !head->announces_length) {
+        framed.announces_length = true;
+        framed.content_length = 0;
+    }
     struct h1_response_form form = {
         .is_chunked = server->is_chunked,
         .close = !server->keep_alive,
         .say_keep_alive = server->client_is_http10,
     };
-    send_response_head(server, head, &form);
+    send_response_head(server, &framed, &form);
 }
 
 static void send_interim(struct stream *stream, const struct message_head *head)

@@ -88,6 +88,25 @@ def an_answer_without_a_body_leaves_nothing_on_the_connection(house, _, method, 
         assert answered.status == 200 and answered.node == "q1" and answered.is_whole, answered
 
 
+def ends_with_its_head(status):
+    def verb(stream, _):
+        stream.send_head([(":status", str(status))], end=True)
+    return verb
+
+
+@case((200,), (404,), (503,))
+def an_answer_that_ends_with_its_head_has_a_length_in_http1(house, status):
+    """It says nothing of one, and HTTP/1 would read on until the connection ends."""
+    with serve_version(house, 2) as sluice, connect(sluice, 1) as client:
+        for _ in range(2):
+            sluice.q1.script.put(ends_with_its_head(status))
+            answered = client.ask("GET", QUERY)
+            assert (answered.status, answered.field("content-length"), answered.body) == (status, "0", b""), answered
+            assert answered.is_whole and not client.rest
+        sluice.q1.script.put(ends_with_its_head(200))
+        assert client.ask("HEAD", QUERY).field("content-length") is None
+
+
 @case(("empty", [("content-length", "0")]), ("of no length", []))
 def a_request_without_a_body_leaves_nothing_on_the_link(house, _, fields):
     with serve_version(house, 1) as sluice, connect(sluice, 2) as client:
