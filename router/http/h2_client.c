@@ -101,9 +101,8 @@ static void on_settled(struct h2_link *link)
         h2_link_fail(link, link->pending_fault);
         return;
     }
-    if (link->is_suspect && loop_timer_is_set(&link->drain_timer) &&
-        link->heard_ms + PING_MS > link->drain_timer.deadline_ms) {
-        link->is_suspect = false; /* heard since */
+    if (link->is_suspect && link->is_heard) {
+        link->is_suspect = false;
         loop_timer_clear(link->context->loop, &link->drain_timer);
     }
     bool had_room = link->had_room;
@@ -278,6 +277,7 @@ static void suspect_silence(struct h2_link *link, const struct h2_stream *stream
     if (!was_silent || link->is_suspect || link->state != H2_LINK_OPEN)
         return;
     link->is_suspect = true;
+    link->is_heard = false;
     link->had_room = false;
     if (nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL) != 0)
         link->is_broken = true;

@@ -159,6 +159,7 @@ size_t h2_link_bytes(void *owner, struct text bytes)
         return bytes.length;
     if (bytes.length > 0) {
         link->heard_ms = loop_now_ms(link->context->loop);
+        link->is_heard = true;
         link->is_reading = true;
         ssize_t read = nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes.bytes, bytes.length);
         link->is_reading = false;

@@ -145,6 +145,7 @@ struct h2_link {
     struct loop_timer timer;       /* server: a header block must end; client: was it read? */
     struct loop_timer drain_timer; /* server: the notice of a drain has had its time; client: a ping has */
     uint64_t heard_ms;             /* when the peer was last heard */
+    bool is_heard;                 /* something has come since it became suspect */
     bool is_suspect;               /* client: a request was given up in silence, and a ping asks whether anybody is there */
     struct loop_timer stall_timer;
     uint64_t stalled_at_bytes;     /* of the conn's output, and since when it stands there */
