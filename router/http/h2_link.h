@@ -6,8 +6,9 @@
  *
  * Order. Input comes through h2_link_bytes. Bodies and answers go up while nghttp2 reads; requests and the ends of streams are gathered
  * and go up when the whole input has been read (h2_link_settle), so a flood of streams that are reset at once reaches nobody. Verbs
- * only submit; h2_link_pump, once at the end of the loop's turn, lets nghttp2 write all that has gathered into the conn. Only a
- * large piece of body is written at once, while its bytes are still there, which saves its copy into the stream.
+ * only submit; h2_link_pump, once at the end of the loop's turn, lets nghttp2 write all that has gathered into the conn. Two things
+ * are written into the conn at once, which saves their copies: a head (h2_link_write_head) and a large piece of body, while its bytes
+ * are still there.
  *
  * A stream lives until its owner has released it and nghttp2 has closed it.
  */

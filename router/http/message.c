@@ -38,7 +38,6 @@ static const struct {
     {{"proxy-authenticate", 18}, HEADER_PROXY_AUTHENTICATE},
     {{"proxy-authorization", 19}, HEADER_PROXY_AUTHORIZATION},
 };
-#define NAME_COUNT (sizeof names / sizeof names[0])
 #define NAME_LENGTH_MAXIMUM 19
 
 /* The same by their number. */

@@ -47,10 +47,9 @@ void tls_channel_feed(struct tls_channel *channel, struct text bytes);
 /* Goes as far as the bytes that were fed allow; leaves its own flight in `wire`. */
 enum tls_state tls_channel_handshake(struct tls_channel *channel);
 
-/* Plain text is never longer than what was fed and one record that was incomplete before. */
-#define TLS_RECORD_BYTES 16384
 /*
- * Turns all that was fed into plain text, given room for it. Text that came before an end or a failure is delivered first;
+ * Turns all that was fed into plain text, given room for it: what was fed and one record (16 KiB) that was incomplete before.
+ * Text that came before an end or a failure is delivered first;
  * tls_channel_state tells of the latter.
  */
 size_t tls_channel_read(struct tls_channel *channel, char *plain, size_t capacity);
