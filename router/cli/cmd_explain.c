@@ -259,16 +259,18 @@ static const struct situation {
     const char *text;
     enum fault fault;
     bool link_was_reused;
+    bool request_has_left;
     bool committed;
 } situations[] = {
-    {"cannot connect", FAULT_CONNECT_REFUSED, false, false},
-    {"kept-alive connection was closed unread", FAULT_LINK_CLOSED_UNREAD, true, false},
-    {"stream was refused (HTTP/2)", FAULT_UPSTREAM_REFUSED_STREAM, false, false},
-    {"node says UNAVAILABLE at once", FAULT_UPSTREAM_UNAVAILABLE, false, false},
-    {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, false, false},
-    {"connection lost before an answer", FAULT_UPSTREAM_RESET, false, false},
-    {"no answer in time", FAULT_UPSTREAM_TIMEOUT, false, false},
-    {"answer breaks off", FAULT_UPSTREAM_TRUNCATED, false, true},
+    {"cannot connect", FAULT_CONNECT_REFUSED, false, false, false},
+    {"kept-alive connection was closed unread", FAULT_LINK_CLOSED_UNREAD, true, true, false},
+    {"stream was refused (HTTP/2)", FAULT_UPSTREAM_REFUSED_STREAM, false, true, false},
+    {"node says UNAVAILABLE at once", FAULT_UPSTREAM_UNAVAILABLE, false, true, false},
+    {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, false, true, false},
+    {"connection lost while the request is sent", FAULT_UPSTREAM_RESET, false, false, false},
+    {"connection lost before an answer", FAULT_UPSTREAM_RESET, false, true, false},
+    {"no answer in time", FAULT_UPSTREAM_TIMEOUT, false, true, false},
+    {"answer breaks off", FAULT_UPSTREAM_TRUNCATED, false, true, true},
 };
 
 static enum retry_verdict ask_retry(const struct explanation *explanation, const struct situation *situation,
@@ -284,6 +286,7 @@ static enum retry_verdict ask_retry(const struct explanation *explanation, const
         .repeat = row->repeat,
         .committed = situation->committed,
         .body_is_whole = true,
+        .request_has_left = situation->request_has_left,
         .body_is_timestamped = body_is_timestamped,
         .link_was_reused = situation->link_was_reused,
         .attempts = 1,

@@ -341,6 +341,7 @@ static struct retry_question make_question(const struct exchange *exchange, enum
         .repeat = exchange->route->repeat,
         .committed = exchange->state == EXCHANGE_RELAYING,
         .body_is_whole = !exchange->replay.is_lost,
+        .request_has_left = exchange->upstream == NULL || stream_has_left(exchange->upstream),
         .body_is_timestamped = body_is_timestamped(exchange, fault),
         .link_was_reused = exchange->link_was_reused,
         .attempts = exchange->attempts - exchange->attempts_before,

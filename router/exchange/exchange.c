@@ -123,9 +123,13 @@ static void on_deadline(void *owner)
         break;
     case EXCHANGE_SENDING:
         /* Bytes move the limit without touching the timer: look again. */
+        if (is_idle && exchange->downstream_paused) {
+            attempt_fail(exchange, FAULT_UPSTREAM_TIMEOUT);
+            return;
+        }
         if (is_idle) {
             attempt_release(exchange);
-            exchange_answer_fault(exchange, exchange->downstream_paused ? FAULT_UPSTREAM_TIMEOUT : FAULT_REQUEST_TIMEOUT);
+            exchange_answer_fault(exchange, FAULT_REQUEST_TIMEOUT);
             return;
         }
         break;

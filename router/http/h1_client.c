@@ -35,6 +35,8 @@ struct h1_client {
     unsigned interim_count;
     uint64_t begun_turn;       /* of the loop: bytes that are readable in the same turn were there before the request */
     uint64_t sent_before_bytes;/* handed to the kernel before this request */
+    uint64_t ends_at_bytes;    /* the request's last byte among those handed to the kernel; UINT64_MAX while it is not in the conn */
+    uint64_t left_bytes;       /* of a request body whose length was announced */
     enum fault pending_fault;
     struct h1_search search;
     struct h1_body body;
@@ -310,14 +312,18 @@ static void send_bytes(struct h1_client *client, struct text bytes)
         fail_later(client, FAULT_OUT_OF_MEMORY);
 }
 
-static void send_head(struct stream *stream, const struct message_head *head)
+/*
+ * The request's last byte is in the conn. Over TLS the place is counted in plain bytes, of which there are fewer than on the wire: too early a
+ * place only means that a request is taken for one that has left.
+ */
+static void note_end(struct h1_client *client)
 {
-    struct h1_client *client = client_of(stream);
-    if (client->state == CLIENT_DEAD || client->has_sent_head)
-        return;
-    client->has_sent_head = true;
-    client->is_chunked = head->body == BODY_STREAM;
-    client->to_head_request = text_equals(head->method, TEXT("HEAD"));
+    if (client->ends_at_bytes == UINT64_MAX)
+        client->ends_at_bytes = conn_sent_bytes(client->link.conn) + conn_output_bytes(client->link.conn);
+}
+
+static void write_head(struct h1_client *client, const struct message_head *head)
+{
     size_t bound = h1_request_head_bytes(head);
     char *room = bound <= BUFFER_BLOCK_BYTES ? conn_reserve(client->link.conn, bound) : malloc(bound);
     if (room == NULL) {
@@ -333,6 +339,20 @@ static void send_head(struct stream *stream, const struct message_head *head)
     free(room);
 }
 
+static void send_head(struct stream *stream, const struct message_head *head)
+{
+    struct h1_client *client = client_of(stream);
+    if (client->state == CLIENT_DEAD || client->has_sent_head)
+        return;
+    client->has_sent_head = true;
+    client->is_chunked = head->body == BODY_STREAM;
+    client->left_bytes = head->body == BODY_LENGTH ? head->content_length : 0;
+    client->to_head_request = text_equals(head->method, TEXT("HEAD"));
+    write_head(client, head);
+    if (!client->is_chunked && client->left_bytes == 0)
+        note_end(client);
+}
+
 static void send_nothing(struct stream *stream, const struct message_head *head)
 {
     (void)stream;
@@ -346,6 +366,9 @@ static void send_data(struct stream *stream, struct text bytes)
         return;
     if (!client->is_chunked) {
         send_bytes(client, bytes);
+        client->left_bytes -= bytes.length < client->left_bytes ? bytes.length : client->left_bytes;
+        if (client->left_bytes == 0)
+            note_end(client);
         return;
     }
     char line[H1_CHUNK_LINE_BYTES];
@@ -361,6 +384,7 @@ static void send_end(struct stream *stream)
         return;
     if (client->is_chunked)
         send_bytes(client, TEXT("0\r\n\r\n"));
+    note_end(client);
     client->has_sent_all = true;
 }
 
@@ -382,11 +406,20 @@ static void resume_stream(struct stream *stream)
     conn_resume(client->link.conn);
 }
 
+static const struct h1_client *reading_client_of(const struct stream *stream)
+{
+    return (const struct h1_client *)(const void *)((const char *)stream - offsetof(struct h1_client, stream));
+}
+
 static bool is_congested(const struct stream *stream)
 {
-    const struct h1_client *client =
-        (const struct h1_client *)(const void *)((const char *)stream - offsetof(struct h1_client, stream));
-    return conn_is_congested(client->link.conn);
+    return conn_is_congested(reading_client_of(stream)->link.conn);
+}
+
+static bool has_left(const struct stream *stream)
+{
+    const struct h1_client *client = reading_client_of(stream);
+    return conn_sent_bytes(client->link.conn) >= client->ends_at_bytes;
 }
 
 /* HTTP/1 has no other way to cancel than to close: the node then stops the query (influxdb3.md 4.9). */
@@ -427,6 +460,7 @@ static const struct stream_verbs client_stream_verbs = {
     .pause = pause_stream,
     .resume = resume_stream,
     .is_congested = is_congested,
+    .has_left = has_left,
     .reset = reset_stream,
     .release = release_stream,
 };
@@ -449,6 +483,8 @@ static struct stream *open_stream(struct link *link)
     client->search = (struct h1_search){0};
     client->begun_turn = loop_turn_number(client->loop);
     client->sent_before_bytes = conn_sent_bytes(link->conn);
+    client->ends_at_bytes = UINT64_MAX;
+    client->left_bytes = 0;
     link->used++;
     return &client->stream;
 }

@@ -282,6 +282,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         h2_stream_note_position(stream);
     if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
         stream->sending = H2_SENDING_DONE;
+        h2_stream_note_end(stream);
         h2_stream_stop_upload(stream);
     }
     return 0;

@@ -313,6 +313,7 @@ static const struct stream_verbs client_stream_verbs = {
     .pause = h2_stream_pause,
     .resume = h2_stream_resume,
     .is_congested = h2_stream_is_congested,
+    .has_left = h2_stream_has_left,
     .reset = reset_stream,
     .release = release_stream,
 };

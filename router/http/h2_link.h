@@ -72,6 +72,7 @@ struct h2_stream {
     uint64_t moved_ms;             /* output last moved */
     bool is_begun;                 /* client: the request's head is in the conn */
     uint64_t begins_at_bytes;      /* and ends there, or begins a little later */
+    uint64_t ends_at_bytes;        /* END_STREAM among the bytes handed to the kernel; UINT64_MAX while it is not in the conn */
     struct text borrowed;          /* bytes of a verb that is running: sent from where they are */
     struct buffer output;
     struct buffer input;
@@ -187,6 +188,8 @@ void h2_link_write_head(struct h2_link *link, struct h2_stream *stream);
  * a place only means that a request is taken for read sooner.
  */
 void h2_stream_note_position(struct h2_stream *stream);
+/* END_STREAM is in the conn, or about to be: too early a place only means that a request is taken for one that has left. */
+void h2_stream_note_end(struct h2_stream *stream);
 /* Gives the events that are owed. Only from the loop. */
 void h2_link_settle(struct h2_link *link);
 
@@ -229,6 +232,7 @@ void h2_stream_send_end(struct stream *stream);
 void h2_stream_pause(struct stream *stream);
 void h2_stream_resume(struct stream *stream);
 bool h2_stream_is_congested(const struct stream *stream);
+bool h2_stream_has_left(const struct stream *stream);
 /* Submits RST_STREAM with `code` and lets nobody hear of the stream again. */
 void h2_stream_reset_with(struct h2_stream *stream, uint32_t code);
 /* The owner lets go of a stream whose both sides are complete, as far as it is concerned. */

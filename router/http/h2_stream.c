@@ -28,6 +28,7 @@ struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id)
     stream->link = link;
     stream->id = id;
     stream->moved_ms = loop_now_ms(link->context->loop);
+    stream->ends_at_bytes = UINT64_MAX;
     list_node_init(&stream->queue_node);
     list_node_init(&stream->congested_node);
     list_node_init(&stream->node);
@@ -71,6 +72,19 @@ void h2_stream_enter_closed(struct h2_stream *stream)
     stream->is_closed = true;
     stream->sending = H2_SENDING_DONE;
     bury_if_over(stream);
+}
+
+void h2_stream_note_end(struct h2_stream *stream)
+{
+    const struct conn *conn = stream->link->link.conn;
+    if (stream->ends_at_bytes == UINT64_MAX)
+        stream->ends_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn);
+}
+
+bool h2_stream_has_left(const struct stream *stream)
+{
+    const struct h2_stream *own = (const struct h2_stream *)(const void *)stream;
+    return conn_sent_bytes(own->link->link.conn) >= own->ends_at_bytes;
 }
 
 void h2_stream_note_position(struct h2_stream *stream)
@@ -349,8 +363,10 @@ int h2_stream_write_data(struct h2_stream *stream, const uint8_t *head, size_t l
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     stream->left_bytes -= stream->is_length_known ? length : 0;
     stream->moved_ms = loop_now_ms(link->context->loop);
-    if (is_end)
+    if (is_end) {
         stream->sending = H2_SENDING_DONE;
+        h2_stream_note_end(stream);
+    }
     return 0;
 }
 

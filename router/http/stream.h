@@ -13,6 +13,7 @@
  *     stream_send_end      nothing more to send       on_end       the message is complete
  *     stream_pause/resume  stop and start events      on_drained   congestion is over: send again
  *     stream_is_congested  too much waits to go out   on_failed    the stream is dead, nothing follows
+ *     stream_has_left      the kernel has all of it
  *     stream_reset         give up, visibly
  *     stream_release       the owner lets go
  *
@@ -53,6 +54,7 @@ struct stream_verbs {
     void (*pause)(struct stream *stream);
     void (*resume)(struct stream *stream);
     bool (*is_congested)(const struct stream *stream);
+    bool (*has_left)(const struct stream *stream);
     void (*reset)(struct stream *stream, enum fault fault);
     void (*release)(struct stream *stream);
 };
@@ -120,6 +122,16 @@ static inline void stream_resume(struct stream *stream)
 static inline bool stream_is_congested(const struct stream *stream)
 {
     return stream->verbs->is_congested(stream);
+}
+
+/*
+ * Upstream: has the kernel been given the whole request, its last byte included (that of the body, of the last chunk, of the frame with
+ * END_STREAM)? While it has not, the node cannot have read the request to its end (RFC 9112 section 8). May be asked until the release, also
+ * within on_failed; in doubt the answer is true.
+ */
+static inline bool stream_has_left(const struct stream *stream)
+{
+    return stream->verbs->has_left(stream);
 }
 
 /*

@@ -56,11 +56,11 @@ struct classifier {
 static const struct route unknown_safe = {
     "GET HEAD", "*", REQUEST_CLASS_UNKNOWN, 0, NODE_CAPABILITY_QUERY, ROUTE_REPEAT_SAFE, ROUTE_TARGET_ONE};
 static const struct route unknown_unsafe = {
-    "*", "*", REQUEST_CLASS_UNKNOWN, 0, NODE_CAPABILITY_QUERY, ROUTE_REPEAT_UNSENT, ROUTE_TARGET_ONE};
+    "*", "*", REQUEST_CLASS_UNKNOWN, 0, NODE_CAPABILITY_QUERY, ROUTE_REPEAT_STREAMED, ROUTE_TARGET_ONE};
 
 const char *route_repeat_name(enum route_repeat repeat)
 {
-    static const char *const names[] = {"safe", "write", "unsent"};
+    static const char *const names[] = {"safe", "write", "unsent", "streamed"};
     return names[repeat];
 }
 
@@ -346,10 +346,10 @@ static struct route row_of_class(enum request_class class)
         DEFAULTS(ENGINE, NODE_CAPABILITY_PROCESS, NODE_CAPABILITY_QUERY, UNSENT, ONE),
         DEFAULTS(CATALOG, 0, NODE_CAPABILITY_QUERY, UNSENT, ONE),
         DEFAULTS(PLUGIN, NODE_CAPABILITY_PROCESS, 0, UNSENT, NAMED_OR_ONE),
-        DEFAULTS(COMPACTION, NODE_CAPABILITY_COMPACT, 0, UNSENT, ONE),
+        DEFAULTS(COMPACTION, NODE_CAPABILITY_COMPACT, 0, STREAMED, ONE),
         DEFAULTS(NODE, ANY_CAPABILITY, 0, UNSENT, NAMED),
         DEFAULTS(SYSTEM, ANY_CAPABILITY, 0, UNSENT, ONE), /* as /ping: Sluice itself knows no answer to it */
-        DEFAULTS(UNKNOWN, 0, NODE_CAPABILITY_QUERY, UNSENT, ONE),
+        DEFAULTS(UNKNOWN, 0, NODE_CAPABILITY_QUERY, STREAMED, ONE),
 #undef DEFAULTS
     };
     return rows[class];
@@ -362,7 +362,7 @@ static struct route row_of_operator_route(const struct topology_route *route, en
     row.methods = route->method;
     row.path = path;
     bool is_safe_method = strcmp(route->method, "GET") == 0 || strcmp(route->method, "HEAD") == 0;
-    if (is_safe_method && row.repeat == ROUTE_REPEAT_UNSENT)
+    if (is_safe_method && (row.repeat == ROUTE_REPEAT_UNSENT || row.repeat == ROUTE_REPEAT_STREAMED))
         row.repeat = ROUTE_REPEAT_SAFE;
     return row;
 }

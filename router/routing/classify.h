@@ -20,7 +20,8 @@
 enum route_repeat {
     ROUTE_REPEAT_SAFE,   /* doing it twice does no harm: repeat after any failure before the first response byte */
     ROUTE_REPEAT_WRITE,  /* line protocol: twice is harmless if each line carries its timestamp */
-    ROUTE_REPEAT_UNSENT, /* only when provably nothing was processed */
+    ROUTE_REPEAT_UNSENT, /* only when provably nothing was processed: the node never got the request to its end, which it reads first */
+    ROUTE_REPEAT_STREAMED, /* the same, but the node may act on a body that is not complete: nothing of it may have been read */
 };
 
 /* Which node(s) a request goes to, once its class is known. */
@@ -33,7 +34,7 @@ enum route_target {
     ROUTE_TARGET_NOBODY,     /* never forwarded: classify refuses it with FAULT_ROUTE_DENIED */
 };
 
-/* "safe", "write", "unsent"; "one", "named", "named-or-one", "named-or-all", "sluice", "nobody": for logs and tests. */
+/* "safe", "write", "unsent", "streamed"; "one", "named", "named-or-one", "named-or-all", "sluice", "nobody": for logs and tests. */
 const char *route_repeat_name(enum route_repeat repeat);
 const char *route_target_name(enum route_target target);
 

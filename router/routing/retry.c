@@ -24,9 +24,19 @@ static bool is_harmless_twice(const struct retry_question *question)
     case ROUTE_REPEAT_WRITE:
         return question->body_is_timestamped;
     case ROUTE_REPEAT_UNSENT:
+    case ROUTE_REPEAT_STREAMED:
         break;
     }
     return false;
+}
+
+/*
+ * A node reads the body of a request to its end before it acts, and treats a shorter one as no request at all (RFC 9112 section 8): while
+ * its last byte had not left, nothing was processed. Where bodies are streams (gRPC, import), the first message may have done something.
+ */
+static bool is_never_applied(const struct retry_question *question)
+{
+    return !question->request_has_left && question->repeat != ROUTE_REPEAT_STREAMED;
 }
 
 static bool may_repeat(const struct retry_question *question)
@@ -45,7 +55,7 @@ static bool may_repeat(const struct retry_question *question)
     case FAULT_REPEAT_UNKNOWN:
         break;
     }
-    return is_harmless_twice(question);
+    return is_never_applied(question) || is_harmless_twice(question);
 }
 
 /*

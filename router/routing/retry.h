@@ -21,6 +21,7 @@ struct retry_question {
     enum route_repeat repeat;
     bool committed;            /* a byte of the response has gone to the client: never again */
     bool body_is_whole;        /* each byte of the request body read so far can be sent once more */
+    bool request_has_left;     /* its last byte was given to the kernel: the node may have read it to its end */
     bool body_is_timestamped;  /* line protocol whose every line carries a timestamp (retry_body_is_timestamped) */
     bool link_was_reused;      /* the attempt ran on a kept-alive link */
     unsigned attempts;         /* made so far, this one included */
@@ -31,7 +32,7 @@ struct retry_question {
 
 /*
  * At most RETRY_ATTEMPTS_MAXIMUM attempts; a writeback has exactly one fallback hop (two attempts) and only for faults
- * of the connect class (FAULT_REPEAT_UNSENT). A link closed unread is tried again on a fresh link to the same node
+ * of the connect class (FAULT_REPEAT_UNSENT) or before its end has left. A link closed unread is tried again on a fresh link to the same node
  * first, a refused stream when no other node is left.
  */
 #define RETRY_ATTEMPTS_MAXIMUM 4

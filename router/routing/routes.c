@@ -9,7 +9,8 @@
  *   - in the compactor (backup, restore, import): that one.
  * And whether doing it twice does harm. SAFE rows may answer the repeat differently from the first time (409 for a
  * second create, 404 for a second delete): the state is the one that was asked for. UNSENT is for a secret that is
- * shown once, a new sequence number, a job without a name, a plugin's side effects, and wherever nothing is known.
+ * shown once, a new sequence number, a job without a name and a plugin's side effects. STREAMED is UNSENT for what acts while
+ * its body still comes in (an import, a gRPC call of messages), and wherever nothing is known.
  *
  * Two things that a row cannot say, because they stand in the body: node/stop is better sent to another node than the
  * one to be stopped, and node/remove with force_finalize may lose data (hence UNSENT, although plain removal is
@@ -29,6 +30,7 @@
 
 #define SAFE ROUTE_REPEAT_SAFE
 #define UNSENT ROUTE_REPEAT_UNSENT
+#define STREAMED ROUTE_REPEAT_STREAMED
 #define ONE ROUTE_TARGET_ONE
 #define NAMED ROUTE_TARGET_NAMED
 #define NAMED_OR_ONE ROUTE_TARGET_NAMED_OR_ONE
@@ -89,8 +91,8 @@ const struct route routes_builtin[] = {
     FLIGHT_ROW(FLIGHT_SERVICE "ListFlights", SAFE),
     FLIGHT_ROW(FLIGHT_SERVICE "PollFlightInfo", SAFE),
     FLIGHT_ROW(FLIGHT_SERVICE "ListActions", SAFE),
-    FLIGHT_ROW(FLIGHT_SERVICE "DoExchange", UNSENT),
-    ROW("*", "*", FLIGHT, QUERY, 0, UNSENT, ONE), /* any other gRPC: the node calls it unimplemented */
+    FLIGHT_ROW(FLIGHT_SERVICE "DoExchange", STREAMED),
+    ROW("*", "*", FLIGHT, QUERY, 0, STREAMED, ONE), /* any other gRPC: the node calls it unimplemented */
 
     /* Databases, tables, caches, retention. */
     CATALOG_ROW("GET POST PUT DELETE", CONFIGURE "database", SAFE),
@@ -157,7 +159,7 @@ const struct route routes_builtin[] = {
     COMPACTION_ROW("POST", ENTERPRISE "restore", UNSENT),
     COMPACTION_ROW("GET DELETE", ENTERPRISE "restore/{id}", SAFE),
     COMPACTION_ROW("GET", ENTERPRISE "import", SAFE),
-    COMPACTION_ROW("POST", ENTERPRISE "import", UNSENT),
+    COMPACTION_ROW("POST", ENTERPRISE "import", STREAMED),
     COMPACTION_ROW("GET POST PUT DELETE", ENTERPRISE "upgrade/parquet_cleanup", UNSENT),
 
     /* One process's own: the answer of any other node would be about that other node. */

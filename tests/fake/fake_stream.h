@@ -24,6 +24,7 @@ struct fake_stream {
     char body[4096];
     size_t body_length;
     bool is_congested;
+    bool is_stuck; /* some of what was sent is still with us */
     bool is_released;     /* no event may come any more */
 };
 
@@ -95,6 +96,11 @@ static inline bool fake_stream_is_congested(const struct stream *stream)
     return ((const struct fake_stream *)(const void *)stream)->is_congested;
 }
 
+static inline bool fake_stream_has_left(const struct stream *stream)
+{
+    return !((const struct fake_stream *)(const void *)stream)->is_stuck;
+}
+
 static inline void fake_stream_reset(struct stream *stream, enum fault fault)
 {
     (void)fault;
@@ -115,6 +121,7 @@ static const struct stream_verbs fake_stream_verbs = {
     .pause = fake_stream_pause,
     .resume = fake_stream_resume,
     .is_congested = fake_stream_is_congested,
+    .has_left = fake_stream_has_left,
     .reset = fake_stream_reset,
     .release = fake_stream_release,
 };

@@ -4,7 +4,7 @@ import threading
 
 import h2_wire as h2
 from h2_house import BARE, GRPC, FLIGHT, LINES, QUERY, WRITE, connect, make_nodes, serve
-from h2_node import H2Node, hang, hold, reply
+from h2_node import H2Node, close, goaway, hang, hold, leaves_body, reply, reset
 from up_client import check_fault
 from up_node import Node, Script
 from up_sluice import case, let_pass, wait_for
@@ -123,6 +123,21 @@ def many_exchanges_share_one_link(house, front):
         assert len(seen_links(sluice.q1)) <= 2, seen_links(sluice.q1)
         for client in clients:
             client.close()
+
+
+@case(("reset",), ("close",), ("goaway",))
+def a_node_that_ends_a_stream_within_its_upload_has_not_applied_it(house, how):
+    """END_STREAM had not left, so another node gets the write, though its lines have no time."""
+    end = {"reset": reset(h2.INTERNAL_ERROR), "close": close, "goaway": goaway(0, h2.INTERNAL_ERROR, close)}[how]
+    with serve(house, "IIQC") as sluice, connect(sluice, 1) as client:
+        sluice.i1.script = sluice.i2.script = Script(leaves_body(lambda stream, request: end(stream, request)))
+        client.send("POST", WRITE, length=2 * len(BARE), only_head=True)
+        client.send_raw(BARE)
+        sluice.wait_line("event=attempt_failed")
+        client.send_raw(BARE)
+        assert client.read().status == 204
+        whole = [request.body for node in (sluice.i1, sluice.i2) for request in node.seen if request.is_whole]
+        assert whole == [BARE * 2], whole
 
 
 @case()

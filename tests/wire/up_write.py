@@ -7,7 +7,7 @@ from up_client import Client, ask, check_fault
 from up_faults import BARE, LINES, WRITE
 from up_node import Script, answer
 from up_sluice import case, let_pass, wait_for
-from up_verbs import close, hold, reset, silence
+from up_verbs import close, hold, leaves_body, reset, silence
 
 READ_ONLY = "write buffer error: cannot write to a read-only server: must enable ingest mode"
 COMPACTOR_ONLY = "write buffer error: cannot write to a compactor-only server"
@@ -263,15 +263,39 @@ def timestamps_are_looked_for_in_gzip(house, _, body, status):
         assert len(sluice.i2.seen) == (1 if status == 204 else 0)
 
 
-@case()
-def a_node_that_resets_in_the_middle_of_an_upload_ends_it(house):
-    def read_some_and_reset(link, _):
-        link.receive(20_000)
-        link.reset()
-        return False
-    read_some_and_reset.leaves_body = True
+def goes_within_the_body(bytes_read, how):
+    """A node that leaves when it has read so much of a body, and never sees its end."""
+    @leaves_body
+    def verb(link, _):
+        link.read_exactly(bytes_read, [])
+        return how(link, None)
+    return verb
+
+
+@case(*[(framing, read, how) for framing in ("length", "chunked") for read in (0, 5000) for how in ("close", "reset")])
+def a_node_that_goes_within_an_upload_has_not_applied_it(house, framing, read, how):
+    """What it has is no request, so another node gets it, though the lines have no time."""
+    pieces = [BARE * 300, BARE * 300]
     with house.serve("iiqc") as sluice:
-        sluice.i1.script.put(read_some_and_reset)
+        sluice.i1.script.put(goes_within_the_body(read, {"close": close, "reset": reset}[how]))
+        with sluice.client() as client:
+            client.send("POST", WRITE, length=sum(map(len, pieces)), only_head=True, chunked=framing == "chunked")
+            frame = (lambda piece: b"%x\r\n%s\r\n" % (len(piece), piece)) if framing == "chunked" else bytes
+            if read > 0:
+                client.send_raw(frame(pieces[0]))
+            sluice.wait_line("event=attempt_failed .*node=i1")
+            if read == 0:
+                client.send_raw(frame(pieces[0]))
+            client.send_raw(frame(pieces[1]) + (b"0\r\n\r\n" if framing == "chunked" else b""))
+            reply = client.read()
+        assert (reply.status, reply.node) == (204, "i2"), reply
+        assert [request.body for request in sluice.i2.seen] == [b"".join(pieces)]
+
+
+@case()
+def an_upload_that_is_no_longer_kept_ends_with_its_node(house):
+    with house.serve("iiqc", {"limits": {"replay": "20KiB"}}) as sluice:
+        sluice.i1.script.put(goes_within_the_body(30_000, reset))
         with sluice.client() as client:
             client.send("POST", WRITE, length=500_000, only_head=True)
             client.send_raw(LINES * 1000)

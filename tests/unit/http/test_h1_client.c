@@ -286,6 +286,44 @@ static void an_upload_that_is_too_fast_is_congested(void **state)
     assert_false(stream_is_congested(stage.stream));
 }
 
+/* The kernel has a request when it has the last byte of its body, of its last chunk, or of its head: asked also when the node has gone. */
+static void a_request_has_left_when_its_last_byte_has(void **state)
+{
+    (void)state;
+    open_stream();
+    send_head("POST", BODY_LENGTH, 5);
+    stream_send_data(stage.stream, TEXT("1234"));
+    rig_settle(&stage.rig);
+    assert_false(stream_has_left(stage.stream));
+    stream_send_data(stage.stream, TEXT("5"));
+    assert_false(stream_has_left(stage.stream)); /* it waits for the end of the event */
+    rig_settle(&stage.rig);
+    assert_true(stream_has_left(stage.stream));
+}
+
+static void a_chunked_request_has_left_with_its_last_chunk(void **state)
+{
+    (void)state;
+    open_stream();
+    send_head("POST", BODY_STREAM, 0);
+    stream_send_data(stage.stream, TEXT("all of it"));
+    rig_settle(&stage.rig);
+    assert_false(stream_has_left(stage.stream));
+    stream_send_end(stage.stream);
+    rig_settle(&stage.rig);
+    assert_true(stream_has_left(stage.stream));
+}
+
+static void a_request_without_a_body_has_left_with_its_head(void **state)
+{
+    (void)state;
+    open_stream();
+    send_head("GET", BODY_NONE, 0);
+    assert_false(stream_has_left(stage.stream));
+    rig_settle(&stage.rig);
+    assert_true(stream_has_left(stage.stream));
+}
+
 /* An answer before the end of the request is heard; the link cannot be used again. */
 static void an_early_answer_is_heard_and_ends_the_link(void **state)
 {
@@ -398,6 +436,9 @@ int main(void)
         TEST(requests_follow_each_other_on_one_connection),
         TEST(bodies_are_framed_by_length_or_in_chunks),
         TEST(an_upload_that_is_too_fast_is_congested),
+        TEST(a_request_has_left_when_its_last_byte_has),
+        TEST(a_chunked_request_has_left_with_its_last_chunk),
+        TEST(a_request_without_a_body_has_left_with_its_head),
         TEST(an_early_answer_is_heard_and_ends_the_link),
         TEST(a_paused_answer_waits),
         TEST(a_link_is_not_paused_for_the_next_request),

@@ -317,6 +317,24 @@ static void data_behind_a_resume_waits_for_what_came_before(void **state)
     assert_string_equal(told('A'), "A=200 A[abcdef] A. ");
 }
 
+static void a_request_has_left_when_end_stream_has(void **state)
+{
+    (void)state;
+    struct h2_actor *actor = upload();
+    stream_send_data(actor->stream, long_text(65535));
+    rig_settle(&stage.rig);
+    assert_false(stream_has_left(actor->stream));
+    stream_send_data(actor->stream, long_text(10));
+    stream_send_end(actor->stream);
+    rig_settle(&stage.rig);
+    assert_false(stream_has_left(actor->stream)); /* without a window its end cannot go */
+    far_window(&stage.far, 0, 40000);
+    far_window(&stage.far, 1, 40000);
+    say();
+    rig_settle(&stage.rig);
+    assert_true(stream_has_left(actor->stream));
+}
+
 static void an_upload_without_window_is_congested(void **state)
 {
     (void)state;
@@ -437,6 +455,7 @@ int main(void)
         TEST(a_paused_answer_waits_and_its_window_closes),
         TEST(data_behind_a_resume_waits_for_what_came_before),
         TEST(an_upload_without_window_is_congested),
+        TEST(a_request_has_left_when_end_stream_has),
         TEST(a_reset_before_the_head_may_have_been_read),
         TEST(a_refused_stream_was_not_read),
         TEST(a_reset_behind_the_head_cuts_the_answer),
