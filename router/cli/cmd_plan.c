@@ -10,29 +10,52 @@
 #include "topology/value.h"
 
 static const char usage[] =
-    "usage: sluice plan --cores N --mode M [--memory SIZE]\n"
-    "       sluice plan [--memory SIZE] FILE\n"
+    "usage: sluice plan --cores N --mode M [--memory SIZE] [--storage-engine ENGINE]\n"
+    "       sluice plan [--memory SIZE] [--storage-engine ENGINE] FILE\n"
     "\n"
-    "Proposes threads and memory for a node by the ratios that InfluxData documents, as an influxdb3 command with the\n"
-    "reason for each number. With FILE, a configuration or a cluster layout, does so for each of its nodes. SIZE is "
-    "the\n"
-    "memory of the machine, as 64GiB.\n";
+    "Proposes threads and memory for a node by what InfluxData documents, as an influxdb3 command with the reason for\n"
+    "each number. With FILE, a configuration or a cluster layout, does so for each of its nodes. SIZE is the memory of\n"
+    "the machine, as 64GiB. ENGINE is upgraded or parquet; by default what FILE says, else upgraded.\n";
 
-static const char engine_note[] =
-    "# Numbers for the Parquet storage engine. With the upgraded engine both thread pools may have as many threads as\n"
-    "# there are licensed cores; leave both options out there.\n";
+static const char *const engine_notes[STORAGE_ENGINE_COUNT] = {
+    [STORAGE_ENGINE_UPGRADED] =
+        "# For the upgraded storage engine, the default of new clusters from 3.11: both thread pools have one thread for\n"
+        "# each core, without an option. For the Parquet engine see --storage-engine parquet.\n",
+    [STORAGE_ENGINE_PARQUET] =
+        "# For the Parquet storage engine, whose two thread pools share the cores. The upgraded engine needs neither option.\n",
+};
 
 struct request {
     struct topology_node node; /* modes and cores from the command line */
     uint64_t memory_bytes;
+    enum storage_engine engine;
+    bool has_engine; /* otherwise FILE decides */
     const char *path;
     bool is_help;
+};
+
+/* What a node's plan depends on beside the node. */
+struct plan {
+    enum storage_engine engine;
+    const char *cluster_id; /* or NULL */
+    uint64_t memory_bytes;  /* of the machine, or 0 when not known */
 };
 
 static int complain(const char *option, const char *problem)
 {
     fprintf(stderr, "sluice plan: %s: %s\n", option, problem);
     return COMMAND_MISUSED;
+}
+
+static int take_engine(struct request *request, const char *value)
+{
+    unsigned index;
+    const struct schema_row *row = schema_find(TEXT("storage_engine"));
+    if (!schema_word_index(row, text_of_string(value), &index))
+        return complain("--storage-engine", "is no engine; write upgraded or parquet");
+    request->engine = (enum storage_engine)index;
+    request->has_engine = true;
+    return COMMAND_OK;
 }
 
 static int take_option(struct request *request, const char *option, const char *value)
@@ -44,6 +67,8 @@ static int take_option(struct request *request, const char *option, const char *
         bool is_good = text_to_size_bytes(text_of_string(value), &request->memory_bytes) && request->memory_bytes > 0;
         return is_good ? COMMAND_OK : complain(option, "is no size; write it as 64GiB");
     }
+    if (strcmp(option, "--storage-engine") == 0)
+        return take_engine(request, value);
     const char *path = strcmp(option, "--cores") == 0 ? "nodes[].cores" : "nodes[].mode";
     const struct schema_row *row = schema_find(text_of_string(path));
     /* Modes and cores are numbers in the node: no storage is needed. */
@@ -55,7 +80,7 @@ static int take_option(struct request *request, const char *option, const char *
 /* Both "--cores 8" and "--cores=8". */
 static int parse_argument(struct request *request, char **argv, int *position)
 {
-    static const char *const options[] = {"--cores", "--mode", "--memory"};
+    static const char *const options[] = {"--cores", "--mode", "--memory", "--storage-engine"};
     const char *argument = argv[*position];
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         size_t length = strlen(options[i]);
@@ -95,6 +120,14 @@ static int parse_arguments(struct request *request, int argc, char **argv)
 
 static void print_memory(const struct sizing *sizing, uint64_t memory_bytes)
 {
+    if (sizing->has_no_file_cache)
+        printf("# no file cache: a node that only ingests never reads stored files\n");
+    if (sizing->has_replica_buffer) {
+        printf("# memory: the replica buffer takes half of it, at most 16 GB");
+        if (sizing->replica_bytes > 0)
+            printf(", so %.1f GiB", (double)sizing->replica_bytes / (1 << 30));
+        printf("\n");
+    }
     if (sizing->memory_percent == 0)
         return;
     printf("# %u%% of the memory for query execution", sizing->memory_percent);
@@ -109,35 +142,56 @@ static void print_memory(const struct sizing *sizing, uint64_t memory_bytes)
 
 static void print_differences(const struct topology_node *node, const struct sizing *sizing)
 {
-    if (node->io_threads > 0 && node->io_threads != sizing->io_threads)
+    unsigned io = sizing->io_threads > 0 ? sizing->io_threads : node->cores;
+    unsigned datafusion = sizing->datafusion_threads > 0 ? sizing->datafusion_threads : node->cores;
+    if (node->io_threads > 0 && node->io_threads != io)
         printf("# the file has %u IO threads\n", node->io_threads);
-    if (node->datafusion_threads > 0 && node->datafusion_threads != sizing->datafusion_threads)
+    if (node->datafusion_threads > 0 && node->datafusion_threads != datafusion)
         printf("# the file has %u DataFusion threads\n", node->datafusion_threads);
 }
 
-static void print_plan(const struct topology_node *node, const char *cluster_id, uint64_t memory_bytes)
+static void print_reasons(const struct topology_node *node, const struct sizing *sizing, const struct plan *plan)
 {
-    char modes[64];
-    struct sizing sizing = sizing_of(node->modes, node->cores, memory_bytes);
-    node_modes_describe(node->modes, modes, sizeof modes);
-    printf("\n# %s: %s, %u cores\n", node->node_id != NULL ? node->node_id : "a node", modes, node->cores);
-    printf("# %u IO thread%s: %s\n", sizing.io_threads, sizing.io_threads == 1 ? "" : "s", sizing.io_reason);
-    printf("# %u DataFusion thread%s: %s\n", sizing.datafusion_threads, sizing.datafusion_threads == 1 ? "" : "s",
-           sizing.datafusion_reason);
-    print_memory(&sizing, memory_bytes);
-    print_differences(node, &sizing);
+    if (sizing->io_threads > 0)
+        printf("# %u IO thread%s: %s\n", sizing->io_threads, sizing->io_threads == 1 ? "" : "s", sizing->io_reason);
+    if (sizing->datafusion_threads > 0)
+        printf("# %u DataFusion thread%s: %s\n", sizing->datafusion_threads, sizing->datafusion_threads == 1 ? "" : "s",
+               sizing->datafusion_reason);
+    print_memory(sizing, plan->memory_bytes);
+    print_differences(node, sizing);
     if ((node->modes & (NODE_MODE_COMPACT | NODE_MODE_ALL)) != 0)
         printf("# the one node of its cluster that compacts: two of them corrupt the stored data\n");
-    printf("influxdb3 --num-io-threads=%u serve \\\n", sizing.io_threads);
-    printf("  --num-cores=%u \\\n  --datafusion-num-threads=%u \\\n", node->cores, sizing.datafusion_threads);
+}
+
+static bool runs_plugins(const struct topology_node *node)
+{
+    return node->plugin_dir != NULL || (node->modes & NODE_MODE_PROCESS) != 0;
+}
+
+static void print_plan(const struct topology_node *node, const struct plan *plan)
+{
+    char modes[64];
+    struct sizing sizing = sizing_of(plan->engine, node->modes, node->cores, plan->memory_bytes);
+    node_modes_describe(node->modes, modes, sizeof modes);
+    printf("\n# %s: %s, %u cores\n", node->node_id != NULL ? node->node_id : "a node", modes, node->cores);
+    print_reasons(node, &sizing, plan);
+    if (sizing.io_threads > 0)
+        printf("influxdb3 --num-io-threads=%u serve \\\n", sizing.io_threads);
+    else
+        printf("influxdb3 serve \\\n");
+    printf("  --num-cores=%u \\\n", node->cores);
+    if (sizing.datafusion_threads > 0)
+        printf("  --datafusion-num-threads=%u \\\n", sizing.datafusion_threads);
     if (sizing.memory_percent > 0)
         printf("  --exec-mem-pool-size=%u%% \\\n", sizing.memory_percent);
+    if (sizing.has_no_file_cache)
+        printf("  --disable-file-cache \\\n");
     if (sizing.file_cache_bytes > 0)
         printf("  --file-cache-size=%" PRIu64 "GB \\\n", sizing.file_cache_bytes / 1000000000);
-    if (node->plugin_dir != NULL || (node->modes & NODE_MODE_PROCESS) != 0)
+    if (runs_plugins(node))
         printf("  --plugin-dir=%s \\\n", node->plugin_dir != NULL ? node->plugin_dir : "PLUGIN_DIR");
     printf("  --mode=%s \\\n  --node-id=%s \\\n  --cluster-id=%s\n", modes,
-           node->node_id != NULL ? node->node_id : "NODE_ID", cluster_id != NULL ? cluster_id : "CLUSTER_ID");
+           node->node_id != NULL ? node->node_id : "NODE_ID", plan->cluster_id != NULL ? plan->cluster_id : "CLUSTER_ID");
 }
 
 static int plan_file(const struct request *request)
@@ -152,11 +206,16 @@ static int plan_file(const struct request *request)
     findings_destroy(findings);
     if (topology == NULL)
         return COMMAND_FAILED;
-    fputs(engine_note, stdout);
+    struct plan plan = {
+        .engine = request->has_engine ? request->engine : topology->storage_engine,
+        .cluster_id = topology->cluster_id,
+        .memory_bytes = request->memory_bytes,
+    };
+    fputs(engine_notes[plan.engine], stdout);
     for (size_t i = 0; i < topology->node_count; i++) {
         const struct topology_node *node = &topology->nodes[i];
         if (node->cores > 0)
-            print_plan(node, topology->cluster_id, request->memory_bytes);
+            print_plan(node, &plan);
         else
             printf("\n# %s: no plan, because the file does not say how many cores it has; add cores\n", node->node_id);
     }
@@ -176,7 +235,11 @@ int command_plan(int argc, char **argv)
     }
     if (request.path != NULL)
         return plan_file(&request);
-    fputs(engine_note, stdout);
-    print_plan(&request.node, NULL, request.memory_bytes);
+    struct plan plan = {
+        .engine = request.has_engine ? request.engine : STORAGE_ENGINE_UPGRADED,
+        .memory_bytes = request.memory_bytes,
+    };
+    fputs(engine_notes[plan.engine], stdout);
+    print_plan(&request.node, &plan);
     return COMMAND_OK;
 }

@@ -179,19 +179,19 @@ static bool read_route(struct builder *builder, const struct yaml_node *item)
     return true;
 }
 
-/* Every node of a layout names its cluster; they have to agree. */
-static void read_cluster_id(struct builder *builder, const struct yaml_node *member)
+/* Each node of a layout may name its cluster and that one's storage engine; they have to agree. */
+static void read_cluster_key(struct builder *builder, const char *name, const struct yaml_node *member)
 {
-    const struct schema_row *row = schema_find(TEXT("cluster_id"));
-    const char *known = builder->topology->cluster_id;
-    if (known == NULL || member->kind != YAML_SCALAR) {
+    const struct topology *topology = builder->topology;
+    const struct schema_row *row = schema_find(text_of_string(name));
+    const struct place *first = origins_find(builder->fill.origins, topology, row);
+    bool is_id = strcmp(name, "cluster_id") == 0;
+    const char *known = is_id ? topology->cluster_id : storage_engine_name(topology->storage_engine);
+    if (first == NULL || known == NULL || member->kind != YAML_SCALAR)
         fill_value(&builder->fill, row, member, builder->topology);
-    } else if (!text_equals(text_of_string(known), member->text)) {
-        const struct place *first = origins_find(builder->fill.origins, builder->topology, row);
-        findings_error(builder->fill.findings, member->place,
-                       "cluster_id \"%s\" differs from \"%s\" at %s:%u; nodes of one cluster share one --cluster-id",
-                       member->text.bytes, known, first->file, first->line);
-    }
+    else if (!text_equals(text_of_string(known), member->text))
+        findings_error(builder->fill.findings, member->place, "%s \"%s\" differs from \"%s\" at %s:%u; nodes of one cluster share one %s",
+                       name, member->text.bytes, known, first->file, first->line, is_id ? "--cluster-id" : "engine");
 }
 
 /* One key of a node, in the schema's spelling or, in a layout, in any of influxdb3's. */
@@ -210,7 +210,7 @@ static void read_node_key(struct builder *builder, const struct yaml_node *membe
         fill_value(&builder->fill, schema_find_key("nodes[]", text_of_string(name)), member, node);
         return;
     case LAYOUT_KEY_CLUSTER:
-        read_cluster_id(builder, member);
+        read_cluster_key(builder, name, member);
         return;
     case LAYOUT_KEY_COUNT:
         if (!is_layout)
@@ -389,13 +389,24 @@ static void derive_node_tls(const struct topology *topology, struct topology_nod
     node->tls.minimum_version = topology->tls.minimum_version;
 }
 
+/*
+ * A node's share of the writes is that of the threads that parse them: the IO threads. The upgraded engine starts one for
+ * each core, the Parquet engine as many as it is told to.
+ */
+static unsigned weight_of(enum storage_engine engine, const struct topology_node *node)
+{
+    if (engine == STORAGE_ENGINE_UPGRADED && node->cores > 0)
+        return node->cores;
+    return node->io_threads > 0 ? node->io_threads : 1;
+}
+
 /* What follows from what was written. */
 static void derive(struct topology *topology, const struct origins *origins)
 {
     for (size_t i = 0; i < topology->node_count; i++) {
         struct topology_node *node = &topology->nodes[i];
         node->capabilities = capabilities_of(node);
-        node->weight = node->io_threads > 0 ? node->io_threads : 1;
+        node->weight = weight_of(topology->storage_engine, node);
         if (node->maximum_links == 0)
             node->maximum_links = (unsigned)topology->limits.upstream_links;
         derive_node_tls(topology, node, origins_has(origins, node, "nodes[].tls.verify"));

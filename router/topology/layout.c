@@ -88,7 +88,7 @@ enum layout_key layout_key_find(struct text key, char name[LAYOUT_NAME_CAPACITY]
     struct text known = text_of_string(name);
     if (schema_find_key("nodes[]", known) != NULL)
         return LAYOUT_KEY_NODE;
-    if (text_equals(known, TEXT("cluster_id")))
+    if (text_equals(known, TEXT("cluster_id")) || text_equals(known, TEXT("storage_engine")))
         return LAYOUT_KEY_CLUSTER;
     if (text_equals(known, TEXT("count")))
         return LAYOUT_KEY_COUNT;

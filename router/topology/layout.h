@@ -13,7 +13,7 @@
 
 enum layout_key {
     LAYOUT_KEY_NODE,    /* a key of nodes[] in the schema */
-    LAYOUT_KEY_CLUSTER, /* cluster_id */
+    LAYOUT_KEY_CLUSTER, /* cluster_id, storage_engine: of the cluster, so all nodes that name one have to agree */
     LAYOUT_KEY_COUNT,   /* how many such nodes there are */
     LAYOUT_KEY_SERVE,   /* another option of `influxdb3 serve`: nothing that Sluice needs to know */
     LAYOUT_KEY_UNKNOWN,

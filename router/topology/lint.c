@@ -26,9 +26,10 @@ static lint_rule *const rules[] = {
     lint_nodes_same_id,
     lint_nodes_id_is_cluster_id,
     lint_nodes_id_characters,
-    lint_nodes_threads_over_cores,
-    lint_nodes_ingest_threads,
-    lint_nodes_uneven_weights,
+    lint_threads_over_cores,
+    lint_threads_capped,
+    lint_threads_ingest,
+    lint_threads_uneven_weights,
     lint_addresses_url_missing,
     lint_addresses_url_twice,
     lint_addresses_url_wildcard,
@@ -61,6 +62,11 @@ struct place lint_place(const struct lint *lint, const void *base, const char *p
 const char *lint_node_name(const struct topology_node *node)
 {
     return node->node_id != NULL ? node->node_id : "(without node_id)";
+}
+
+bool lint_has_mode(const struct topology_node *node, unsigned modes)
+{
+    return (node->modes & modes) != 0;
 }
 
 bool lint_has_capability(const struct topology *topology, enum node_capability capability)

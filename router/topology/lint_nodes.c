@@ -2,19 +2,6 @@
 
 #include "topology/lint_rules.h"
 
-/* From here on the database's own default of 2 IO threads leaves most of an ingest node idle. */
-#define MANY_CORES 8
-#define DEFAULT_IO_THREADS 2
-
-#define FOR_EACH_NODE(node, topology)                                                                                  \
-    for (const struct topology_node *node = (topology)->nodes; node < (topology)->nodes + (topology)->node_count;      \
-         node++)
-
-static bool has_mode(const struct topology_node *node, unsigned modes)
-{
-    return (node->modes & modes) != 0;
-}
-
 void lint_nodes_exist(const struct lint *lint)
 {
     if (lint->topology->node_count == 0 && lint->is_complete)
@@ -30,7 +17,7 @@ void lint_nodes_too_many_compactors(const struct lint *lint)
 {
     const struct topology_node *first = NULL;
     FOR_EACH_NODE (node, lint->topology) {
-        if (!has_mode(node, NODE_MODE_COMPACT | NODE_MODE_ALL))
+        if (!lint_has_mode(node, NODE_MODE_COMPACT | NODE_MODE_ALL))
             continue;
         if (first == NULL) {
             first = node;
@@ -41,8 +28,8 @@ void lint_nodes_too_many_compactors(const struct lint *lint)
             lint->findings, lint_place(lint, node, "nodes[].mode"),
             "a second compactor: \"%s\" compacts (mode %s), and so does \"%s\" (mode %s) at %s:%u; two of them "
             "corrupt the stored data, so leave compaction to one node",
-            lint_node_name(node), has_mode(node, NODE_MODE_COMPACT) ? "compact" : "all", lint_node_name(first),
-            has_mode(first, NODE_MODE_COMPACT) ? "compact" : "all", place.file, place.line);
+            lint_node_name(node), lint_has_mode(node, NODE_MODE_COMPACT) ? "compact" : "all", lint_node_name(first),
+            lint_has_mode(first, NODE_MODE_COMPACT) ? "compact" : "all", place.file, place.line);
     }
 }
 
@@ -52,7 +39,7 @@ void lint_nodes_all_beside_others(const struct lint *lint)
     if (lint->topology->node_count < 2)
         return;
     FOR_EACH_NODE (node, lint->topology) {
-        if (has_mode(node, NODE_MODE_ALL))
+        if (lint_has_mode(node, NODE_MODE_ALL))
             findings_error(
                 lint->findings, lint_place(lint, node, "nodes[].mode"),
                 "\"%s\" runs in mode all beside %zu other node(s); all is for a single node, so name the modes "
@@ -64,8 +51,8 @@ void lint_nodes_all_beside_others(const struct lint *lint)
 void lint_nodes_all_and_more(const struct lint *lint)
 {
     FOR_EACH_NODE (node, lint->topology) {
-        if (has_mode(node, NODE_MODE_ALL) &&
-            has_mode(node, NODE_MODE_INGEST | NODE_MODE_QUERY | NODE_MODE_COMPACT | NODE_MODE_PROCESS))
+        if (lint_has_mode(node, NODE_MODE_ALL) &&
+            lint_has_mode(node, NODE_MODE_INGEST | NODE_MODE_QUERY | NODE_MODE_COMPACT | NODE_MODE_PROCESS))
             findings_warning(lint->findings, lint_place(lint, node, "nodes[].mode"),
                              "all holds the other modes already; write only all, or only the others");
     }
@@ -75,7 +62,7 @@ void lint_nodes_all_and_more(const struct lint *lint)
 void lint_nodes_process_without_plugin_dir(const struct lint *lint)
 {
     FOR_EACH_NODE (node, lint->topology) {
-        if (has_mode(node, NODE_MODE_PROCESS) && !origins_has(lint->origins, node, "nodes[].plugin_dir"))
+        if (lint_has_mode(node, NODE_MODE_PROCESS) && !origins_has(lint->origins, node, "nodes[].plugin_dir"))
             findings_error(
                 lint->findings, lint_place(lint, node, "nodes[].mode"),
                 "\"%s\" has mode process without plugin_dir, and influxdb3 does not start so; add plugin_dir, or "
@@ -88,7 +75,7 @@ void lint_nodes_process_without_plugin_dir(const struct lint *lint)
 void lint_nodes_process_without_query(const struct lint *lint)
 {
     FOR_EACH_NODE (node, lint->topology) {
-        if (has_mode(node, NODE_MODE_PROCESS) && !has_mode(node, NODE_MODE_QUERY | NODE_MODE_ALL))
+        if (lint_has_mode(node, NODE_MODE_PROCESS) && !lint_has_mode(node, NODE_MODE_QUERY | NODE_MODE_ALL))
             findings_warning(
                 lint->findings, lint_place(lint, node, "nodes[].mode"),
                 "\"%s\" runs plugins without query, so they cannot query on their own node; add query to its modes",
@@ -213,59 +200,4 @@ void lint_nodes_id_characters(const struct lint *lint)
     check_characters(lint, "cluster_id", lint->topology->cluster_id, lint_place(lint, lint->topology, "cluster_id"));
     FOR_EACH_NODE (node, lint->topology)
         check_characters(lint, "node_id", node->node_id, lint_place(lint, node, "nodes[].node_id"));
-}
-
-/* Each pool has at least one thread; influxdb3 refuses more threads than cores (Parquet engine). */
-void lint_nodes_threads_over_cores(const struct lint *lint)
-{
-    FOR_EACH_NODE (node, lint->topology) {
-        unsigned io = node->io_threads;
-        unsigned datafusion = node->datafusion_threads;
-        if (node->cores == 0 || (io > 0 ? io : 1) + (datafusion > 0 ? datafusion : 1) <= node->cores)
-            continue;
-        if (io > 0 && datafusion > 0)
-            findings_error(
-                lint->findings, lint_place(lint, node, "nodes[].datafusion_threads"),
-                "\"%s\" has %u IO and %u DataFusion threads, but only %u cores; lower one so that the sum fits",
-                lint_node_name(node), io, datafusion, node->cores);
-        else
-            findings_error(
-                lint->findings, lint_place(lint, node, io > 0 ? "nodes[].io_threads" : "nodes[].datafusion_threads"),
-                "\"%s\" has %u %s threads on %u cores, which leaves none for the other pool; lower the number",
-                lint_node_name(node), io + datafusion, io > 0 ? "IO" : "DataFusion", node->cores);
-    }
-}
-
-/* One writer keeps about one IO thread busy; the default is 2, however many cores there are. */
-void lint_nodes_ingest_threads(const struct lint *lint)
-{
-    FOR_EACH_NODE (node, lint->topology) {
-        bool is_few = node->io_threads <= DEFAULT_IO_THREADS; /* 0: not given, so influxdb3 takes its default */
-        if (!has_mode(node, NODE_MODE_INGEST | NODE_MODE_ALL) || !is_few || node->cores < MANY_CORES)
-            continue;
-        findings_warning(lint->findings, lint_place(lint, node, "nodes[].io_threads"),
-                         "\"%s\" ingests with %u IO threads%s on %u cores, so writes use only those; see "
-                         "`sluice plan --cores %u --mode ingest`",
-                         lint_node_name(node), node->io_threads > 0 ? node->io_threads : DEFAULT_IO_THREADS,
-                         node->io_threads > 0 ? "" : " (the default)", node->cores, node->cores);
-    }
-}
-
-/* Writes are shared by io_threads; a node without the number counts as 1. */
-void lint_nodes_uneven_weights(const struct lint *lint)
-{
-    const struct topology_node *with = NULL;
-    const struct topology_node *without = NULL;
-    FOR_EACH_NODE (node, lint->topology) {
-        if ((node->capabilities & NODE_CAPABILITY_INGEST) == 0)
-            continue;
-        if (node->io_threads > 0)
-            with = with == NULL ? node : with;
-        else
-            without = without == NULL ? node : without;
-    }
-    if (lint->is_complete && with != NULL && without != NULL)
-        findings_warning(lint->findings, lint_place(lint, without, "nodes[].io_threads"),
-                         "\"%s\" has no io_threads and counts as 1, so \"%s\" gets %u times its writes; add io_threads",
-                         lint_node_name(without), lint_node_name(with), with->weight);
 }

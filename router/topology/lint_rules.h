@@ -15,12 +15,17 @@ struct lint {
 /* A rule looks at the whole and adds findings; it never changes anything. */
 typedef void lint_rule(const struct lint *lint);
 
-/* lint_nodes.c: modes, names, threads */
+#define FOR_EACH_NODE(node, topology)                                                                                  \
+    for (const struct topology_node *node = (topology)->nodes; node < (topology)->nodes + (topology)->node_count;      \
+         node++)
+
+/* lint_nodes.c: modes, names */
 lint_rule lint_nodes_exist, lint_nodes_too_many_compactors, lint_nodes_all_beside_others, lint_nodes_all_and_more,
     lint_nodes_process_without_plugin_dir, lint_nodes_process_without_query, lint_nodes_webui_alone,
     lint_nodes_no_ingest, lint_nodes_no_query, lint_nodes_no_compactor, lint_nodes_plugin_dir_missing;
 lint_rule lint_nodes_same_id, lint_nodes_id_is_cluster_id, lint_nodes_id_characters;
-lint_rule lint_nodes_threads_over_cores, lint_nodes_ingest_threads, lint_nodes_uneven_weights;
+/* lint_threads.c: cores, threads and the weights that follow from them */
+lint_rule lint_threads_over_cores, lint_threads_capped, lint_threads_ingest, lint_threads_uneven_weights;
 
 /* lint_addresses.c: where Sluice listens and what it connects to */
 lint_rule lint_addresses_listen_missing, lint_addresses_listen_twice, lint_addresses_only_writeback,
@@ -45,6 +50,8 @@ lint_rule lint_settings_route_shadowed, lint_settings_route_without_node;
 struct place lint_place(const struct lint *lint, const void *base, const char *path);
 /* For messages; never NULL. */
 const char *lint_node_name(const struct topology_node *node);
+/* Does the node name any of these modes? */
+bool lint_has_mode(const struct topology_node *node, unsigned modes);
 bool lint_has_capability(const struct topology *topology, enum node_capability capability);
 
 #endif

@@ -27,6 +27,10 @@ const struct schema_row schema_rows[] = {
     {"cluster_id", SCHEMA_TEXT, TOPOLOGY(cluster_id), .minimum = 1, .maximum = 128,
      .help = "the --cluster-id of every node; must differ from each node_id"},
 
+    {"storage_engine", SCHEMA_CHOICE, TOPOLOGY(storage_engine), .fallback = "upgraded", .words = "upgraded parquet",
+     .is_reloadable = true,
+     .help = "that of the cluster; parquet where it is older than 3.11 and was not upgraded since"},
+
     {"listen", SCHEMA_LIST, NOTHING,
      .help = "where clients connect: a list of addresses, or of mappings with the keys below"},
     {"listen[].address", SCHEMA_ADDRESS, WHOLE(SCHEMA_SCOPE_LISTENER, struct topology_listener), .is_required = true,
@@ -83,9 +87,9 @@ const struct schema_row schema_rows[] = {
     {"nodes[].plugin_dir", SCHEMA_TEXT, NODE(plugin_dir), .minimum = 1, .maximum = 4096, .is_reloadable = true,
      .help = "the node's --plugin-dir; it makes a node of any mode able to run plugins"},
     {"nodes[].cores", SCHEMA_INTEGER, NODE(cores), .minimum = 2, .maximum = 4096, .is_reloadable = true,
-     .help = "the node's --num-cores"},
+     .help = "the node's --num-cores: its share of the writes, or else io_threads, or else 1"},
     {"nodes[].io_threads", SCHEMA_INTEGER, NODE(io_threads), .minimum = 1, .maximum = 4096, .is_reloadable = true,
-     .help = "the node's --num-io-threads; an ingest node's share of the writes"},
+     .help = "the node's --num-io-threads; its share of the writes with storage_engine: parquet"},
     {"nodes[].datafusion_threads", SCHEMA_INTEGER, NODE(datafusion_threads), .minimum = 1, .maximum = 4096,
      .is_reloadable = true,
      .help = "the node's --datafusion-num-threads"},

@@ -1,10 +1,10 @@
 #include "topology/sizing.h"
 
-#include "topology/topology.h"
-
 /* Every documented query node has a file cache of 1 GB for each 8 cores. */
 #define CORES_PER_CACHE_GIGABYTE 8
 #define GIGABYTE 1000000000u
+/* The upgraded engine's default for --replica-max-buffer-size: half of the memory, at most this. */
+#define REPLICA_BYTES_MAXIMUM (16ull * GIGABYTE)
 
 static unsigned clamp(unsigned value, unsigned minimum, unsigned maximum)
 {
@@ -73,9 +73,22 @@ static const char *datafusion_reason_of(unsigned modes)
     return (modes & NODE_MODE_COMPACT) != 0 ? "for sorting and merging files" : "for what the plugins query";
 }
 
-struct sizing sizing_of(unsigned modes, unsigned cores, uint64_t memory_bytes)
+/* On a node that only ingests nobody reads stored files, and the database does not see that by itself. */
+static struct sizing sizing_of_upgraded(unsigned modes, uint64_t memory_bytes)
+{
+    uint64_t half = memory_bytes / 2;
+    return (struct sizing){
+        .has_no_file_cache = (modes & ~(unsigned)NODE_MODE_PROCESS) == NODE_MODE_INGEST,
+        .has_replica_buffer = (modes & NODE_MODE_QUERY) != 0,
+        .replica_bytes = half < REPLICA_BYTES_MAXIMUM ? half : REPLICA_BYTES_MAXIMUM,
+    };
+}
+
+struct sizing sizing_of(enum storage_engine engine, unsigned modes, unsigned cores, uint64_t memory_bytes)
 {
     struct sizing sizing = {0};
+    if (engine == STORAGE_ENGINE_UPGRADED)
+        return sizing_of_upgraded(modes, memory_bytes);
     choose_io(&sizing, modes, cores);
     /* On few cores the database's own defaults hold: 1 of 2 and of 3, then at least 2. */
     sizing.io_threads = cores <= 3 ? 1 : clamp(sizing.io_threads, 2, cores - 1);

@@ -17,6 +17,8 @@ static const struct text mode_names[NODE_MODE_COUNT] = {
     {"ingest", 6}, {"query", 5}, {"compact", 7}, {"process", 7}, {"all", 3}, {"webui", 5},
 };
 
+static const char *const engine_names[STORAGE_ENGINE_COUNT] = {"upgraded", "parquet"};
+
 const char *request_class_name(enum request_class class)
 {
     return class_names[class].bytes;
@@ -62,6 +64,11 @@ const char *node_modes_describe(unsigned modes, char *buffer, size_t capacity)
             used = text_append(buffer, capacity, used, "%s%s", used > 0 ? "," : "", mode_names[i].bytes);
     }
     return buffer;
+}
+
+const char *storage_engine_name(enum storage_engine engine)
+{
+    return engine_names[engine];
 }
 
 void topology_retain(struct topology *topology)

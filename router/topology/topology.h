@@ -54,6 +54,16 @@ bool node_mode_from_name(const char *name, size_t length, enum node_mode *mode);
 /* "query,process": the modes in the order of the enum, cut at `capacity`, which must not be 0. Returns `buffer`. */
 const char *node_modes_describe(unsigned modes, char *buffer, size_t capacity);
 
+/* Which of its two storage engines the cluster runs: they share out a node's cores differently. */
+enum storage_engine {
+    STORAGE_ENGINE_UPGRADED, /* the default of new clusters from 3.11: each thread pool may have a thread for each core */
+    STORAGE_ENGINE_PARQUET,  /* the two thread pools share the cores */
+};
+#define STORAGE_ENGINE_COUNT 2
+
+/* "upgraded", "parquet". */
+const char *storage_engine_name(enum storage_engine engine);
+
 /* A node has a capability when a mode gives it: `all` gives each, a plugin_dir gives process to any mode. */
 enum node_capability {
     NODE_CAPABILITY_INGEST = 1 << 0,
@@ -86,7 +96,7 @@ struct topology_node {
     unsigned cores;             /* 0: not given */
     unsigned io_threads;        /* 0: not given */
     unsigned datafusion_threads;/* 0: not given */
-    unsigned weight;            /* for writes: io_threads, or 1 when not given; at least 1 */
+    unsigned weight;            /* for writes; at least 1. The threads that can take them: see weight_of in build.c */
     unsigned maximum_links;     /* open upstream connections per worker */
     enum topology_http http;
     unsigned line;              /* where the node stands in the file */
@@ -164,6 +174,7 @@ enum topology_unknown { TOPOLOGY_UNKNOWN_CATALOG, TOPOLOGY_UNKNOWN_DENY };
 
 struct topology {
     const char *cluster_id;       /* or NULL in a bare layout */
+    enum storage_engine storage_engine;
     struct topology_listener *listeners;
     size_t listener_count;
     struct tls_pair *certificates;  /* of all listeners, one after the other */

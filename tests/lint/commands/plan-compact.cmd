@@ -1,1 +1,1 @@
-plan --cores 32 --mode compact
+plan --cores 32 --mode compact --storage-engine parquet

@@ -1,1 +1,1 @@
-plan --cores 32 --mode ingest
+plan --cores 32 --mode ingest --storage-engine parquet

@@ -1,1 +1,1 @@
-plan --cores 16 --mode process,query
+plan --cores 16 --mode process,query --storage-engine parquet

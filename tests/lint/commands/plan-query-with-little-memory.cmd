@@ -1,1 +1,1 @@
-plan --cores 64 --mode query --memory 32GiB
+plan --cores 64 --mode query --memory 32GiB --storage-engine parquet

@@ -1,1 +1,1 @@
-plan --cores=64 --mode=query --memory=128GiB
+plan --cores=64 --mode=query --memory=128GiB --storage-engine parquet

@@ -1,1 +1,1 @@
-plan --cores 2 --mode all
+plan --cores 2 --mode all --storage-engine parquet

@@ -87,6 +87,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_null(t->health.token_file);
     assert_int_equal(t->route_count, 0);
     assert_int_equal(t->unknown, TOPOLOGY_UNKNOWN_CATALOG);
+    assert_int_equal(t->storage_engine, STORAGE_ENGINE_UPGRADED);
     assert_false(t->retry_after || t->trust_forwarded);
     assert_int_equal(t->workers, 0);
     assert_string_equal(t->log_level, "info");
@@ -130,7 +131,8 @@ static void assert_node(const struct topology *t)
     assert_int_equal(n->io_threads, 4);
     assert_int_equal(n->datafusion_threads, 3);
     assert_int_equal(n->maximum_links, 7);
-    assert_int_equal(n->line, 7);
+    assert_int_equal(n->weight, 4);
+    assert_int_equal(n->line, 8);
 }
 
 static void assert_routes(const struct topology *t)
@@ -144,7 +146,7 @@ static void assert_routes(const struct topology *t)
     assert_string_equal(t->routes[1].path, "/b/");
     assert_true(t->routes[1].is_prefix);
     assert_int_equal(t->routes[1].class, REQUEST_CLASS_UNKNOWN);
-    assert_int_equal(t->routes[1].line, 11);
+    assert_int_equal(t->routes[1].line, 12);
 }
 
 static void assert_sections(const struct topology *t)
@@ -172,7 +174,7 @@ static void every_key_reaches_its_field(void **state)
 {
     (void)state;
     struct result result = read_text(
-        "cluster_id: c\n"
+        "cluster_id: c\nstorage_engine: parquet\n"
         "listen:\n  - 127.0.0.1:1\n  - {address: '127.0.0.1:2', class: writeback}\n"
         "admin: {address: '127.0.0.1:3'}\n"
         "nodes:\n"
@@ -192,7 +194,8 @@ static void every_key_reaches_its_field(void **state)
     assert_int_equal(t->listener_count, 2);
     assert_false(t->listeners[0].has_class);
     assert_int_equal(t->listeners[0].port, 1);
-    assert_int_equal(t->listeners[0].line, 3);
+    assert_int_equal(t->storage_engine, STORAGE_ENGINE_PARQUET);
+    assert_int_equal(t->listeners[0].line, 4);
     assert_true(t->listeners[1].has_class);
     assert_int_equal(t->listeners[1].class, REQUEST_CLASS_WRITEBACK);
     assert_int_equal(t->listeners[1].port, 2);
@@ -235,6 +238,30 @@ static void what_follows_is_derived(void **state)
     assert_int_equal(nodes[1].capabilities, NODE_CAPABILITY_QUERY | NODE_CAPABILITY_COMPACT | NODE_CAPABILITY_PROCESS);
     assert_int_equal(nodes[2].capabilities, NODE_CAPABILITY_QUERY | NODE_CAPABILITY_PROCESS);
     discard(result);
+}
+
+static void weights_follow_the_storage_engine(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *engine;
+        const char *keys;
+        unsigned weight;
+    } rows[] = {
+        {"upgraded", ", cores: 8, io_threads: 3", 8}, {"upgraded", ", cores: 8", 8}, {"upgraded", ", io_threads: 3", 3},
+        {"upgraded", "", 1},
+        {"parquet", ", cores: 8, io_threads: 3", 3},  {"parquet", ", cores: 8", 1},  {"parquet", ", io_threads: 3", 3},
+        {"parquet", "", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char content[256];
+        snprintf(content, sizeof content, "storage_engine: %s\nnodes:\n  - {node_id: a, url: 'http://a', mode: all%s}\n",
+                 rows[i].engine, rows[i].keys);
+        struct result result = read_text(content, TOPOLOGY_PURPOSE_CHECK);
+        if (result.topology == NULL || result.topology->nodes[0].weight != rows[i].weight)
+            fail_msg("row %zu: %s", i, result.text);
+        discard(result);
+    }
 }
 
 static void a_layout_makes_numbered_nodes(void **state)
@@ -409,6 +436,7 @@ int main(void)
         cmocka_unit_test(what_is_not_written_has_its_default),
         cmocka_unit_test(every_key_reaches_its_field),
         cmocka_unit_test(what_follows_is_derived),
+        cmocka_unit_test(weights_follow_the_storage_engine),
         cmocka_unit_test(a_layout_makes_numbered_nodes),
         cmocka_unit_test(a_layout_cannot_be_served),
         cmocka_unit_test(a_layout_with_urls_can_be_served),

@@ -25,6 +25,7 @@ static void every_spelling_of_an_option_is_known(void **state)
         {"num-datafusion-threads", LAYOUT_KEY_NODE, "datafusion_threads"},
         {"plugin-dir", LAYOUT_KEY_NODE, "plugin_dir"},
         {"cluster-id", LAYOUT_KEY_CLUSTER, "cluster_id"},
+        {"storage-engine", LAYOUT_KEY_CLUSTER, "storage_engine"},
         {"count", LAYOUT_KEY_COUNT, "count"},
         {"exec-mem-pool-bytes", LAYOUT_KEY_SERVE, "exec_mem_pool_bytes"},
         {"--wal-flush-interval", LAYOUT_KEY_SERVE, "wal_flush_interval"},

@@ -161,6 +161,11 @@ static void choices_are_in_the_order_of_their_enum(void **state)
     assert_int_equal(index, TOPOLOGY_UNKNOWN_CATALOG);
     assert_true(schema_word_index(row, TEXT("deny"), &index));
     assert_int_equal(index, TOPOLOGY_UNKNOWN_DENY);
+    row = schema_find(TEXT("storage_engine"));
+    for (unsigned i = 0; i < STORAGE_ENGINE_COUNT; i++) {
+        assert_true(schema_word_index(row, text_of_string(storage_engine_name((enum storage_engine)i)), &index));
+        assert_int_equal(index, i);
+    }
 }
 
 static void quantities_are_written_in_the_largest_unit(void **state)

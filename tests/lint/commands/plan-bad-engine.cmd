@@ -1,0 +1,1 @@
+plan --cores 4 --mode ingest --storage-engine pachatree

@@ -1,0 +1,1 @@
+plan --storage-engine upgraded small-3-nodes.yaml

@@ -1,0 +1,1 @@
+plan --cores 8 --mode all --storage-engine=upgraded

@@ -1,0 +1,1 @@
+plan --cores 32 --mode ingest

@@ -1,0 +1,1 @@
+plan --cores 8 --mode query --memory 16GiB

@@ -1,0 +1,1 @@
+plan --cores 64 --mode query --memory 128GiB
