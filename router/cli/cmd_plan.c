@@ -39,6 +39,7 @@ struct plan {
     enum storage_engine engine;
     const char *cluster_id; /* or NULL */
     uint64_t memory_bytes;  /* of the machine, or 0 when not known */
+    bool has_plugins;       /* some node runs plugins, so all of them need the files */
 };
 
 static int complain(const char *option, const char *problem)
@@ -159,13 +160,10 @@ static void print_reasons(const struct topology_node *node, const struct sizing 
                sizing->datafusion_reason);
     print_memory(sizing, plan->memory_bytes);
     print_differences(node, sizing);
+    if (plan->has_plugins && node->plugin_dir == NULL)
+        printf("# PLUGIN_DIR: the folder with the plugin files; every node ends at its start when those of a trigger are missing\n");
     if ((node->modes & (NODE_MODE_COMPACT | NODE_MODE_ALL)) != 0)
         printf("# the one node of its cluster that compacts: two of them corrupt the stored data\n");
-}
-
-static bool runs_plugins(const struct topology_node *node)
-{
-    return node->plugin_dir != NULL || (node->modes & NODE_MODE_PROCESS) != 0;
 }
 
 static void print_plan(const struct topology_node *node, const struct plan *plan)
@@ -188,10 +186,15 @@ static void print_plan(const struct topology_node *node, const struct plan *plan
         printf("  --disable-file-cache \\\n");
     if (sizing.file_cache_bytes > 0)
         printf("  --file-cache-size=%" PRIu64 "GB \\\n", sizing.file_cache_bytes / 1000000000);
-    if (runs_plugins(node))
+    if (plan->has_plugins)
         printf("  --plugin-dir=%s \\\n", node->plugin_dir != NULL ? node->plugin_dir : "PLUGIN_DIR");
     printf("  --mode=%s \\\n  --node-id=%s \\\n  --cluster-id=%s\n", modes,
            node->node_id != NULL ? node->node_id : "NODE_ID", plan->cluster_id != NULL ? plan->cluster_id : "CLUSTER_ID");
+}
+
+static bool runs_plugins(const struct topology_node *node)
+{
+    return node->plugin_dir != NULL || (node->modes & NODE_MODE_PROCESS) != 0;
 }
 
 static int plan_file(const struct request *request)
@@ -211,6 +214,8 @@ static int plan_file(const struct request *request)
         .cluster_id = topology->cluster_id,
         .memory_bytes = request->memory_bytes,
     };
+    for (size_t i = 0; i < topology->node_count; i++)
+        plan.has_plugins = plan.has_plugins || runs_plugins(&topology->nodes[i]);
     fputs(engine_notes[plan.engine], stdout);
     for (size_t i = 0; i < topology->node_count; i++) {
         const struct topology_node *node = &topology->nodes[i];
@@ -238,6 +243,7 @@ int command_plan(int argc, char **argv)
     struct plan plan = {
         .engine = request.has_engine ? request.engine : STORAGE_ENGINE_UPGRADED,
         .memory_bytes = request.memory_bytes,
+        .has_plugins = runs_plugins(&request.node),
     };
     fputs(engine_notes[plan.engine], stdout);
     print_plan(&request.node, &plan);

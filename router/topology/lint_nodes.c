@@ -58,15 +58,27 @@ void lint_nodes_all_and_more(const struct lint *lint)
     }
 }
 
-/* influxdb3 refuses to start. */
+/*
+ * influxdb3 refuses to start. InfluxData's own medium and large layouts leave the option out, so in a layout, which is a
+ * plan and no cluster that runs, it is a warning: `plan` adds the option.
+ */
 void lint_nodes_process_without_plugin_dir(const struct lint *lint)
 {
     FOR_EACH_NODE (node, lint->topology) {
-        if (lint_has_mode(node, NODE_MODE_PROCESS) && !origins_has(lint->origins, node, "nodes[].plugin_dir"))
+        if (!lint_has_mode(node, NODE_MODE_PROCESS) || origins_has(lint->origins, node, "nodes[].plugin_dir"))
+            continue;
+        struct place place = lint_place(lint, node, "nodes[].mode");
+        if (lint->is_serving || origins_has(lint->origins, node, "nodes[].url"))
             findings_error(
-                lint->findings, lint_place(lint, node, "nodes[].mode"),
+                lint->findings, place,
                 "\"%s\" has mode process without plugin_dir, and influxdb3 does not start so; add plugin_dir, or "
                 "remove process",
+                lint_node_name(node));
+        else
+            findings_warning(
+                lint->findings, place,
+                "\"%s\" has mode process without plugin_dir, and influxdb3 does not start so; `sluice plan` adds the "
+                "option to the command, or add plugin_dir here",
                 lint_node_name(node));
     }
 }

@@ -1,0 +1,1 @@
+plan ../tests/lint/layout-medium-as-printed.yaml
