@@ -43,34 +43,15 @@ static void answer_out_of_memory(struct stream *stream)
     reply_send_fault(stream, &reply);
 }
 
-static size_t put_modes(const struct topology_node *node, char *body, size_t used)
-{
-    static const struct {
-        unsigned mode;
-        const char *name;
-    } modes[] = {
-        {NODE_MODE_INGEST, "ingest"}, {NODE_MODE_QUERY, "query"}, {NODE_MODE_COMPACT, "compact"},
-        {NODE_MODE_PROCESS, "process"}, {NODE_MODE_ALL, "all"},
-    };
-    const char *comma = "";
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-        if ((node->modes & modes[i].mode) == 0)
-            continue;
-        used = text_append(body, STATUS_BYTES, used, "%s%s", comma, modes[i].name);
-        comma = ",";
-    }
-    return used;
-}
-
 static size_t put_node(const struct admin *admin, unsigned index, uint64_t usable, char *body, size_t used)
 {
     const struct topology_node *node = &admin->settings.cluster->topology->nodes[index];
     const struct cluster_node *shared = &admin->settings.cluster->nodes[index];
     uint64_t changed_ms = prober_changed_ms(admin->settings.prober, index);
     uint64_t now_ms = loop_now_ms(admin->loop);
-    used = text_append(body, STATUS_BYTES, used, "%s\n    {\"node_id\": \"%s\", \"mode\": \"", index == 0 ? "" : ",",
-                       node->node_id);
-    used = put_modes(node, body, used);
+    char modes[64];
+    used = text_append(body, STATUS_BYTES, used, "%s\n    {\"node_id\": \"%s\", \"mode\": \"%s", index == 0 ? "" : ",",
+                       node->node_id, node_modes_describe(node->modes, modes, sizeof modes));
     return text_append(body, STATUS_BYTES, used,
                        "\", \"url\": \"%s\", \"health\": \"%s\", \"since_s\": %llu, \"last_probe\": \"%s\", "
                        "\"usable\": %s, \"outstanding\": %u, \"requests\": %lu, \"failures\": %lu}",
