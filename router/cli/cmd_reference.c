@@ -8,8 +8,8 @@ static const char introduction[] =
     "\n"
     "A YAML file. Durations have a unit (ms, s, m, h), sizes may have one (B, KiB, MiB, GiB, kB, MB, GB). `sluice "
     "check\n"
-    "FILE` judges a file. A change takes effect at the next start; certificates, keys and tokens are read again by\n"
-    "themselves.\n"
+    "FILE` judges a file. The column `change` says how a new value comes into force: by `sluice reload` (or SIGHUP), or\n"
+    "only at the next start; certificates, keys and tokens are read again by themselves.\n"
     "\n"
     "A file with a top-level `mode` in its documents is a cluster layout as InfluxData writes it: one document for "
     "each\n"
@@ -45,7 +45,7 @@ static void print_row(const struct schema_row *row)
         printf("%s", row->is_required ? "required" : "");
     printf(" | ");
     print_values(row);
-    printf(" | %s |\n", row->help);
+    printf(" | %s | %s |\n", schema_change_name(row->change), row->help);
 }
 
 int command_reference(int argc, char **argv)
@@ -53,7 +53,7 @@ int command_reference(int argc, char **argv)
     (void)argc;
     (void)argv;
     fputs(introduction, stdout);
-    printf("\n| key | type | default | values | meaning |\n| --- | --- | --- | --- | --- |\n");
+    printf("\n| key | type | default | values | change | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < schema_row_count; i++)
         print_row(&schema_rows[i]);
     return COMMAND_OK;

@@ -413,6 +413,26 @@ static void derive(struct topology *topology, const struct origins *origins)
     }
 }
 
+/* Origins end with the reading; those that a later reload will be judged by are kept with the topology. */
+static bool keep_origins(struct builder *builder)
+{
+    struct topology *topology = builder->topology;
+    topology->origins = storage_take(builder->fill.storage, schema_row_count, sizeof *topology->origins);
+    if (topology->origins == NULL)
+        return false;
+    for (size_t i = 0; i < schema_row_count; i++) {
+        const struct schema_row *row = &schema_rows[i];
+        if (row->change == SCHEMA_CHANGE_RELOAD)
+            continue;
+        struct place place = origins_place(builder->fill.origins, topology, row->path);
+        place.file = storage_copy(builder->fill.storage, text_of_string(place.file));
+        if (place.file == NULL)
+            return false;
+        topology->origins[topology->origin_count++] = (struct topology_origin){row->path, place};
+    }
+    return true;
+}
+
 static void build(struct builder *builder, struct yaml_tree *const *trees, size_t count, enum topology_purpose purpose)
 {
     struct findings *findings = builder->fill.findings;
@@ -437,6 +457,8 @@ static void build(struct builder *builder, struct yaml_tree *const *trees, size_
     derive(topology, builder->fill.origins);
     bool is_complete = findings_count(findings, FINDING_ERROR) == errors_before;
     lint_topology(topology, builder->fill.origins, purpose, is_complete, findings);
+    if (!keep_origins(builder))
+        report_memory(builder, whole_file(trees[0]->file));
 }
 
 static bool read_trees(const char *const *paths, size_t count, struct yaml_tree **trees, struct findings *findings)

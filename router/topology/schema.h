@@ -33,6 +33,19 @@ enum schema_type {
     SCHEMA_WORD,     /* one of `words`; const char * */
 };
 
+/*
+ * How a new value comes into force while Sluice runs.
+ *
+ * REFUSED is for what tells one cluster from another (cluster_id): links, health, counters and drained states are kept by
+ * node_id, and another cluster's node of the same name must not inherit them; nor is a reload with the wrong file to move
+ * everybody's writes to another cluster.
+ */
+enum schema_change {
+    SCHEMA_CHANGE_RELOAD,  /* with `sluice reload` */
+    SCHEMA_CHANGE_RESTART, /* with the next start; a reload leaves the running value in force and says so */
+    SCHEMA_CHANGE_REFUSED, /* with the next start; a reload that would change it changes nothing at all */
+};
+
 /* Which struct a row's offset counts in. */
 enum schema_scope { SCHEMA_SCOPE_TOPOLOGY, SCHEMA_SCOPE_LISTENER, SCHEMA_SCOPE_NODE, SCHEMA_SCOPE_ROUTE, SCHEMA_SCOPE_CERTIFICATE };
 
@@ -48,7 +61,7 @@ struct schema_row {
     const char *zero;     /* what the value 0 means where it is allowed below the minimum, or NULL */
     const char *words;    /* CLASS, CHOICE, WORD: the words, with blanks between */
     bool is_required;     /* in each item of its list, or in its section where that is given */
-    bool is_reloadable;   /* takes effect by `sluice reload`, without a restart */
+    enum schema_change change; /* other than RELOAD only for numbers and texts of the topology itself: see changes.c */
     const char *help;     /* one line */
 };
 
@@ -72,6 +85,9 @@ const struct schema_row *schema_suggest(const char *section, struct text key);
 
 /* "duration", "list of modes", ...: how the reference page calls the type. */
 const char *schema_type_name(enum schema_type type);
+
+/* "reload", ...: how the reference page says when a new value comes into force. */
+const char *schema_change_name(enum schema_change change);
 
 /* A number as the operator would write it for this row, "4s" rather than "4000ms". Returns `buffer`. */
 const char *schema_describe_quantity(const struct schema_row *row, uint64_t value, char *buffer, size_t capacity);

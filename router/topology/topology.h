@@ -15,6 +15,7 @@
 #include "base/network.h"
 #include "net/tls_client.h"
 #include "net/tls_server.h"
+#include "topology/findings.h"
 
 /* What a request is; see routing/classify.h for how one is found. The order is that of the tables and reports. */
 enum request_class {
@@ -170,6 +171,12 @@ struct topology_health {
     unsigned fall;                /* bad results in a row before a node that was up is down */
 };
 
+/* Where a key that a reload cannot change was written; for one that was not written, the file as a whole. */
+struct topology_origin {
+    const char *key; /* as in the schema: "workers" */
+    struct place place;
+};
+
 enum topology_unknown { TOPOLOGY_UNKNOWN_CATALOG, TOPOLOGY_UNKNOWN_DENY };
 
 struct topology {
@@ -194,6 +201,8 @@ struct topology {
     struct topology_health health;
     struct topology_node_tls tls; /* for nodes that do not say otherwise */
     const char *log_level;        /* error, warning, info, debug */
+    struct topology_origin *origins; /* of each key that a reload cannot change; for changes.c */
+    size_t origin_count;
     atomic_uint references;
     struct topology_storage *storage; /* owns this struct and everything above; only for build.c and topology.c */
 };
