@@ -59,6 +59,11 @@ struct place lint_place(const struct lint *lint, const void *base, const char *p
     return origins_place(lint->origins, base, path);
 }
 
+void lint_out_of_memory(const struct lint *lint)
+{
+    findings_error(lint->findings, lint_place(lint, lint->topology, "nodes"), "out of memory; free some and try again");
+}
+
 const char *lint_node_name(const struct topology_node *node)
 {
     return node->node_id != NULL ? node->node_id : "(without node_id)";

@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 
 #include "topology/lint_rules.h"
+#include "topology/seen.h"
 
 /* A host as an address, where it is a literal. */
 struct literal {
@@ -157,23 +158,69 @@ void lint_addresses_url_missing(const struct lint *lint)
     }
 }
 
+/* Two nodes with the same text have the same address. */
+#define ADDRESS_TEXT_CAPACITY 300
+/* Stands for the first loopback address of a port. No host's name can be it, because it has a blank. */
+#define ANY_LOOPBACK "any loopback:%u"
+
+static void describe_address(const struct topology_node *node, char text[ADDRESS_TEXT_CAPACITY])
+{
+    char host[INET6_ADDRSTRLEN];
+    struct literal literal = literal_of(node->host);
+    if (literal.family != 0 && inet_ntop(literal.family, literal.bytes, host, sizeof host) != NULL) {
+        text_append(text, ADDRESS_TEXT_CAPACITY, 0, "%s:%u", host, node->port);
+        return;
+    }
+    text_append(text, ADDRESS_TEXT_CAPACITY, 0, "%s:%u", node->host, node->port);
+    for (char *c = text; *c != '\0'; c++)
+        *c = text_lower(*c);
+}
+
+/*
+ * The first node with the address of node `index`, which is added: `*first` is `index` when there is none. localhost is
+ * every loopback address, although these are not one another, so it is looked up by both names. False: out of memory.
+ */
+static bool find_same_address(struct seen *seen, const struct topology_node *node, size_t index, size_t *first)
+{
+    char own[ADDRESS_TEXT_CAPACITY];
+    char other[ADDRESS_TEXT_CAPACITY];
+    describe_address(node, own);
+    if (!seen_add(seen, text_of_string(own), index, first))
+        return false;
+    if (!is_loopback(node->host))
+        return true;
+    bool is_name = is_localhost(node->host);
+    size_t ignored;
+    text_append(other, sizeof other, 0, is_name ? ANY_LOOPBACK : "localhost:%u", node->port);
+    size_t by_other = seen_find(seen, text_of_string(other));
+    if (by_other < *first)
+        *first = by_other;
+    text_append(other, sizeof other, 0, ANY_LOOPBACK, node->port);
+    return is_name || seen_add(seen, text_of_string(other), index, &ignored);
+}
+
 /* One process under two names would get twice its share, and its two healths would differ. */
 void lint_addresses_url_twice(const struct lint *lint)
 {
     const struct topology *topology = lint->topology;
-    for (size_t i = 0; i < topology->node_count; i++) {
+    struct seen *seen = seen_create();
+    bool is_judged = seen != NULL;
+    for (size_t i = 0; i < topology->node_count && is_judged; i++) {
         const struct topology_node *node = &topology->nodes[i];
-        for (size_t j = 0; j < i && node->host != NULL; j++) {
-            const struct topology_node *earlier = &topology->nodes[j];
-            if (earlier->host == NULL || earlier->port != node->port || !is_same_host(earlier->host, node->host))
-                continue;
-            struct place place = lint_place(lint, earlier, "nodes[].url");
-            findings_error(lint->findings, lint_place(lint, node, "nodes[].url"),
-                           "\"%s\" has the address of \"%s\" at %s:%u; give each node its own url",
-                           lint_node_name(node), lint_node_name(earlier), place.file, place.line);
-            break;
-        }
+        size_t first = i;
+        if (node->host != NULL)
+            is_judged = find_same_address(seen, node, i, &first);
+        if (first == i)
+            continue;
+        const struct topology_node *earlier = &topology->nodes[first];
+        struct place place = lint_place(lint, earlier, "nodes[].url");
+        findings_error(lint->findings, lint_place(lint, node, "nodes[].url"),
+                       "\"%s\" has the address of \"%s\" at %s:%u; give each node its own url",
+                       lint_node_name(node), lint_node_name(earlier), place.file, place.line);
     }
+    if (!is_judged)
+        lint_out_of_memory(lint);
+    seen_destroy(seen);
 }
 
 void lint_addresses_url_wildcard(const struct lint *lint)

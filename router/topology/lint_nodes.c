@@ -1,6 +1,7 @@
 #include <ctype.h>
 
 #include "topology/lint_rules.h"
+#include "topology/seen.h"
 
 void lint_nodes_exist(const struct lint *lint)
 {
@@ -165,22 +166,32 @@ void lint_nodes_plugin_dir_missing(const struct lint *lint)
         lint_node_name(with), lint_node_name(without), count > 1 ? " and others" : "", count > 1 ? " have" : " has");
 }
 
+static void report_same_id(const struct lint *lint, const struct topology_node *node, const struct topology_node *earlier)
+{
+    struct place place = lint_place(lint, earlier, "nodes[].node_id");
+    findings_error(lint->findings, lint_place(lint, node, "nodes[].node_id"),
+                   "node_id \"%s\" is taken at %s:%u; two processes with one --node-id shut each other down, so "
+                   "give each its own",
+                   node->node_id, place.file, place.line);
+}
+
 /* The second process with an id makes the first one shut down. */
 void lint_nodes_same_id(const struct lint *lint)
 {
-    FOR_EACH_NODE (node, lint->topology) {
-        for (const struct topology_node *earlier = lint->topology->nodes; earlier < node; earlier++) {
-            if (node->node_id == NULL || earlier->node_id == NULL || strcmp(node->node_id, earlier->node_id) != 0)
-                continue;
-            struct place place = lint_place(lint, earlier, "nodes[].node_id");
-            findings_error(
-                lint->findings, lint_place(lint, node, "nodes[].node_id"),
-                "node_id \"%s\" is taken at %s:%u; two processes with one --node-id shut each other down, so "
-                "give each its own",
-                node->node_id, place.file, place.line);
-            break;
-        }
+    const struct topology *topology = lint->topology;
+    struct seen *seen = seen_create();
+    bool is_judged = seen != NULL;
+    for (size_t i = 0; i < topology->node_count && is_judged; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        size_t first = i;
+        if (node->node_id != NULL)
+            is_judged = seen_add(seen, text_of_string(node->node_id), i, &first);
+        if (first < i)
+            report_same_id(lint, node, &topology->nodes[first]);
     }
+    if (!is_judged)
+        lint_out_of_memory(lint);
+    seen_destroy(seen);
 }
 
 /* Both are prefixes in the same object store. */

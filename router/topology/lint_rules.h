@@ -48,6 +48,8 @@ lint_rule lint_settings_route_shadowed, lint_settings_route_without_node;
 
 /* The place of a key of a node, a listener, a route or the topology: "nodes[].mode". */
 struct place lint_place(const struct lint *lint, const void *base, const char *path);
+/* A rule that cannot be judged for want of memory must not pass as kept. */
+void lint_out_of_memory(const struct lint *lint);
 /* For messages; never NULL. */
 const char *lint_node_name(const struct topology_node *node);
 /* Does the node name any of these modes? */

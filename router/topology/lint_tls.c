@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "topology/lint_rules.h"
+#include "topology/seen.h"
 
 /* Where the complaints about one pair of files go. */
 struct judged_pair {
@@ -137,25 +138,50 @@ void lint_tls_listener_clients(const struct lint *lint)
 
 /* ---- nodes ---- */
 
+/* Nodes that name the files of an earlier one need no second look at them: a thousand may share one authority. */
+static bool judge_node_files(const struct lint *lint, const struct topology_node *node, struct seen *seen, size_t index)
+{
+    char files[2 * 4096 + 8];
+    size_t first = index;
+    if (origins_has(lint->origins, node, "nodes[].tls.certificate")) {
+        text_append(files, sizeof files, 0, "pair\n%s\n%s", node->tls.pair.certificate != NULL ? node->tls.pair.certificate : "",
+                    node->tls.pair.key != NULL ? node->tls.pair.key : "");
+        if (!seen_add(seen, text_of_string(files), index, &first))
+            return false;
+        if (first == index)
+            judge_pair(lint, &node->tls.pair, node, "nodes[].tls.certificate", "nodes[].tls.key", strlen("nodes[]."), false);
+    }
+    if (origins_has(lint->origins, node, "nodes[].tls.ca")) {
+        text_append(files, sizeof files, 0, "ca\n%s", node->tls.ca != NULL ? node->tls.ca : "");
+        if (!seen_add(seen, text_of_string(files), index, &first))
+            return false;
+        if (first == index)
+            judge_authorities(lint, node->tls.ca, lint_place(lint, node, "nodes[].tls.ca"), "tls.ca");
+    }
+    return true;
+}
+
 void lint_tls_nodes_files(const struct lint *lint)
 {
     const struct topology *topology = lint->topology;
+    struct seen *seen = seen_create();
+    bool is_judged = seen != NULL;
     if (topology->tls.pair.certificate == NULL && topology->tls.pair.key != NULL)
         findings_error(lint->findings, lint_place(lint, topology, "tls.key"),
                        "tls.key has no certificate beside it; add tls.certificate");
     judge_pair(lint, &topology->tls.pair, topology, "tls.certificate", "tls.key", 0, false);
     judge_authorities(lint, topology->tls.ca, lint_place(lint, topology, "tls.ca"), "tls.ca");
-    for (size_t i = 0; i < topology->node_count; i++) {
+    for (size_t i = 0; i < topology->node_count && is_judged; i++) {
         const struct topology_node *node = &topology->nodes[i];
-        bool has_certificate = origins_has(lint->origins, node, "nodes[].tls.certificate");
-        if (!has_certificate && origins_has(lint->origins, node, "nodes[].tls.key"))
+        if (!origins_has(lint->origins, node, "nodes[].tls.certificate") &&
+            origins_has(lint->origins, node, "nodes[].tls.key"))
             findings_error(lint->findings, lint_place(lint, node, "nodes[].tls.key"),
                            "tls.key has no certificate beside it; add tls.certificate");
-        if (has_certificate)
-            judge_pair(lint, &node->tls.pair, node, "nodes[].tls.certificate", "nodes[].tls.key", strlen("nodes[]."), false);
-        if (origins_has(lint->origins, node, "nodes[].tls.ca"))
-            judge_authorities(lint, node->tls.ca, lint_place(lint, node, "nodes[].tls.ca"), "tls.ca");
+        is_judged = judge_node_files(lint, node, seen, i);
     }
+    if (!is_judged)
+        lint_out_of_memory(lint);
+    seen_destroy(seen);
 }
 
 #define LABEL_MAXIMUM 63

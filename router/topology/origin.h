@@ -18,14 +18,14 @@ struct origins *origins_create(void);
 /* NULL is allowed. */
 void origins_destroy(struct origins *origins);
 
-/* `row` of the struct at `base` was written at `place`; a NULL row stands for the struct as a whole. False: out of
- * memory. */
+/* `row` of the struct at `base` was written at `place`; a NULL row stands for the struct as a whole. The first place of
+ * several is kept. False: out of memory. */
 bool origins_record(struct origins *origins, const void *base, const struct schema_row *row, struct place place);
 
 /* Gives `to` all that is known of `from`: for the copies that `count` makes. False: out of memory. */
 bool origins_copy(struct origins *origins, const void *from, const void *to);
 
-/* NULL when nobody wrote it: it has its default. */
+/* NULL when nobody wrote it: it has its default. Good until the next record or copy. */
 const struct place *origins_find(const struct origins *origins, const void *base, const struct schema_row *row);
 
 /* The place of the key "nodes[].url" of the struct at `base`; where it was not written, that of the struct; else of the
