@@ -9,7 +9,7 @@
 
 /*
  * gRPC (base/grpc_status.h): 14 is the one code that every library takes for "later, perhaps". 8 is for requests that are too large and for
- * nothing else, because pyarrow makes an invalid argument of it (clients.md 4.3), which a node that is short of memory is not.
+ * nothing else, because pyarrow makes an invalid argument of it (docs/clients.md#grpc-errors), which a node that is short of memory is not.
  */
 static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_NONE] = {"none", "no fault", 200, 200, 0, NEVER, FAULT_BLAME_NOBODY, false},

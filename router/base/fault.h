@@ -69,7 +69,7 @@ enum fault_blame { FAULT_BLAME_NOBODY, FAULT_BLAME_DOWNSTREAM, FAULT_BLAME_UPSTR
 
 struct fault_row {
     const char *name;        /* stable identifier: `error_code` in bodies, `fault=` in logs, a label in metrics */
-    const char *text;        /* one sentence for the client; none of the words clients act on (clients.md 1.4) */
+    const char *text;        /* one sentence for the client; none of the words clients act on (docs/clients.md#words-in-errors) */
     uint16_t http_status;    /* for a query or an administrative request */
     uint16_t write_status;   /* for a write: 503 wherever a later try may succeed, because clients drop 4xx */
     uint8_t grpc_status;     /* enum grpc_status: UNAVAILABLE wherever a later try may succeed (see fault.c) */

@@ -53,7 +53,7 @@ void reply_send(struct stream *stream, const struct reply *reply)
     stream_release(stream);
 }
 
-/* The vocabulary of the v2 API (clients.md 2). */
+/* The vocabulary of the v2 API (docs/clients.md#error-bodies). */
 static const char *code_of_status(unsigned status)
 {
     switch (status) {

@@ -25,8 +25,8 @@ void reply_send(struct stream *stream, const struct reply *reply);
 struct reply_fault {
     enum fault fault;
     bool is_write;             /* class write or writeback: the row's write_status counts */
-    bool is_grpc;              /* trailers-only: HTTP 200 and the row's grpc_status (clients.md 4.3) */
-    bool is_v1_path;           /* /write and /query: X-Influxdb-Error as well (clients.md 5, E2) */
+    bool is_grpc;              /* trailers-only: HTTP 200 and the row's grpc_status (docs/clients.md#grpc-errors) */
+    bool is_v1_path;           /* /write and /query: X-Influxdb-Error as well (docs/clients.md#error-bodies) */
     struct text request_id;
     unsigned retry_after_s;    /* 0: not sent; only with a 503 */
 };

@@ -184,7 +184,7 @@ static bool open_link(struct session *session, bool is_http2)
     return true;
 }
 
-/* The first bytes decide, as the database itself does (influxdb3.md 2.2): HTTP/2 by prior knowledge, else HTTP/1. */
+/* The first bytes decide, as the database itself does (docs/database.md#grpc): HTTP/2 by prior knowledge, else HTTP/1. */
 static size_t on_first_bytes(void *owner, struct text bytes)
 {
     struct session *session = owner;

@@ -363,7 +363,7 @@ static struct exchange *create_exchange(struct exchange_context *context, struct
     return exchange;
 }
 
-/* The database's handler for engine routes dies of a header value outside visible ASCII (influxdb3.md 8.4). */
+/* The database's handler for engine routes dies of a header value outside visible ASCII (docs/database.md#engine-routes). */
 static bool has_value_that_kills_engine(const struct message_head *head)
 {
     for (size_t i = 0; i < head->field_count; i++) {
@@ -464,7 +464,7 @@ void exchange_start(struct exchange_context *context, struct session *session, s
     }
     if (exchange_is_write(exchange))
         exchange->deadline_ms = exchange->started_ms + context->topology->timeouts.write_deadline_ms;
-    /* Admitted: a client that asks first is told to go on at once; the node never sees the question (security.md 1c). */
+    /* Admitted: a client that asks first is told to go on at once; the node never sees the question (docs/security.md#expectations). */
     bool has_node = (exchange->candidates & cluster_usable_nodes(context->cluster)) != 0;
     if (head->expects_continue && has_node) {
         struct message_head interim = {.status = 100};

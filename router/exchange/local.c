@@ -66,7 +66,7 @@ static void answer_health(struct exchange *exchange, bool is_readiness)
     exchange_finish(exchange);
 }
 
-/* The database answers OPTIONS on any path this way, before authentication (influxdb3.md 1). */
+/* The database answers OPTIONS on any path this way, before authentication (docs/database.md#routes). */
 static void answer_options(struct exchange *exchange)
 {
     struct reply reply = {

@@ -8,7 +8,7 @@
 #include "http/grpc.h"
 #include "http/hygiene.h"
 
-/* Reads an integer Retry-After as milliseconds and burns its retries within a second (clients.md 1.3). */
+/* Reads an integer Retry-After as milliseconds and burns its retries within a second (docs/clients.md#retry-after). */
 static bool misreads_retry_after(const struct message_head *request)
 {
     const struct header_field *agent = message_find(request, HEADER_USER_AGENT);
@@ -69,7 +69,7 @@ static void relay_trailers(struct exchange *exchange, const struct message_head 
 
 static void relay_end(struct exchange *exchange)
 {
-    /* A call whose answer just stops would pass for a whole one (clients.md 4.3). */
+    /* A call whose answer just stops would pass for a whole one (docs/clients.md#grpc-errors). */
     bool lacks_status = exchange->may_send_status && !exchange->has_grpc_status && exchange->status == 200;
     if (lacks_status) {
         exchange_break(exchange, FAULT_UPSTREAM_MALFORMED);

@@ -18,7 +18,7 @@
  * case only, as the node compares it: a request that we took for a call and the node for REST would get past the routes.
  */
 bool grpc_is_content_type(struct text value);
-/* HTTP/2 and that content type (influxdb3.md 2.1). */
+/* HTTP/2 and that content type (docs/database.md#grpc). */
 bool grpc_is_request(const struct message_head *head);
 
 /*

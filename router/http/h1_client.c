@@ -16,7 +16,7 @@ enum client_state { CLIENT_IDLE, CLIENT_AWAITING, CLIENT_BODY, CLIENT_RECEIVED, 
 /* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
 #define VERDICT_MS 60
 
-/* Interim answers before a final one; more is a fault of the node (security.md 1d). */
+/* Interim answers before a final one; more is a fault of the node (docs/security.md#answers-of-nodes). */
 #define INTERIM_MAXIMUM 20
 
 struct h1_client {
@@ -422,7 +422,7 @@ static bool has_left(const struct stream *stream)
     return conn_sent_bytes(client->link.conn) >= client->ends_at_bytes;
 }
 
-/* HTTP/1 has no other way to cancel than to close: the node then stops the query (influxdb3.md 4.9). */
+/* HTTP/1 has no other way to cancel than to close: the node then stops the query (docs/database.md#queries). */
 static void reset_stream(struct stream *stream, enum fault fault)
 {
     (void)fault;

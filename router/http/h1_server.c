@@ -140,7 +140,7 @@ static void take_request(struct h1_server *server, struct text bytes, bool more_
     server->has_stream = true;
     server->link.used++;
     begin_body(server, &head, &framing);
-    /* A client that sends head and body apart with Nagle on waits for this acknowledgement (clients.md 3.8). */
+    /* A client that sends head and body apart with Nagle on waits for this acknowledgement (docs/clients.md#connections). */
     if (server->state == SERVER_BODY && !more_follows)
         conn_quick_acknowledge(server->link.conn);
     server->link.events->on_request(server->link.owner, &server->stream, &head);
@@ -302,7 +302,7 @@ static void send_response_head(struct h1_server *server, const struct message_he
 
 /*
  * Is what is left of the request's body worth reading to its end, so that the connection lives? Each client of an outage would
- * reconnect otherwise (clients.md 5).
+ * reconnect otherwise (docs/clients.md#connections).
  */
 static bool is_rest_small(const struct h1_server *server)
 {

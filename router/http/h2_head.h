@@ -2,7 +2,7 @@
 #define SLUICE_HTTP_H2_HEAD_H
 /*
  * Heads between HTTP/2 and message_head. nghttp2 hands a head over field by field; a draft gathers them, and h2_read_request or
- * h2_read_response makes the head from it, with the checks that nghttp2 leaves to its user (security.md 1e). The other way, h2_write_*
+ * h2_read_response makes the head from it, with the checks that nghttp2 leaves to its user (docs/security.md#http2-heads). The other way, h2_write_*
  * fills the array that nghttp2 sends: names in lower case, nothing that concerns a connection (RFC 9113 section 8.2.2).
  *
  * h2_draft_take -> h2_draft_add for each field -> h2_read_... -> h2_draft_give. A head that was read points into its draft.

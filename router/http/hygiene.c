@@ -156,7 +156,7 @@ static bool is_replaced(enum header_name known, bool trust_forwarded)
     case HEADER_X_FORWARDED_HOST:
     case HEADER_X_FORWARDED_PROTO:
     case HEADER_X_REAL_IP:
-        /* The database believes the first of these that it finds (influxdb3.md 3.9). */
+        /* The database believes the first of these that it finds (docs/database.md#forwarded-addresses). */
         return !trust_forwarded;
     default:
         return false;

@@ -42,7 +42,7 @@ enum fault hygiene_forward_request(const struct message_head *in, const struct h
 
 /*
  * Fills `out` with what goes to the client: the node's fields, plus X-Request-Id unless the node set one, plus X-Sluice-Node.
- * `drop_retry_after`: for clients that misread it (clients.md 1.3).
+ * `drop_retry_after`: for clients that misread it (docs/clients.md#retry-after).
  */
 void hygiene_forward_response(const struct message_head *in, struct text request_id, struct text node_id,
                               bool drop_retry_after, struct message_head *out);

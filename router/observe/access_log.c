@@ -100,7 +100,7 @@ static size_t put(char *buffer, size_t capacity, size_t used, struct text t)
     return used + length;
 }
 
-/* The target with the values of secret query keys replaced (influxdb3.md 6: a token may stand in the URL). */
+/* The target with the values of secret query keys replaced (docs/database.md#tokens-in-urls). */
 static struct text redact(struct text target, char *buffer, size_t capacity)
 {
     struct text rest = target;

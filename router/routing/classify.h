@@ -55,7 +55,7 @@ extern const size_t routes_builtin_count;
 struct classify_question {
     struct text method;
     struct text path;            /* raw, as the client sent it, without the query */
-    bool is_grpc;                /* HTTP/2 and content-type application/grpc...: that is Flight (influxdb3.md 2.1) */
+    bool is_grpc;                /* HTTP/2 and content-type application/grpc...: that is Flight (docs/database.md#grpc) */
     bool is_writeback;           /* arrived on a writeback listener, or from a process-capable node's address */
 };
 
@@ -87,7 +87,7 @@ uint64_t classify_nodes(const struct topology *topology, const struct route *rou
 uint64_t classify_preferred_nodes(const struct topology *topology, const struct route *route);
 
 /*
- * FAULT_REQUEST_PATH_AMBIGUOUS when another reader could take this path for a different one (security.md 1g): empty,
+ * FAULT_REQUEST_PATH_AMBIGUOUS when another reader could take this path for a different one (docs/security.md#paths): empty,
  * "." or ".." segments, plain or escaped; %2f, %5c, %00, escaped control characters, broken escapes, a backslash; or a
  * path whose decoded, case-folded form without ";..." and trailing slash would reach another class than the raw form.
  * (No route at all is no other class: "/api/v3/engine/" is not ambiguous because "/api/v3/engine" is unknown.) The path

@@ -1,7 +1,7 @@
 #ifndef SLUICE_ROUTING_PATH_CHECK_H
 #define SLUICE_ROUTING_PATH_CHECK_H
 /*
- * Could another reader take a raw path for a different one (security.md 1g)? InfluxDB compares paths byte by byte, but
+ * Could another reader take a raw path for a different one (docs/security.md#paths)? InfluxDB compares paths byte by byte, but
  * a proxy before us, or a future version behind us, may decode, fold case, or resolve dots. Paths are forwarded
  * unchanged, so what may be misread is refused. Pure; nothing is allocated.
  */

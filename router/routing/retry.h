@@ -42,7 +42,7 @@ unsigned retry_attempts_maximum(enum request_class class);
 
 /*
  * True when `body` is line protocol whose every line ends in an integer timestamp: then a node that gets it twice
- * stores it once (same table, tags and time: influxdb3.md 3.6). False when in doubt: a quoted string that does not
+ * stores it once (same table, tags and time: docs/database.md#writes). False when in doubt: a quoted string that does not
  * close, an unknown encoding. `is_gzip`: it is inflated first, at most `inflated_maximum_bytes` of it; more is doubt.
  */
 bool retry_body_is_timestamped(struct text body, bool is_gzip, uint64_t inflated_maximum_bytes);
@@ -51,8 +51,8 @@ bool retry_body_is_timestamped(struct text body, bool is_gzip, uint64_t inflated
  * Does this answer say that the node refused the request without acting on it, so that another node may be asked?
  *   write, writeback: 400, 500 or 503 whose body says that the server is read-only, compactor-only, or its WAL is
  *   shutting down
- *                     (influxdb3.md 1a and 3.7: v2 clients would drop the batch on that 400);
- *   engine:           405, or 404 with exactly {error: "not found"} (influxdb3.md 8.4).
+ *                     (docs/database.md#refusals: v2 clients would drop the batch on that 400);
+ *   engine:           405, or 404 with exactly {error: "not found"} (docs/database.md#refusals).
  * `body` is its first part, at most RETRY_REFUSAL_BYTES.
  */
 #define RETRY_REFUSAL_BYTES 1024

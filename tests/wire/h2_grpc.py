@@ -20,7 +20,7 @@ def call(client, fields=(), body=CALL, path=FLIGHT):
 
 
 def check_router_error(stream, status):
-    """One HEADERS frame that says what every gRPC library understands (clients.md 5, E4)."""
+    """One HEADERS frame that says what every gRPC library understands (docs/clients.md#grpc-errors)."""
     stream.wait(lambda: stream.is_ended, "an end")
     assert stream.is_trailers_only and stream.status == 200 and not stream.pieces, stream
     assert stream.field("content-type") == "application/grpc" and stream.grpc_status == status, stream

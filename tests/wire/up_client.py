@@ -3,7 +3,7 @@ import json
 import socket
 import time
 
-# Words that clients act on wherever they find them in an error (clients.md 1.4).
+# Words that clients act on wherever they find them in an error (docs/clients.md#words-in-errors).
 FORBIDDEN_WORDS = (
     "database not found", "retention policy not found", "hinted handoff queue not empty", "partial write",
     "points beyond retention policy", "unable to parse", "field type conflict", "cache-max-memory-size exceeded",
@@ -176,7 +176,7 @@ def ask(port, method, target, body=b"", headers=(), chunked=False):
 
 
 def check_fault(answer, status, name, target="", retry_after=None):
-    """The answer is one that the router made: the words that every client understands (clients.md 5, E1 and E2)."""
+    """The answer is one that the router made: the words that every client understands (docs/clients.md#error-bodies)."""
     assert answer.status == status, f"{answer}, not {status}"
     assert answer.is_whole, f"cut: {answer}"
     body = json.loads(answer.body)
