@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The judges of the source tree: floors, fences around libraries, size, headers, banned words, what README.md names.
+"""The judges of the source tree: floors, fences around libraries, size, headers, banned words, what README.md names, citations.
 
 Usage: tests/law/law.py       Each finding is `place: what is wrong`; the last line is `N passed, N failed`.
 """
@@ -239,6 +239,35 @@ def judge_documentation():
         judge(re.search(r"(?<![\w/])%s(?![\w/])" % re.escape(name), words), "README.md", f"does not name {name}")
 
 
+# ---- what is cited is there ----
+
+# A page, and its section where one is named. Written so that it finds pages in sentences, comments, docstrings and links alike.
+CITATION = re.compile(r"(?<![\w/.:-])((?:[\w.-]+/)*[\w-]+\.md)\b(?:#([\w-]+))?")
+
+
+def sections_of(path):
+    """The anchors that a page's headings get: lower case, without punctuation, hyphens for blanks."""
+    headings = re.findall(r"^#+ +(.*?) *$", read(path), flags=re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def judge_citations():
+    """A page is named from the root of the tree, or from the folder of the file that names it."""
+    found = 0
+    for path in text_files():
+        for number, line in enumerate(read(path).splitlines(), 1):
+            for page, section in CITATION.findall(line):
+                cited = next((base / page for base in (ROOT, path.parent) if (base / page).is_file()), None)
+                place = f"{shown(path)}:{number}"
+                judge(cited is not None, place, f"cites {page}, which is not in the tree; what is relied on stands in docs/")
+                if cited is not None and section:
+                    judge(section in sections_of(cited), place, f"cites the section #{section}, which {page} does not have")
+                found += 1
+            for section in re.findall(r"\]\(#([\w-]+)\)", line) if path.suffix == ".md" else []:
+                judge(section in sections_of(path), f"{shown(path)}:{number}", f"links to #{section}, which is no section of this page")
+    judge(found, "tests/law/law.py", "no citation was found: this judge looks for names that end in .md")
+
+
 # ---- llhttp is built strict ----
 
 def judge_llhttp():
@@ -276,6 +305,7 @@ def main():
     judge_words(router + tests)
     judge_headers(router + [p for p in tests if p.suffix == ".h"])
     judge_documentation()
+    judge_citations()
     judge_llhttp()
     judge_mirror()
     print(f"{passed} passed, {failed} failed")
