@@ -145,7 +145,7 @@ const struct schema_row schema_rows[] = {
     {"log_level", SCHEMA_WORD, TOPOLOGY(log_level), .fallback = "info", .words = "error warning info debug",
      .help = "how much goes to standard error"},
     {"retry_after", SCHEMA_BOOLEAN, TOPOLOGY(retry_after), .fallback = "false",
-     .help = "send Retry-After with a 503 to a write, too; several clients misread it"},
+     .help = "send Retry-After with Sluice's own 503; several clients misread it"},
     {"trust_forwarded", SCHEMA_BOOLEAN, TOPOLOGY(trust_forwarded), .fallback = "false",
      .help = "keep X-Forwarded-* of the client; only behind a proxy that sets them"},
 

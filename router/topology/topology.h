@@ -192,7 +192,7 @@ struct topology {
     struct topology_route *routes;
     size_t route_count;
     enum topology_unknown unknown;
-    bool retry_after;             /* send Retry-After on router-made 503 to writes too; off by default (docs/clients.md#retry-after) */
+    bool retry_after;             /* send Retry-After with Sluice's own 503; off by default (docs/clients.md#retry-after) */
     bool trust_forwarded;         /* keep X-Forwarded-* of the client instead of replacing them */
     const char *access_log;       /* path, "-" for standard output, or NULL for none ("none" in the file) */
     unsigned workers;             /* 0: one a core */
