@@ -2,8 +2,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -36,12 +37,8 @@ void log_line(enum log_level level, const char *format, ...)
     if (!log_is_enabled(level))
         return;
     char line[2048];
-    struct timespec now;
-    struct tm broken;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &broken);
-    size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &broken);
-    used = text_append(line, sizeof line, used, ".%03ldZ %s ", now.tv_nsec / 1000000, level_names[level]);
+    size_t used = clock_format_iso(clock_wall_ms(), line);
+    used = text_append(line, sizeof line, used, " %s ", level_names[level]);
 
     va_list arguments;
     va_start(arguments, format);

@@ -1,29 +1,19 @@
 #include "downstream/reply.h"
 
-#include <time.h>
-
+#include "base/clock.h"
 #include "http/grpc.h"
 #include "http/message.h"
 #include "http/stream.h"
 
 #define FIELDS 12
 
-static struct text date_now(char *buffer, size_t capacity)
-{
-    time_t now = time(NULL);
-    struct tm broken;
-    gmtime_r(&now, &broken);
-    /* RFC 9110 section 5.6.7; the C locale is never changed, so the names are English. */
-    return text_of(buffer, strftime(buffer, capacity, "%a, %d %b %Y %H:%M:%S GMT", &broken));
-}
-
 void reply_send(struct stream *stream, const struct reply *reply)
 {
     struct header_field fields[FIELDS];
     struct message_head head = {.status = reply->status, .ends_connection = reply->ends_connection, .fields = fields};
-    char date[40];
+    char date[CLOCK_HTTP_BYTES];
     char retry_after[12];
-    message_add(&head, FIELDS, HEADER_DATE, TEXT("Date"), date_now(date, sizeof date));
+    message_add(&head, FIELDS, HEADER_DATE, TEXT("Date"), text_of(date, clock_format_http(clock_wall_ms(), date)));
     message_add(&head, FIELDS, HEADER_OTHER, TEXT("Server"), TEXT("sluice"));
     if (reply->content_type.length > 0)
         message_add(&head, FIELDS, HEADER_CONTENT_TYPE, TEXT("Content-Type"), reply->content_type);
@@ -89,8 +79,8 @@ static unsigned send_grpc_fault(struct stream *stream, const struct reply_fault 
     struct header_field fields[FIELDS];
     struct message_head head = {.status = 200, .fields = fields};
     struct grpc_room room;
-    char date[40];
-    message_add(&head, FIELDS, HEADER_DATE, TEXT("date"), date_now(date, sizeof date));
+    char date[CLOCK_HTTP_BYTES];
+    message_add(&head, FIELDS, HEADER_DATE, TEXT("date"), text_of(date, clock_format_http(clock_wall_ms(), date)));
     message_add(&head, FIELDS, HEADER_OTHER, TEXT("server"), TEXT("sluice"));
     message_add(&head, FIELDS, HEADER_CONTENT_TYPE, TEXT("content-type"), TEXT("application/grpc"));
     if (fault->request_id.length > 0)

@@ -2,8 +2,8 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/slab.h"
 
 #define SLOTS 512
@@ -38,13 +38,6 @@ struct loop {
     char raw[LOOP_RAW_BYTES];
 };
 
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void on_tick(evutil_socket_t fd, short what, void *argument);
 
 struct loop *loop_create(void)
@@ -70,7 +63,7 @@ struct loop *loop_create(void)
         loop_destroy(loop);
         return NULL;
     }
-    loop->now_ms = clock_ms();
+    loop->now_ms = clock_monotonic_ms();
     loop->wheel_done = loop->now_ms / LOOP_TICK_MS;
     return loop;
 }
@@ -157,7 +150,7 @@ uint64_t loop_now_ms(const struct loop *loop)
 void loop_enter(struct loop *loop)
 {
     if (loop->depth++ == 0)
-        loop->now_ms = clock_ms();
+        loop->now_ms = clock_monotonic_ms();
 }
 
 void loop_leave(struct loop *loop)

@@ -6,15 +6,15 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "net/tls_channel.h"
 #include "net/tls_watch.h"
 
 /* The keys of session tickets are as good as the sessions' own (TLS 1.2), so they do not live for ever. */
-#define TICKET_KEYS_S (24 * 60 * 60)
+#define TICKET_KEYS_MS (24 * 60 * 60 * UINT64_C(1000))
 #define TICKET_KEYS_BYTES 80
 /* A client keeps one connection's worth of tickets; one for each handshake is enough. */
 #define TICKETS 1
@@ -42,7 +42,7 @@ struct tls_server {
     CRYPTO_RWLOCK *lock; /* of `context`: held to take a reference, and to exchange it */
     SSL_CTX *context;
     struct tls_digest digest;
-    time_t made_at;      /* the ticket keys, that is */
+    uint64_t keys_made_ms; /* when the ticket keys were made, by the monotonic clock */
     bool is_failing;     /* the files cannot be used at the moment; that was logged */
 };
 
@@ -296,7 +296,7 @@ struct tls_server *tls_server_create(const struct tls_server_settings *settings,
         return NULL;
     }
     exchange(server, context, &digest);
-    server->made_at = time(NULL);
+    server->keys_made_ms = clock_monotonic_ms();
     return server;
 }
 
@@ -337,7 +337,7 @@ void tls_server_refresh(struct tls_server *server)
 {
     struct tls_digest digest = {{0}};
     struct tls_trouble trouble = {0};
-    bool are_keys_old = time(NULL) - server->made_at > TICKET_KEYS_S;
+    bool are_keys_old = clock_monotonic_ms() - server->keys_made_ms > TICKET_KEYS_MS;
     if (!tls_watch_look(server->watch) && !server->is_failing && !are_keys_old)
         return;
     SSL_CTX *fresh = make_contexts(&server->settings, &digest, &trouble);
@@ -352,7 +352,7 @@ void tls_server_refresh(struct tls_server *server)
         return;
     }
     if (are_keys_old)
-        server->made_at = time(NULL);
+        server->keys_made_ms = clock_monotonic_ms();
     else
         keep_ticket_keys(server, fresh);
     exchange(server, fresh, &digest);

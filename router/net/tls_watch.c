@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* Longer than any file system's clock takes to tick. */
 #define SETTLED_S 2
@@ -62,7 +63,7 @@ static struct stamp stamp_of(const char *path)
 bool tls_watch_look(struct tls_watch *watch)
 {
     bool has_changed = !watch->is_settled;
-    time_t now = time(NULL);
+    time_t now = (time_t)(clock_wall_ms() / 1000);
     watch->is_settled = true;
     for (size_t i = 0; i < watch->count; i++) {
         struct stamp stamp = stamp_of(watch->files[i].path);

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define GATHER_BYTES 65536
@@ -126,18 +126,14 @@ size_t access_log_format(const struct access_record *record, char *buffer, size_
     char redacted[TARGET_BYTES];
     char target[TARGET_BYTES + 16];
     char id[160];
-    char time_text[32];
-    struct timespec now;
-    struct tm broken;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &broken);
-    strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &broken);
+    char time_text[CLOCK_ISO_BYTES];
+    clock_format_iso(clock_wall_ms(), time_text);
     log_quote(target, sizeof target, redact(record->target, redacted, sizeof redacted));
     log_quote(id, sizeof id, record->request_id);
     size_t used = text_append(buffer, capacity, 0,
-                       "time=%s.%03ldZ client=%s method=%.*s target=%s class=%s node=%s attempts=%u status=%u%s%s "
+                       "time=%s client=%s method=%.*s target=%s class=%s node=%s attempts=%u status=%u%s%s "
                        "request_bytes=%llu response_bytes=%llu duration_ms=%llu fault=%s id=%s\n",
-                       time_text, now.tv_nsec / 1000000, record->client_host, TEXT_ARGUMENTS(record->method), target,
+                       time_text, record->client_host, TEXT_ARGUMENTS(record->method), target,
                        request_class_name(record->class), record->node_id == NULL ? "-" : record->node_id,
                        record->attempts, record->status, record->is_grpc ? " grpc_status=" : "",
                        record->is_grpc ? grpc_status_name(record->grpc_status) : "",

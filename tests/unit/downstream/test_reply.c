@@ -74,7 +74,8 @@ static void the_date_is_the_present_one_in_the_right_form(void **state)
     assert_string_equal(date + 25, " GMT");
     struct tm broken = {0};
     assert_non_null(strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &broken));
-    assert_in_range(timegm(&broken), time(NULL) - 5, time(NULL));
+    /* time() is a tick of the kernel behind the clock that the reply reads. */
+    assert_in_range(timegm(&broken), time(NULL) - 5, time(NULL) + 1);
 }
 
 static void an_answer_without_a_body_says_so(void **state)
