@@ -70,10 +70,9 @@ static int pick_node(struct exchange *exchange)
         .nodes = nodes,
         .node_count = count,
         .candidates = untried_usable_nodes(exchange),
-        .random = (uint32_t)(context->random >> 32),
+        .random = random_u32(&context->random),
         .sticky = atomic_load_explicit(&cluster->catalog_node, memory_order_relaxed),
     };
-    context->random = context->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     question.preferred = preferred_nodes(exchange) & question.candidates;
     if (question.policy == BALANCE_ROUND_ROBIN && exchange->attempts == 0)
         question.cursor = atomic_fetch_add_explicit(&cluster->writeback_cursor, 1, memory_order_relaxed);

@@ -311,15 +311,6 @@ static const struct stream_events downstream_events = {
 
 /* ---- the beginning ---- */
 
-static uint64_t next_random(struct exchange_context *context)
-{
-    /* splitmix64: good enough to spread load and to tell requests apart; nothing secret hangs on it. */
-    uint64_t z = context->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 static void set_request_id(struct exchange *exchange)
 {
     static const char digits[] = "0123456789abcdef";
@@ -329,7 +320,7 @@ static void set_request_id(struct exchange *exchange)
         exchange->request_id_length = given->value.length;
         return;
     }
-    uint64_t random = next_random(exchange->context);
+    uint64_t random = random_u64(&exchange->context->random);
     for (unsigned i = 0; i < 16; i++)
         exchange->request_id[i] = digits[random >> 4 * i & 15];
     exchange->request_id_length = 16;

@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/random.h"
 #include "net/buffer.h"
 #include "observe/metrics.h"
 #include "routing/balance.h"
@@ -68,7 +69,7 @@ struct exchange_context {
     struct balance_state balance[REQUEST_CLASS_COUNT];
     struct list exchanges;                     /* of struct exchange, under way */
     uint64_t replay_bytes;                     /* kept by all of them, at most limits.replay_total_bytes */
-    uint64_t random;                           /* state of the generator */
+    struct random_source random;
     struct failure_log failures[TOPOLOGY_NODES_MAXIMUM];
     uint32_t engine_nodes[256];                /* who answered for an engine path, by hash: index + 1, 0 for nobody */
 };

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+
+#include "base/random.h"
 
 /* An address in a form that fits into four words. */
 struct cluster_address {
@@ -23,9 +24,9 @@ struct cluster *cluster_create(const struct topology *topology)
     memset(cluster, 0, sizeof *cluster);
     cluster->topology = topology;
     atomic_store(&cluster->catalog_node, -1);
-    uint32_t own = 0;
-    if (getrandom(&own, sizeof own, 0) != (ssize_t)sizeof own)
-        own = (uint32_t)(uintptr_t)cluster;
+    struct random_source random;
+    random_seed_from_system(&random);
+    uint32_t own = random_u32(&random);
     static const char *const versions[] = {
         [MESSAGE_HTTP_1_1] = "1.1", [MESSAGE_HTTP_1_0] = "1.0", [MESSAGE_HTTP_2] = "2.0"};
     for (unsigned i = 0; i < MESSAGE_VERSION_COUNT; i++)

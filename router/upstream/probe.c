@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/conn.h"
@@ -48,7 +49,7 @@ struct prober {
     struct buffer_pool buffers;
     struct h1_settings h1;
     struct h2_context *h2;
-    uint64_t random;
+    struct random_source random;
     struct probe probes[TOPOLOGY_NODES_MAXIMUM];
 };
 
@@ -84,12 +85,6 @@ static void let_go(struct probe *probe)
     probe->is_running = false;
 }
 
-static uint32_t next_random(struct prober *prober)
-{
-    prober->random = prober->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(prober->random >> 32);
-}
-
 /* Every result comes here: the only writer of a node's health. */
 static void report(struct probe *probe, enum health_result result)
 {
@@ -113,7 +108,7 @@ static void report(struct probe *probe, enum health_result result)
                  "event=node_health node=%s state=%s result=%s", node_of(probe)->node_id,
                  health_state_name(probe->health.state), health_result_name(result));
     loop_timer_set(prober->loop, &probe->timer,
-                   now_ms + health_next_probe_ms(settings->interval_ms, next_random(prober)));
+                   now_ms + health_next_probe_ms(settings->interval_ms, random_u32(&prober->random)));
 }
 
 /* ---- which HTTP the node speaks ---- */
@@ -445,7 +440,7 @@ struct prober *prober_create(struct loop *loop, struct cluster *cluster)
     const struct topology *topology = cluster->topology;
     prober->loop = loop;
     prober->cluster = cluster;
-    prober->random = (uint64_t)(uintptr_t)prober;
+    random_seed_from_system(&prober->random);
     prober->h1 = (struct h1_settings){
         .limits = {topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields},
         .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),

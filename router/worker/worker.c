@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -339,8 +338,7 @@ static bool fill_context(struct worker *worker, const struct worker_settings *se
     context->metrics = &worker->shared.metrics;
     list_init(&context->exchanges);
     context->fields = calloc(MESSAGE_FIELDS_MAXIMUM + 8, sizeof(struct header_field));
-    if (getrandom(&context->random, sizeof context->random, 0) != (ssize_t)sizeof context->random)
-        context->random = (uint64_t)(uintptr_t)worker;
+    random_seed_from_system(&context->random);
     struct pool_settings pool = {
         .topology = worker->topology,
         .cluster = settings->cluster,
