@@ -8,7 +8,7 @@
 # It asks dpkg first, so a machine that has everything is not touched and needs no network.
 set -eu
 
-build="gcc make pkg-config libevent-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev"
+build="gcc make pkg-config libevent-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev libxxhash-dev"
 test="$build libcmocka-dev python3 python3-grpcio curl openssl varnish nghttp2-client nghttp2-server nghttp2-proxy influxdb \
       influxdb-client ca-certificates"
 bench="$test haproxy nginx-light wrk strace"

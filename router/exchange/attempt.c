@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "exchange/state.h"
 #include "http/grpc.h"
@@ -20,11 +21,9 @@ static void begin_sending(struct exchange *exchange, struct link *link, struct s
 
 static uint32_t engine_slot(const struct exchange *exchange)
 {
-    /* FNV-1a; a collision only costs a question to the wrong node first. */
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < exchange->head->path.length; i++)
-        hash = (hash ^ (unsigned char)exchange->head->path.bytes[i]) * 16777619u;
-    return hash % (sizeof exchange->context->engine_nodes / sizeof exchange->context->engine_nodes[0]);
+    /* A collision only costs a question to the wrong node first. */
+    const size_t count = sizeof exchange->context->engine_nodes / sizeof exchange->context->engine_nodes[0];
+    return (uint32_t)(hash_text(exchange->head->path, 0) % count);
 }
 
 /* An engine path goes first to the node that answered for it last time. */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "routing/path_check.h"
 
 /* The methods that rows name, one bit each; all others share a bit and are told apart by their name. */
@@ -93,29 +94,10 @@ static unsigned method_bit(struct text method)
     }
 }
 
-/* Eight bytes a step. No client puts anything into the table, so nobody can make its buckets long. */
-static uint64_t hash_path(struct text path)
-{
-    const uint64_t factor = 0x9e3779b97f4a7c15u;
-    uint64_t hash = path.length * factor;
-    while (path.length > 0) {
-        uint64_t word = 0;
-        size_t step = path.length < sizeof(word) ? path.length : sizeof(word);
-        if (step == sizeof(word))
-            memcpy(&word, path.bytes, sizeof(word));
-        else
-            memcpy(&word, path.bytes, step);
-        hash = (hash ^ word) * factor;
-        hash ^= hash >> 29;
-        path.bytes += step;
-        path.length -= step;
-    }
-    return hash;
-}
-
+/* No client puts anything into the table, so nobody can make its buckets long. */
 static size_t bucket_of(struct text path)
 {
-    return hash_path(path) % BUCKET_COUNT;
+    return hash_text(path, 0) % BUCKET_COUNT;
 }
 
 /* A segment in braces stands for any one non-empty segment, a final asterisk for any rest. */
