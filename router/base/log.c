@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -54,7 +55,6 @@ void log_line(enum log_level level, const char *format, ...)
 
 const char *log_quote(char *buffer, size_t capacity, struct text value)
 {
-    static const char digits[] = "0123456789abcdef";
     size_t used = 0;
     if (capacity < 8) {
         if (capacity > 0)
@@ -70,8 +70,8 @@ const char *log_quote(char *buffer, size_t capacity, struct text value)
         } else if (c < 0x20 || c >= 0x7f) {
             buffer[used++] = '\\';
             buffer[used++] = 'x';
-            buffer[used++] = digits[c >> 4];
-            buffer[used++] = digits[c & 15];
+            hex_put_byte(buffer + used, HEX_LOWER, c);
+            used += 2;
         } else {
             buffer[used++] = (char)c;
         }

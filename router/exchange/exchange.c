@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "downstream/reply.h"
 #include "downstream/session.h"
@@ -313,17 +314,13 @@ static const struct stream_events downstream_events = {
 
 static void set_request_id(struct exchange *exchange)
 {
-    static const char digits[] = "0123456789abcdef";
     const struct header_field *given = message_find(exchange->head, HEADER_X_REQUEST_ID);
     if (given != NULL && hygiene_is_request_id(given->value)) {
         memcpy(exchange->request_id, given->value.bytes, given->value.length);
         exchange->request_id_length = given->value.length;
         return;
     }
-    uint64_t random = random_u64(&exchange->context->random);
-    for (unsigned i = 0; i < 16; i++)
-        exchange->request_id[i] = digits[random >> 4 * i & 15];
-    exchange->request_id_length = 16;
+    exchange->request_id_length = hex_put_u64(exchange->request_id, random_u64(&exchange->context->random), HEX_U64_DIGITS);
 }
 
 static struct exchange *create_exchange(struct exchange_context *context, struct session *session,

@@ -1,5 +1,7 @@
 #include "http/grpc.h"
 
+#include "base/hex.h"
+
 /* ---- what is a call ---- */
 
 bool grpc_is_content_type(struct text value)
@@ -82,7 +84,6 @@ struct text grpc_shorten_timeout(struct text value, uint64_t spent_ms, char buff
 
 struct text grpc_encode_message(struct text message, char *buffer, size_t capacity)
 {
-    static const char digits[] = "0123456789ABCDEF";
     size_t used = 0;
     for (size_t i = 0; i < message.length; i++) {
         unsigned char c = (unsigned char)message.bytes[i];
@@ -94,8 +95,8 @@ struct text grpc_encode_message(struct text message, char *buffer, size_t capaci
             continue;
         }
         buffer[used++] = '%';
-        buffer[used++] = digits[c >> 4];
-        buffer[used++] = digits[c & 15];
+        hex_put_byte(buffer + used, HEX_UPPER, c);
+        used += 2;
     }
     return text_of(buffer, used);
 }

@@ -1,5 +1,6 @@
 #include "http/h1_body.h"
 
+#include "base/hex.h"
 #include "http/h1_screen.h"
 
 #define EXTENSION_BYTES 256
@@ -28,17 +29,6 @@ bool h1_body_ends_with_connection(const struct h1_body *body)
     return body->state == H1_BODY_UNTIL_CLOSE;
 }
 
-static int digit_value(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool is_value_character(unsigned char c)
 {
     return c == '\t' || (c >= 0x20 && c != 0x7f);
@@ -55,7 +45,7 @@ static enum h1_body_state after_digits(struct h1_body *body, unsigned char c)
 
 static enum h1_body_state take_digit(struct h1_body *body, unsigned char c)
 {
-    int value = digit_value(c);
+    int value = hex_value((char)c);
     if (value < 0)
         return body->state == H1_BODY_CHUNK_DIGITS ? after_digits(body, c) : H1_BODY_BROKEN;
     if (body->state == H1_BODY_CHUNK_SIZE) {

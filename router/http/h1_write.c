@@ -1,5 +1,7 @@
 #include "http/h1_write.h"
 
+#include "base/hex.h"
+
 /* Status line or version, framing, Connection, Date-sized leftovers: all that is not a field of the head. */
 #define FIXED_BYTES 256
 
@@ -99,16 +101,7 @@ size_t h1_write_response_head(char *out, const struct message_head *head, const 
 
 size_t h1_write_chunk_line(char *out, uint64_t length)
 {
-    static const char digits[] = "0123456789abcdef";
-    char reversed[16];
-    size_t count = 0;
-    do {
-        reversed[count++] = digits[length & 15];
-        length >>= 4;
-    } while (length > 0);
-    char *at = out;
-    while (count > 0)
-        *at++ = reversed[--count];
+    char *at = out + hex_put_u64(out, length, 1);
     at = put(at, TEXT("\r\n"));
     return (size_t)(at - out);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
 
 #define GATHER_BYTES 65536
@@ -62,14 +63,6 @@ void access_log_close(struct access_log *log)
     free(log);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = text_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The database decodes keys before it compares them; longer than the longest secret key is none. */
 static struct text decode_key(struct text key, char *buffer, size_t capacity)
 {
@@ -77,10 +70,10 @@ static struct text decode_key(struct text key, char *buffer, size_t capacity)
     for (size_t i = 0; i < key.length; i++) {
         if (used == capacity)
             return TEXT_EMPTY;
-        bool is_escape = key.bytes[i] == '%' && i + 2 < key.length && hex_value(key.bytes[i + 1]) >= 0 &&
-                         hex_value(key.bytes[i + 2]) >= 0;
-        buffer[used++] = is_escape ? (char)(hex_value(key.bytes[i + 1]) << 4 | hex_value(key.bytes[i + 2])) : key.bytes[i];
-        i += is_escape ? 2 : 0;
+        bool may_be_escape = key.bytes[i] == '%' && i + 2 < key.length;
+        int byte = may_be_escape ? hex_byte(key.bytes[i + 1], key.bytes[i + 2]) : -1;
+        buffer[used++] = byte >= 0 ? (char)byte : key.bytes[i];
+        i += byte >= 0 ? 2 : 0;
     }
     return text_of(buffer, used);
 }

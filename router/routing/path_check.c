@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "base/hex.h"
+
 /* What a byte means to the first pass. Zero, the default, is a byte that every reader takes for itself. */
 enum byte_kind { BYTE_PLAIN, BYTE_SLASH, BYTE_DOT, BYTE_CARE, BYTE_BAD };
 
@@ -11,22 +13,12 @@ static const uint8_t byte_kinds[256] = {
     [';'] = BYTE_CARE,          ['/'] = BYTE_SLASH, ['.'] = BYTE_DOT,
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = text_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte that the escape at `position` stands for, or -1 when it is no escape. */
 static int decode_escape(struct text path, size_t position)
 {
     if (path.length - position < 3 || path.bytes[position] != '%')
         return -1;
-    int high = hex_digit(path.bytes[position + 1]);
-    int low = hex_digit(path.bytes[position + 2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
+    return hex_byte(path.bytes[position + 1], path.bytes[position + 2]);
 }
 
 /* A broken escape (-1), a control, or a separator that only some readers would see. */
