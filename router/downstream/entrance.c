@@ -7,19 +7,16 @@
 #include "net/loop.h"
 
 #define DRAIN_GRACE_MS 1000
-#define LOG_INTERVAL_MS 1000
 
 /* Whoever can connect can fill a log: the metric has them all. */
 static void turn_away(struct entrance *entrance, const struct address *sender, enum metrics_proxy_refusal refusal)
 {
     char host[ADDRESS_TEXT_BYTES];
-    uint64_t now_ms = loop_now_ms(entrance->loop);
+    unsigned suppressed;
     metrics_add(&entrance->metrics->proxy_refusals[refusal], 1);
-    if (now_ms < entrance->quiet_until_ms)
-        return;
-    entrance->quiet_until_ms = now_ms + LOG_INTERVAL_MS;
-    log_line(LOG_LEVEL_WARNING, "event=proxy_protocol_refused listener=%s sender=%s reason=%s", entrance->listener->address,
-             address_format_host(sender, host, sizeof host), metrics_proxy_refusal_name(refusal));
+    enum log_level level = log_limit_level(&entrance->refusal_log, LOG_LEVEL_WARNING, loop_now_ms(entrance->loop), &suppressed);
+    log_line(level, "event=proxy_protocol_refused listener=%s sender=%s reason=%s suppressed=%u", entrance->listener->address,
+             address_format_host(sender, host, sizeof host), metrics_proxy_refusal_name(refusal), suppressed);
 }
 
 static void on_greeted(void *owner, int fd, const struct address *client)

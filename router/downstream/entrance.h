@@ -8,6 +8,7 @@
  * The worker owns the entrance and the list of greetings, which it counts against its limit of connections.
  */
 #include "base/list.h"
+#include "base/log_limit.h"
 #include "net/address.h"
 #include "observe/metrics.h"
 #include "topology/topology.h"
@@ -29,7 +30,7 @@ struct entrance {
     struct list *greetings;                   /* ref: the worker's */
     struct metrics *metrics;                  /* ref */
     uint64_t header_ms;                       /* how long a header may take */
-    uint64_t quiet_until_ms;                  /* no log line before */
+    struct log_limit refusal_log;
 };
 
 /* Takes over an accepted socket. Without proxy_protocol on_entered is called before this returns. */

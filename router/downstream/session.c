@@ -42,7 +42,6 @@ static void end(struct session *session, enum fault fault)
     settings->handler->on_session_closed(settings->owner, fault);
 }
 
-#define ABUSE_LOG_MS 1000
 /* A client whose request is on its way when the drain begins still gets its answer, and with it the word to close. */
 #define DRAIN_GRACE_MS 1000
 /* HTTP/2 says its own goodbye within a second and ends by itself; this is only for a client that does not let it. */
@@ -137,14 +136,9 @@ static void on_idle(void *owner)
 /* Whoever can connect could fill the log: one line a second tells as much as all of them, which debug shows. */
 static void log_abuse(struct session *session, const char *kind)
 {
-    struct session_abuse_log *log = session->settings->abuse_log;
-    uint64_t now_ms = loop_now_ms(session->loop);
-    bool is_first = log->logged_ms == 0 || now_ms >= log->logged_ms + ABUSE_LOG_MS;
-    log_line(is_first ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "event=abuse client=%s kind=%s suppressed=%u",
-             session->client_host, kind, log->suppressed);
-    log->suppressed = is_first ? 0 : log->suppressed + 1;
-    if (is_first)
-        log->logged_ms = now_ms;
+    unsigned suppressed;
+    enum log_level level = log_limit_level(session->settings->abuse_log, LOG_LEVEL_WARNING, loop_now_ms(session->loop), &suppressed);
+    log_line(level, "event=abuse client=%s kind=%s suppressed=%u", session->client_host, kind, suppressed);
 }
 
 static void on_closed(void *owner, enum fault fault)

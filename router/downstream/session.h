@@ -12,6 +12,7 @@
 
 #include "base/fault.h"
 #include "base/list.h"
+#include "base/log_limit.h"
 #include "http/stream.h"
 #include "net/address.h"
 #include "net/buffer.h"
@@ -38,12 +39,6 @@ struct session_handler {
     void (*on_handshake)(void *owner, enum session_handshake handshake);
 };
 
-/* When a connection was ended for abuse last, and how many have been since without a word. */
-struct session_abuse_log {
-    uint64_t logged_ms;
-    unsigned suppressed;
-};
-
 struct session_settings {
     const struct session_handler *handler;
     void *owner;
@@ -51,7 +46,7 @@ struct session_settings {
     struct h2_context *h2;          /* ref; NULL: HTTP/1 only */
     struct buffer_pool *buffers;    /* ref */
     struct tls_server *tls;         /* ref; NULL: clear text */
-    struct session_abuse_log *abuse_log; /* ref: the worker's, of all its listeners; NULL where HTTP/1 only is spoken */
+    struct log_limit *abuse_log;    /* ref: the worker's, of all its listeners; NULL where HTTP/1 only is spoken */
     uint64_t tls_handshake_ms;
     uint64_t request_head_ms;
     uint64_t keep_alive_ms;

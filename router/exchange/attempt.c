@@ -290,17 +290,14 @@ void attempt_release(struct exchange *exchange)
 /* A dead node fails every attempt: one line per node and worker in a second tells as much as all of them, which debug shows. */
 static void log_failure(struct exchange *exchange, const struct fault_row *row)
 {
-    struct failure_log *failures = &exchange->context->failures[exchange->node_index];
-    uint64_t now_ms = loop_now_ms(exchange->context->loop);
-    bool is_first = failures->logged_ms == 0 || now_ms >= failures->logged_ms + 1000;
-    log_line(is_first ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+    unsigned suppressed;
+    enum log_level level = log_limit_level(&exchange->context->failures[exchange->node_index], LOG_LEVEL_INFO,
+                                           loop_now_ms(exchange->context->loop), &suppressed);
+    log_line(level,
              "event=attempt_failed id=%.*s class=%s node=%s attempt=%u fault=%s suppressed=%u",
              (int)exchange->request_id_length, exchange->request_id, request_class_name(exchange->class),
              exchange->context->topology->nodes[exchange->node_index].node_id, exchange->attempts, row->name,
-             failures->suppressed);
-    failures->suppressed = is_first ? 0 : failures->suppressed + 1;
-    if (is_first)
-        failures->logged_ms = now_ms;
+             suppressed);
 }
 
 static void note_fault(struct exchange *exchange, enum fault fault)

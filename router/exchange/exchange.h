@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/log_limit.h"
 #include "base/random.h"
 #include "net/buffer.h"
 #include "observe/metrics.h"
@@ -49,12 +50,6 @@ struct pool_verbs;
 struct session;
 struct stream;
 
-/* When a failed attempt on a node was logged last, and how many have not been since. */
-struct failure_log {
-    uint64_t logged_ms;
-    unsigned suppressed;
-};
-
 /* What all exchanges of a worker share. Filled by the worker, which owns it; everything it points to outlives it. */
 struct exchange_context {
     struct loop *loop;
@@ -70,7 +65,7 @@ struct exchange_context {
     struct list exchanges;                     /* of struct exchange, under way */
     uint64_t replay_bytes;                     /* kept by all of them, at most limits.replay_total_bytes */
     struct random_source random;
-    struct failure_log failures[TOPOLOGY_NODES_MAXIMUM];
+    struct log_limit failures[TOPOLOGY_NODES_MAXIMUM]; /* by node: of failed attempts */
     uint32_t engine_nodes[256];                /* who answered for an engine path, by hash: index + 1, 0 for nobody */
 };
 

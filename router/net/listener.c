@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "net/loop.h"
 
 #define BACKLOG 4096
@@ -25,6 +25,7 @@ struct listener {
     void *owner;
     struct event readable;
     struct loop_timer rest;
+    struct log_limit rest_log;
 };
 
 static int open_socket(const struct address *address, bool is_shared)
@@ -78,7 +79,10 @@ static bool accept_one(struct listener *listener)
     if (errno == ECONNABORTED || errno == EINTR)
         return true;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_line(LOG_LEVEL_WARNING, "event=accept_rests reason=\"%s\"", strerror(errno));
+        unsigned suppressed;
+        const char *reason = strerror(errno);
+        enum log_level level = log_limit_level(&listener->rest_log, LOG_LEVEL_WARNING, loop_now_ms(listener->loop), &suppressed);
+        log_line(level, "event=accept_rests reason=\"%s\" suppressed=%u", reason, suppressed);
         event_del(&listener->readable);
         loop_timer_set(listener->loop, &listener->rest, loop_now_ms(listener->loop) + REST_MS);
     }

@@ -44,7 +44,7 @@ struct worker {
     struct exchange_context context;
     struct list sessions;
     struct list greetings;           /* connections on their way to a session */
-    struct session_abuse_log abuse_log;
+    struct log_limit abuse_log;
     struct worker_listener *listeners;
     size_t connections_maximum;
     bool is_accepting;

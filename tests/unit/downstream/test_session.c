@@ -23,7 +23,7 @@ struct session_stage {
     struct h2_context *h2;
     struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
     struct session_settings settings;
-    struct session_abuse_log abuse_log;
+    struct log_limit abuse_log;
     struct list sessions;
     struct h2_far far;
     struct stream *stream;  /* of the last request that is not answered yet */
