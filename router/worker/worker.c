@@ -1,14 +1,10 @@
 #include "worker/worker.h"
 
-#include <event2/event.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "downstream/entrance.h"
 #include "downstream/session.h"
 #include "exchange/exchange.h"
@@ -16,6 +12,7 @@
 #include "http/h2.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/wakeup.h"
 #include "observe/access_log.h"
 #include "upstream/cluster.h"
 #include "upstream/pool.h"
@@ -35,8 +32,7 @@ struct worker_listener {
 struct worker {
     const struct topology *topology; /* ref */
     unsigned index;
-    pthread_t thread;
-    bool has_thread;
+    struct thread *thread;           /* NULL: not started, or ended */
     struct loop *loop;
     struct buffer_pool buffers;
     struct h1_settings h1;
@@ -49,8 +45,7 @@ struct worker {
     size_t connections_maximum;
     bool is_accepting;
     bool is_draining;
-    int mailbox_fd;                  /* eventfd: `request` has changed */
-    struct event *mailbox_event;
+    struct wakeup *mail;             /* `request` has changed */
     struct loop_timer flush_timer;
     struct {
         atomic_uint request;         /* enum worker_request; written by the main thread */
@@ -209,14 +204,9 @@ static void cut(struct worker *worker)
     loop_stop(worker->loop);
 }
 
-static void on_mail(evutil_socket_t fd, short what, void *argument)
+static void on_mail(void *owner)
 {
-    (void)what;
-    struct worker *worker = argument;
-    uint64_t count;
-    ssize_t ignored = read(fd, &count, sizeof count);
-    (void)ignored;
-    loop_enter(worker->loop);
+    struct worker *worker = owner;
     switch (atomic_load(&worker->shared.request)) {
     case WORKER_REQUEST_DRAIN:
         drain(worker);
@@ -227,15 +217,12 @@ static void on_mail(evutil_socket_t fd, short what, void *argument)
     default:
         break;
     }
-    loop_leave(worker->loop);
 }
 
 static void send_mail(struct worker *worker, enum worker_request request)
 {
-    uint64_t one = 1;
     atomic_store(&worker->shared.request, request);
-    ssize_t ignored = write(worker->mailbox_fd, &one, sizeof one);
-    (void)ignored;
+    wakeup_send(worker->mail);
 }
 
 void worker_drain(struct worker *worker)
@@ -368,11 +355,10 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     list_init(&worker->sessions);
     list_init(&worker->greetings);
     worker->loop = loop_create();
-    worker->mailbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (worker->loop == NULL || worker->mailbox_fd < 0)
+    if (worker->loop == NULL)
         goto fail;
-    worker->mailbox_event = event_new(loop_base(worker->loop), worker->mailbox_fd, EV_READ | EV_PERSIST, on_mail, worker);
-    if (worker->mailbox_event == NULL || event_add(worker->mailbox_event, NULL) != 0)
+    worker->mail = wakeup_create(worker->loop, on_mail, worker);
+    if (worker->mail == NULL)
         goto fail;
     fill_h1_settings(worker);
     if (worker->h1.fields == NULL || !create_h2_context(worker) || !fill_context(worker, settings, reason) ||
@@ -386,29 +372,22 @@ fail:
     return NULL;
 }
 
-static void *run(void *argument)
+static void run(void *owner)
 {
-    struct worker *worker = argument;
+    struct worker *worker = owner;
     loop_run(worker->loop);
-    return NULL;
 }
 
 bool worker_start(struct worker *worker)
 {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    worker->has_thread = pthread_create(&worker->thread, NULL, run, worker) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return worker->has_thread;
+    worker->thread = thread_start(run, worker);
+    return worker->thread != NULL;
 }
 
 void worker_join(struct worker *worker)
 {
-    if (worker->has_thread)
-        pthread_join(worker->thread, NULL);
-    worker->has_thread = false;
+    thread_join(worker->thread);
+    worker->thread = NULL;
 }
 
 void worker_destroy(struct worker *worker)
@@ -427,10 +406,7 @@ void worker_destroy(struct worker *worker)
         session_close(LIST_OWNER(node, struct session, node));
     pool_destroy(worker->context.pool);
     access_log_close(worker->context.access_log);
-    if (worker->mailbox_event != NULL)
-        event_free(worker->mailbox_event);
-    if (worker->mailbox_fd >= 0)
-        close(worker->mailbox_fd);
+    wakeup_destroy(worker->mail);
     loop_destroy(worker->loop);
     h2_context_destroy(worker->h2);
     buffer_pool_clear(&worker->buffers);
