@@ -1,12 +1,11 @@
 #include "control/control.h"
 
-#include <event2/event.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "control/admin.h"
 #include "net/loop.h"
+#include "net/signals.h"
 #include "topology/topology.h"
 #include "upstream/cluster.h"
 #include "upstream/node_tls.h"
@@ -25,8 +24,7 @@ struct control {
     struct fleet *fleet;
     struct prober *prober;
     struct admin *admin;
-    struct event *terminate;
-    struct event *interrupt;
+    struct signals *signals;
     struct loop_timer certificates_timer;
     struct loop_timer drain_timer;
     uint64_t drain_until_ms;
@@ -56,13 +54,11 @@ static void on_certificates_look(void *owner)
     loop_timer_set(control->loop, &control->certificates_timer, loop_now_ms(control->loop) + CERTIFICATES_LOOK_MS);
 }
 
-static void on_signal(evutil_socket_t number, short what, void *argument)
+static void on_terminate(void *owner, enum signal_kind kind)
 {
-    (void)what;
-    struct control *control = argument;
-    loop_enter(control->loop);
+    struct control *control = owner;
     uint64_t now_ms = loop_now_ms(control->loop);
-    log_line(LOG_LEVEL_INFO, "event=%s signal=%d sessions=%zu", control->is_draining ? "stop" : "drain", (int)number,
+    log_line(LOG_LEVEL_INFO, "event=%s signal=%s sessions=%zu", control->is_draining ? "stop" : "drain", signal_kind_name(kind),
              fleet_session_count(control->fleet));
     control->drain_until_ms = control->is_draining ? now_ms : now_ms + control->topology->timeouts.drain_ms;
     if (!control->is_draining) {
@@ -71,7 +67,12 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
         fleet_drain(control->fleet);
     }
     loop_timer_set(control->loop, &control->drain_timer, now_ms);
-    loop_leave(control->loop);
+}
+
+static void on_hangup(void *owner, enum signal_kind kind)
+{
+    (void)owner;
+    log_line(LOG_LEVEL_WARNING, "event=signal signal=%s action=ignored", signal_kind_name(kind));
 }
 
 static bool start(struct control *control, const struct classifier *classifier, char *reason, size_t capacity)
@@ -80,6 +81,13 @@ static bool start(struct control *control, const struct classifier *classifier, 
     control->loop = loop_create();
     if (control->loop == NULL)
         return false;
+    /* First: none of them ends the process while it starts. */
+    control->signals = signals_create(control->loop);
+    if (control->signals == NULL)
+        return false;
+    signals_on(control->signals, SIGNAL_TERM, on_terminate, control);
+    signals_on(control->signals, SIGNAL_INT, on_terminate, control);
+    signals_on(control->signals, SIGNAL_HUP, on_hangup, control);
     control->cluster->started_ms = loop_now_ms(control->loop);
     control->cluster->tls = node_tls_create(control->topology, reason, capacity);
     if (control->cluster->tls == NULL)
@@ -96,27 +104,13 @@ static bool start(struct control *control, const struct classifier *classifier, 
         if (control->admin == NULL)
             return false;
     }
-    control->terminate = evsignal_new(loop_base(control->loop), SIGTERM, on_signal, control);
-    control->interrupt = evsignal_new(loop_base(control->loop), SIGINT, on_signal, control);
-    if (control->terminate == NULL || control->interrupt == NULL || event_add(control->terminate, NULL) != 0 ||
-        event_add(control->interrupt, NULL) != 0)
-        return false;
     loop_timer_set(control->loop, &control->certificates_timer, loop_now_ms(control->loop) + CERTIFICATES_LOOK_MS);
     return fleet_start(control->fleet);
 }
 
 static void stop(struct control *control)
 {
-    /* libevent gives the signals their defaults back: one that comes now must not turn an orderly end into a death. */
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    if (control->terminate != NULL)
-        event_free(control->terminate);
-    if (control->interrupt != NULL)
-        event_free(control->interrupt);
+    signals_destroy(control->signals);
     admin_destroy(control->admin);
     prober_destroy(control->prober);
     fleet_destroy(control->fleet);
@@ -142,7 +136,6 @@ int control_run(const struct topology *topology, const struct classifier *classi
     char reason[512] = "";
     loop_timer_init(&control.drain_timer, on_drain_look, &control);
     loop_timer_init(&control.certificates_timer, on_certificates_look, &control);
-    signal(SIGPIPE, SIG_IGN);
     bool started = start(&control, classifier, reason, sizeof reason);
     if (started) {
         announce(topology, control.fleet);

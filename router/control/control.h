@@ -5,6 +5,7 @@
  *
  *   SIGTERM, SIGINT   drain: listeners close, idle connections close, exchanges under way finish; after timeouts.drain_ms what is left
  *                     is cut. A second signal cuts at once.
+ *   SIGHUP, SIGUSR1, SIGUSR2   ignored, with a log line.
  */
 struct classifier;
 struct cluster;
