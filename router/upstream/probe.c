@@ -1,7 +1,5 @@
 #include "upstream/probe.h"
 
-#include <event2/dns.h>
-#include <event2/util.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 #include "http/h2.h"
 #include "net/conn.h"
 #include "net/loop.h"
+#include "net/resolver.h"
 #include "upstream/cluster.h"
 #include "upstream/node_tls.h"
 
@@ -37,6 +36,7 @@ struct probe {
     struct stream *stream;
     struct loop_timer timer;    /* the next round, or the end of this one's patience */
     struct loop_timer resolve_timer;
+    struct resolver_request *question; /* NULL: none is asked */
     bool is_running;
     bool was_passive_down;      /* logged that live traffic set it aside */
     char tls_reason[TLS_REASON_BYTES]; /* why the last handshake failed; "" when it did not */
@@ -45,7 +45,7 @@ struct probe {
 struct prober {
     struct loop *loop;
     struct cluster *cluster;    /* ref */
-    struct evdns_base *dns;     /* NULL when every host is a literal */
+    struct resolver *resolver;
     struct buffer_pool buffers;
     struct h1_settings h1;
     struct h2_context *h2;
@@ -373,33 +373,25 @@ static void on_timer(void *owner)
 
 /* ---- names ---- */
 
-static void on_resolved(int error, struct evutil_addrinfo *found, void *argument)
+static void on_resolved(void *owner, const struct resolver_answer *answer)
 {
-    struct probe *probe = argument;
+    struct probe *probe = owner;
     struct prober *prober = probe->prober;
-    loop_enter(prober->loop);
-    if (error == 0 && found != NULL && found->ai_addrlen <= sizeof(struct sockaddr_in6)) {
-        struct address address = {.length = found->ai_addrlen};
-        memcpy(&address.socket, found->ai_addr, found->ai_addrlen);
-        cluster_set_address(prober->cluster, probe->index, &address);
-    } else if (error != EVUTIL_EAI_CANCEL) {
-        log_line(LOG_LEVEL_WARNING, "event=resolve_failed node=%s reason=\"%s\"", node_of(probe)->node_id,
-                 evutil_gai_strerror(error));
-    }
-    if (found != NULL)
-        evutil_freeaddrinfo(found);
-    if (error != EVUTIL_EAI_CANCEL)
-        loop_timer_set(prober->loop, &probe->resolve_timer, loop_now_ms(prober->loop) + PROBE_RESOLVE_MS);
-    loop_leave(prober->loop);
+    probe->question = NULL;
+    if (answer->count > 0)
+        cluster_set_address(prober->cluster, probe->index, &answer->addresses[0]);
+    else
+        log_line(LOG_LEVEL_WARNING, "event=resolve_failed node=%s reason=\"%s\"", node_of(probe)->node_id, answer->reason);
+    loop_timer_set(prober->loop, &probe->resolve_timer, loop_now_ms(prober->loop) + PROBE_RESOLVE_MS);
 }
 
 static void on_resolve_timer(void *owner)
 {
     struct probe *probe = owner;
-    char service[8];
-    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
-    snprintf(service, sizeof service, "%u", node_of(probe)->port);
-    evdns_getaddrinfo(probe->prober->dns, node_of(probe)->host, service, &hints, on_resolved, probe);
+    struct prober *prober = probe->prober;
+    probe->question = resolver_start(prober->resolver, node_of(probe)->host, node_of(probe)->port, on_resolved, probe);
+    if (probe->question == NULL)
+        loop_timer_set(prober->loop, &probe->resolve_timer, loop_now_ms(prober->loop) + PROBE_RESOLVE_MS);
 }
 
 /* ---- life ---- */
@@ -413,13 +405,8 @@ static void begin_probe(struct prober *prober, unsigned index)
     loop_timer_init(&probe->timer, on_timer, probe);
     loop_timer_init(&probe->resolve_timer, on_resolve_timer, probe);
     uint64_t now_ms = loop_now_ms(prober->loop);
-    if (!address_parse(node_of(probe)->host, node_of(probe)->port, &literal)) {
-        if (prober->dns == NULL)
-            prober->dns = evdns_base_new(loop_base(prober->loop),
-                                         EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-        if (prober->dns != NULL)
-            loop_timer_set(prober->loop, &probe->resolve_timer, now_ms);
-    }
+    if (!address_parse(node_of(probe)->host, node_of(probe)->port, &literal))
+        loop_timer_set(prober->loop, &probe->resolve_timer, now_ms);
     loop_timer_set(prober->loop, &probe->timer, now_ms + (literal.length == 0 ? 200 : 0));
 }
 
@@ -454,7 +441,9 @@ struct prober *prober_create(struct loop *loop, struct cluster *cluster)
         .fields = prober->h1.fields,
     };
     prober->h2 = h2_context_create(loop, &h2);
-    if (prober->h1.fields == NULL || prober->h2 == NULL) {
+    prober->resolver = resolver_create(loop);
+    if (prober->h1.fields == NULL || prober->h2 == NULL || prober->resolver == NULL) {
+        resolver_destroy(prober->resolver);
         destroy_prober(prober);
         return NULL;
     }
@@ -472,8 +461,7 @@ void prober_destroy(struct prober *prober)
         loop_timer_clear(prober->loop, &prober->probes[i].resolve_timer);
         let_go(&prober->probes[i]);
     }
-    if (prober->dns != NULL)
-        evdns_base_free(prober->dns, 1);
+    resolver_destroy(prober->resolver);
     /* After the conns, which were buried before and give their blocks back. */
     loop_bury(prober->loop, prober, destroy_prober);
 }

@@ -21,8 +21,8 @@ FENCES = {
                        "net/signals.c", "net/wakeup.c"},
     "event2/event_struct.h": {"net/conn_parts.h", "net/greeting.c", "net/listener.c", "net/signals.c",
                               "net/wakeup.c"},
-    "event2/dns.h": {"upstream/probe.c"},
-    "event2/util.h": {"upstream/probe.c"},
+    "event2/dns.h": {"net/resolver.c"},
+    "event2/util.h": {"net/resolver.c"},
     "event2/": set(),
     "openssl/": {"net/tls_channel.c", "net/tls_client.c", "net/tls_context.c", "net/tls_files.c", "net/tls_server.c"},
     "nghttp2/": {"http/h2_head.h", "http/h2_link.h"},  # the private headers of the HTTP/2 files
