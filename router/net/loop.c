@@ -28,6 +28,9 @@ struct loop {
     uint64_t occupied[WORDS];      /* one bit per slot that may hold timers */
     struct list tasks;
     struct list turn_end_tasks;
+    struct list slices[2];         /* tasks of loop_post_next_turn: those that are due, and those that came since */
+    unsigned due;                  /* which of them is due */
+    uint64_t slice_ends_us;        /* by the thread's CPU time */
     bool sockets_first;            /* a tick came much too late: it was put off once */
     unsigned depth;                /* nested loop_enter calls; tasks run when the outermost leaves */
     bool stopping;
@@ -49,6 +52,8 @@ struct loop *loop_create(void)
         list_node_init(&loop->slots[i]);
     list_init(&loop->tasks);
     list_init(&loop->turn_end_tasks);
+    list_init(&loop->slices[0]);
+    list_init(&loop->slices[1]);
     struct event_config *config = event_config_new();
     if (config != NULL) {
         /* Each loop belongs to one thread, so libevent needs no locks. */
@@ -102,16 +107,37 @@ struct event_base *loop_base(struct loop *loop)
     return loop->base;
 }
 
-/* Each as an event of its own, so that what it writes is flushed behind it. */
+/* As an event of its own, so that what it writes is flushed behind it. */
+static void run_as_event(struct loop *loop, struct list_node *node)
+{
+    struct loop_task *task = LIST_OWNER(node, struct loop_task, node);
+    loop_enter(loop);
+    task->run(task->owner);
+    loop_leave(loop);
+}
+
 static void run_turn_end_tasks(struct loop *loop)
 {
     struct list_node *node;
-    while ((node = list_take_first(&loop->turn_end_tasks)) != NULL) {
-        struct loop_task *task = LIST_OWNER(node, struct loop_task, node);
-        loop_enter(loop);
-        task->run(task->owner);
-        loop_leave(loop);
-    }
+    while ((node = list_take_first(&loop->turn_end_tasks)) != NULL)
+        run_as_event(loop, node);
+}
+
+/* True when some are to run after the next look at the sockets. Those that did not get their slice in the last turn go before later ones. */
+static bool make_slices_due(struct loop *loop)
+{
+    if (loop->slices[loop->due].count == 0)
+        loop->due ^= 1;
+    return loop->slices[loop->due].count > 0;
+}
+
+static void run_slices(struct loop *loop)
+{
+    struct list *due = &loop->slices[loop->due];
+    loop->slice_ends_us = clock_thread_cpu_us() + LOOP_SLICE_US;
+    do {
+        run_as_event(loop, list_take_first(due));
+    } while (due->count > 0 && !loop_slice_is_over(loop));
 }
 
 bool loop_turn(struct loop *loop, bool may_wait)
@@ -119,10 +145,15 @@ bool loop_turn(struct loop *loop, bool may_wait)
     loop->turn_number++;
     /* What was asked for between two turns must not wait for the next event. */
     run_turn_end_tasks(loop);
+    bool has_slices = make_slices_due(loop);
+    may_wait = may_wait && !has_slices;
     bool has_events = event_base_loop(loop->base, EVLOOP_ONCE | (may_wait ? 0 : EVLOOP_NONBLOCK)) == 0;
+    /* An event may have called them off. */
+    if (has_slices && loop->slices[loop->due].count > 0)
+        run_slices(loop);
     run_turn_end_tasks(loop);
     empty_grave(loop);
-    return has_events;
+    return has_events || has_slices;
 }
 
 void loop_run(struct loop *loop)
@@ -168,30 +199,43 @@ void loop_leave(struct loop *loop)
 void loop_task_init(struct loop_task *task, void (*run)(void *owner), void *owner)
 {
     list_node_init(&task->node);
-    task->is_at_turn_end = false;
+    task->queue = NULL;
     task->run = run;
     task->owner = owner;
 }
 
-void loop_defer(struct loop *loop, struct loop_task *task)
+static inline void put_into(struct list *queue, struct loop_task *task)
 {
     if (list_node_is_linked(&task->node))
         return;
-    task->is_at_turn_end = false;
-    list_append(&loop->tasks, &task->node);
+    task->queue = queue;
+    list_append(queue, &task->node);
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+    put_into(&loop->tasks, task);
 }
 
 void loop_defer_to_turn_end(struct loop *loop, struct loop_task *task)
 {
-    if (list_node_is_linked(&task->node))
-        return;
-    task->is_at_turn_end = true;
-    list_append(&loop->turn_end_tasks, &task->node);
+    put_into(&loop->turn_end_tasks, task);
+}
+
+void loop_post_next_turn(struct loop *loop, struct loop_task *task)
+{
+    put_into(&loop->slices[loop->due ^ 1], task);
+}
+
+bool loop_slice_is_over(const struct loop *loop)
+{
+    return clock_thread_cpu_us() >= loop->slice_ends_us;
 }
 
 void loop_task_cancel(struct loop *loop, struct loop_task *task)
 {
-    list_remove(task->is_at_turn_end ? &loop->turn_end_tasks : &loop->tasks, &task->node);
+    (void)loop;
+    list_remove(task->queue, &task->node);
 }
 
 void loop_timer_init(struct loop_timer *timer, void (*on_deadline)(void *owner), void *owner)

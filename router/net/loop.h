@@ -7,6 +7,7 @@
  *           that is being handled (loop_leave), outside of any caller.
  *           loop_defer_to_turn_end waits longer, until every event of the turn has been handled: what many events add to is then done
  *           once for all of them (one write for the streams of a link).
+ *           loop_post_next_turn is for work that would hold the loop: it is done in slices, with a look at the sockets between them.
  *   timers  deadlines in a wheel: setting and clearing one is a few pointer writes and never a system call. They fire up to one
  *           tick (LOOP_TICK_MS) late, never early.
  *   grave   objects that died during this turn. They are destroyed after the turn, because libevent may still hold an event
@@ -26,6 +27,8 @@ struct loop;
 struct slab;
 
 #define LOOP_TICK_MS 16
+/* CPU time that long work may take between two looks at the sockets. */
+#define LOOP_SLICE_US 2000
 /* The size of the buffer that all reads of a loop share. */
 #define LOOP_SCRATCH_BYTES 65536
 /* The same for bytes that TLS has yet to decrypt; with one record (16 KiB) that was incomplete before, they still fit into the scratch. */
@@ -33,7 +36,7 @@ struct slab;
 
 struct loop_task {
     struct list_node node;
-    bool is_at_turn_end;
+    struct list *queue; /* ref: the loop's list that it was put into last */
     void (*run)(void *owner);
     void *owner;
 };
@@ -73,6 +76,14 @@ void loop_task_init(struct loop_task *task, void (*run)(void *owner), void *owne
 void loop_defer(struct loop *loop, struct loop_task *task);
 /* The same, once the turn's events are over. */
 void loop_defer_to_turn_end(struct loop *loop, struct loop_task *task);
+/*
+ * Runs the task after the loop has looked at its sockets again: what it finds there comes first. A task that posts itself from its run works in
+ * slices: it asks loop_slice_is_over after each piece of work (of well under a millisecond), and when it is, posts itself and returns. In one turn
+ * all such tasks together get LOOP_SLICE_US of the thread's CPU time; who has none left waits its turn, in the order of posting.
+ */
+void loop_post_next_turn(struct loop *loop, struct loop_task *task);
+/* In a task of loop_post_next_turn: is the slice of this turn used up? A system call each time. */
+bool loop_slice_is_over(const struct loop *loop);
 void loop_task_cancel(struct loop *loop, struct loop_task *task);
 
 void loop_timer_init(struct loop_timer *timer, void (*on_deadline)(void *owner), void *owner);
