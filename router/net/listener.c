@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <linux/filter.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,14 +18,26 @@
 /* How long to rest when descriptors or memory have run out; accepting at once would spin. */
 #define REST_MS 50
 
+/*
+ *   OPEN <--pause, resume--> PAUSED
+ *     |                        |
+ *     +--close gracefully------+--> CLOSING --nobody is left--> CLOSED (in the grave)
+ *     |                        |                                  ^
+ *     +--close-----------------+----------------------------------+
+ */
+enum listener_state { LISTENER_OPEN, LISTENER_PAUSED, LISTENER_CLOSING, LISTENER_CLOSED };
+
 struct listener {
     struct loop *loop;
     int fd;
-    bool is_paused;
+    enum listener_state state;
     listener_on_accept *on_accept;
+    listener_on_closed *on_closed; /* or NULL */
     void *owner;
     struct event readable;
-    struct loop_timer rest;
+    struct loop_timer rest;        /* accepting goes on; set while descriptors are short */
+    struct loop_timer closing;     /* CLOSING: looks whether somebody is left */
+    uint64_t give_up_ms;           /* CLOSING: who is left then is lost */
     struct log_limit rest_log;
 };
 
@@ -68,25 +81,53 @@ int listener_bind(const struct address *address, const char **reason)
     return fd;
 }
 
-/* False when there is nothing more to accept now. */
-static bool accept_one(struct listener *listener)
+enum accept_result { ACCEPT_DONE, ACCEPT_NOBODY, ACCEPT_SHORTAGE };
+
+static void rest(struct listener *listener, int error)
+{
+    unsigned suppressed;
+    enum log_level level = log_limit_level(&listener->rest_log, LOG_LEVEL_WARNING, loop_now_ms(listener->loop), &suppressed);
+    log_line(level, "event=accept_rests reason=\"%s\" suppressed=%u", strerror(error), suppressed);
+    event_del(&listener->readable);
+    loop_timer_set(listener->loop, &listener->rest, loop_now_ms(listener->loop) + REST_MS);
+}
+
+/* A connection inherits the filter of the listening socket (begin_no_more). */
+static void let_all_in(int fd)
+{
+    int unused = 0;
+    setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+}
+
+static enum accept_result accept_one(struct listener *listener)
 {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+        if (listener->state == LISTENER_CLOSING)
+            let_all_in(fd);
         listener->on_accept(listener->owner, fd);
-        return true;
+        return ACCEPT_DONE;
     }
     if (errno == ECONNABORTED || errno == EINTR)
-        return true;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        unsigned suppressed;
-        const char *reason = strerror(errno);
-        enum log_level level = log_limit_level(&listener->rest_log, LOG_LEVEL_WARNING, loop_now_ms(listener->loop), &suppressed);
-        log_line(level, "event=accept_rests reason=\"%s\" suppressed=%u", reason, suppressed);
-        event_del(&listener->readable);
-        loop_timer_set(listener->loop, &listener->rest, loop_now_ms(listener->loop) + REST_MS);
-    }
-    return false;
+        return ACCEPT_DONE;
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+        return ACCEPT_NOBODY;
+    rest(listener, errno);
+    return ACCEPT_SHORTAGE;
+}
+
+/* Whom it tells may pause or close it. */
+static bool is_accepting(const struct listener *listener)
+{
+    return listener->state == LISTENER_OPEN || listener->state == LISTENER_CLOSING;
+}
+
+static enum accept_result accept_burst(struct listener *listener)
+{
+    enum accept_result result = ACCEPT_DONE;
+    for (int i = 0; i < BURST && result == ACCEPT_DONE && is_accepting(listener); i++)
+        result = accept_one(listener);
+    return result;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -94,18 +135,21 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
     (void)fd;
     (void)what;
     struct listener *listener = argument;
+    if (!is_accepting(listener))
+        return;
     loop_enter(listener->loop);
-    for (int i = 0; i < BURST && !listener->is_paused && accept_one(listener); i++)
-        ;
+    accept_burst(listener);
     loop_leave(listener->loop);
 }
 
 static void on_rested(void *owner)
 {
     struct listener *listener = owner;
-    if (!listener->is_paused)
+    if (is_accepting(listener))
         event_add(&listener->readable, NULL);
 }
+
+static void on_closing(void *owner);
 
 struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *on_accept, void *owner)
 {
@@ -119,6 +163,7 @@ struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *
     listener->on_accept = on_accept;
     listener->owner = owner;
     loop_timer_init(&listener->rest, on_rested, listener);
+    loop_timer_init(&listener->closing, on_closing, listener);
     event_assign(&listener->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, on_readable, listener);
     event_add(&listener->readable, NULL);
     return listener;
@@ -126,33 +171,91 @@ struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *
 
 void listener_pause(struct listener *listener)
 {
-    listener->is_paused = true;
+    if (listener->state != LISTENER_OPEN)
+        return;
+    listener->state = LISTENER_PAUSED;
     event_del(&listener->readable);
 }
 
 void listener_resume(struct listener *listener)
 {
-    if (!listener->is_paused)
+    if (listener->state != LISTENER_PAUSED)
         return;
-    listener->is_paused = false;
+    listener->state = LISTENER_OPEN;
     event_add(&listener->readable, NULL);
 }
 
-static void destroy_listener(void *object)
+static void enter_closed(struct listener *listener)
 {
-    free(object);
+    listener->state = LISTENER_CLOSED;
+    event_del(&listener->readable);
+    loop_timer_clear(listener->loop, &listener->rest);
+    loop_timer_clear(listener->loop, &listener->closing);
+    close(listener->fd);
+    loop_bury(listener->loop, listener, free);
 }
 
 void listener_close(struct listener *listener)
 {
-    if (listener == NULL)
+    if (listener == NULL || listener->state == LISTENER_CLOSED)
         return;
-    listener->is_paused = true; /* ends a burst that this is called from */
-    event_del(&listener->readable);
-    loop_timer_clear(listener->loop, &listener->rest);
-    for (int i = 0; i < BACKLOG && accept_one(listener); i++)
+    listener->state = LISTENER_CLOSED; /* ends a burst that this is called from */
+    for (int i = 0; i < BACKLOG && accept_one(listener) == ACCEPT_DONE; i++)
         ;
-    loop_timer_clear(listener->loop, &listener->rest);
-    close(listener->fd);
-    loop_bury(listener->loop, listener, destroy_listener);
+    enter_closed(listener);
+}
+
+/* ---- closing without losing anybody ---- */
+
+/*
+ * Drops each SYN that begins a connection, and nothing else: the ACK of one that is begun must come through. A filter of a TCP socket sees the
+ * segment from its header on (RFC 9293 section 3.1: the flags are its 14th byte). Where the kernel refuses it, connections that are begun
+ * in the last moment are lost, as without it.
+ */
+static void begin_no_more(int fd)
+{
+    enum { FLAGS_OFFSET = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    int family = AF_UNSPEC;
+    socklen_t length = sizeof family;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 && family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+/* Accepts what is left; ends when that is nobody. */
+static void on_closing(void *owner)
+{
+    struct listener *listener = owner;
+    uint64_t now_ms = loop_now_ms(listener->loop);
+    enum accept_result result = accept_burst(listener);
+    if (listener->state != LISTENER_CLOSING)
+        return;
+    if (result != ACCEPT_NOBODY && now_ms < listener->give_up_ms) {
+        loop_timer_set(listener->loop, &listener->closing, now_ms + (result == ACCEPT_SHORTAGE ? REST_MS : 0));
+        return;
+    }
+    enter_closed(listener);
+    if (listener->on_closed != NULL)
+        listener->on_closed(listener->owner);
+}
+
+void listener_close_gracefully(struct listener *listener, listener_on_closed *on_closed)
+{
+    if (!is_accepting(listener) && listener->state != LISTENER_PAUSED)
+        return;
+    uint64_t now_ms = loop_now_ms(listener->loop);
+    begin_no_more(listener->fd);
+    if (listener->state == LISTENER_PAUSED)
+        event_add(&listener->readable, NULL);
+    listener->state = LISTENER_CLOSING;
+    listener->on_closed = on_closed;
+    listener->give_up_ms = now_ms + LISTENER_CLOSING_MAXIMUM_MS;
+    loop_timer_set(listener->loop, &listener->closing, now_ms + LISTENER_CLOSING_MS);
 }

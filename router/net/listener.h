@@ -27,7 +27,26 @@ struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *
 /* Stops and restarts accepting: the limit of connections is reached, and is so no longer. */
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
-/* Accepts what is already waiting, then closes: a connection that the kernel has completed is not thrown away. NULL is allowed. */
+/*
+ * Accepts what is already waiting, then closes: a connection that the kernel has completed is not thrown away. One whose handshake is not
+ * over at this moment is reset. NULL is allowed.
+ */
 void listener_close(struct listener *listener);
+
+typedef void listener_on_closed(void *owner);
+
+/*
+ * The same without losing anybody and without holding the loop, for an address that goes while the process stays: new connections are no longer
+ * begun (their SYN is dropped, so a client asks again in a second, and finds another listener of the address or a refusal), those that are
+ * begun have LISTENER_CLOSING_MS to complete, and all of them are accepted in bursts, also by a paused listener. Then the socket is closed, and
+ * on_closed (may be NULL) is called from the loop. Without descriptors it waits up to LISTENER_CLOSING_MAXIMUM_MS for some.
+ * A Unix-domain socket's file must be gone before: it has no SYN that could be dropped. listener_close in between is allowed; on_closed does not
+ * come then.
+ */
+void listener_close_gracefully(struct listener *listener, listener_on_closed *on_closed);
+
+/* As long as a SYN-ACK or its ACK may take, with one of them sent twice (RFC 6298: after 1 s). */
+#define LISTENER_CLOSING_MS 1500
+#define LISTENER_CLOSING_MAXIMUM_MS 10000
 
 #endif

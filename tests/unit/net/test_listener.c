@@ -1,5 +1,6 @@
 /* Listening sockets: bound early, paused, resting without descriptors, closed without losing who has already come. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@ static size_t client_count;
 static unsigned accepted;
 static unsigned closes_at; /* the listener is closed in the event with this number */
 static int last_flags;
+static unsigned closed;
 
 static void on_accept(void *owner, int fd)
 {
@@ -37,6 +39,14 @@ static void on_accept(void *owner, int fd)
         listener = NULL;
         listener_close(closing);
     }
+}
+
+static void on_closed(void *owner)
+{
+    assert_ptr_equal(owner, &accepted);
+    rig_expect_turning(&rig);
+    listener = NULL;
+    closed++;
 }
 
 static int bind_to(struct address *to)
@@ -55,6 +65,7 @@ static int set_up(void **state)
     log_set_level(LOG_LEVEL_ERROR);
     accepted = 0;
     closes_at = 0;
+    closed = 0;
     client_count = 0;
     assert_true(address_parse("127.0.0.1", 0, &address));
     int fd = bind_to(&address);
@@ -202,6 +213,128 @@ static void a_listener_may_be_closed_by_whom_it_tells(void **state)
     assert_int_equal(accepted, 5);
 }
 
+/* ---- closing gracefully ---- */
+
+/* A client that does not wait: 1 connected, 0 on its way, -1 refused. */
+static int is_connected(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t length = sizeof error;
+    poll(&look, 1, 0);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error != 0 ? -1 : (look.revents & POLLOUT) != 0 ? 1 : 0;
+}
+
+static int begin_to_connect(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, &address.socket.any, address.length), -1);
+    return fd;
+}
+
+static void closing_gracefully_takes_in_all_that_have_come_in_bursts(void **state)
+{
+    (void)state;
+    connect_clients(CLIENTS);
+    listener_close_gracefully(listener, on_closed);
+    listener_close_gracefully(listener, on_closed);
+    assert_int_equal(accepted, 0);
+    rig_turn(&rig);
+    assert_in_range(accepted, 1, 64);
+    rig_until(&rig, accepted == CLIENTS);
+    assert_int_equal(closed, 0);
+    clock_advance(LISTENER_CLOSING_MS + LOOP_TICK_MS);
+    rig_until(&rig, closed == 1);
+    rig_settle(&rig);
+    assert_int_equal(closed, 1);
+    int late = begin_to_connect();
+    assert_int_equal(is_connected(late), -1);
+    close(late);
+    /* Whoever was accepted was closed in order by the test: nobody was reset. */
+    for (size_t i = 0; i < client_count; i++) {
+        char byte;
+        assert_int_equal(recv(clients[i], &byte, 1, 0), 0);
+    }
+}
+
+/* Its SYN is dropped: it is neither accepted nor refused, and asks again later. */
+static void who_comes_while_it_closes_has_to_ask_again(void **state)
+{
+    (void)state;
+    listener_close_gracefully(listener, on_closed);
+    int late = begin_to_connect();
+    rig_settle(&rig);
+    assert_int_equal(is_connected(late), 0);
+    assert_int_equal(accepted, 0);
+    close(late);
+}
+
+static void a_paused_listener_that_closes_takes_them_in(void **state)
+{
+    (void)state;
+    listener_pause(listener);
+    connect_clients(3);
+    listener_close_gracefully(listener, NULL);
+    listener_pause(listener);
+    listener_resume(listener);
+    rig_until(&rig, accepted == 3);
+    clock_advance(LISTENER_CLOSING_MS + LOOP_TICK_MS);
+    rig_settle(&rig);
+    listener = NULL;
+    int late = begin_to_connect();
+    assert_int_equal(is_connected(late), -1);
+    close(late);
+}
+
+static void without_descriptors_closing_waits_for_some(void **state)
+{
+    (void)state;
+    connect_clients(2);
+    struct rlimit before = descriptors_exhaust();
+    listener_close_gracefully(listener, on_closed);
+    for (unsigned i = 0; i < 5; i++) {
+        clock_advance(LISTENER_CLOSING_MS);
+        rig_settle(&rig);
+    }
+    assert_int_equal(accepted + closed, 0);
+    descriptors_give_back(before);
+    clock_advance(100);
+    rig_until(&rig, closed == 1);
+    assert_int_equal(accepted, 2);
+}
+
+static void without_descriptors_closing_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    connect_clients(2);
+    struct rlimit before = descriptors_exhaust();
+    listener_close_gracefully(listener, on_closed);
+    for (unsigned ms = 0; ms < LISTENER_CLOSING_MAXIMUM_MS; ms += 40) {
+        assert_int_equal(closed, 0);
+        clock_advance(40);
+        rig_turn(&rig);
+    }
+    clock_advance(2 * LOOP_TICK_MS);
+    rig_settle(&rig);
+    descriptors_give_back(before);
+    assert_int_equal(closed, 1);
+    assert_int_equal(accepted, 0);
+}
+
+static void a_listener_that_closes_gracefully_may_be_closed_at_once(void **state)
+{
+    (void)state;
+    connect_clients(100);
+    closes_at = 2;
+    listener_close_gracefully(listener, on_closed);
+    rig_until(&rig, listener == NULL);
+    clock_advance(LISTENER_CLOSING_MAXIMUM_MS);
+    rig_settle(&rig);
+    assert_int_equal(accepted, 100);
+    assert_int_equal(closed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +347,12 @@ int main(void)
         TEST(a_listener_that_was_paused_while_it_rested_stays_paused),
         TEST(closing_takes_in_who_has_already_come),
         TEST(a_listener_may_be_closed_by_whom_it_tells),
+        TEST(closing_gracefully_takes_in_all_that_have_come_in_bursts),
+        TEST(who_comes_while_it_closes_has_to_ask_again),
+        TEST(a_paused_listener_that_closes_takes_them_in),
+        TEST(without_descriptors_closing_waits_for_some),
+        TEST(without_descriptors_closing_does_not_wait_for_ever),
+        TEST(a_listener_that_closes_gracefully_may_be_closed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
