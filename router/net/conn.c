@@ -7,79 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/conn_parts.h"
+#include "net/conn_input.h"
+#include "net/conn_output.h"
+#include "net/conn_state.h"
 
 /* TCP_CLOSE of <netinet/tcp.h>, which cannot stand beside <linux/tcp.h>. */
 #define STATE_CLOSE 7
-
-static void destroy_conn(void *object)
-{
-    struct conn *conn = object;
-    buffer_clear(&conn->output);
-    tls_channel_destroy(conn->tls);
-    input_clear(&conn->input);
-    free(conn);
-}
-
-void conn_enter_closed(struct conn *conn)
-{
-    if (conn->state == CONN_CLOSED)
-        return;
-    conn->state = CONN_CLOSED;
-    event_del(&conn->readable);
-    event_del(&conn->writable);
-    loop_task_cancel(conn->loop, &conn->flush_task);
-    loop_task_cancel(conn->loop, &conn->input_task);
-    loop_task_cancel(conn->loop, &conn->end_task);
-    loop_timer_clear(conn->loop, &conn->linger_timer);
-    close(conn->fd);
-    loop_bury(conn->loop, conn, destroy_conn);
-}
-
-void conn_end_with(struct conn *conn, enum conn_end end)
-{
-    if (conn->has_ended)
-        return;
-    conn->has_ended = true;
-    conn->end = end;
-    event_del(&conn->readable);
-    event_del(&conn->writable);
-    loop_defer(conn->loop, &conn->end_task);
-}
-
-bool conn_is_finishing(const struct conn *conn)
-{
-    return conn->state == CONN_FINISHING || conn->state == CONN_LINGERING;
-}
-
-void conn_reset_on_close(struct conn *conn)
-{
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-}
-
-bool conn_has_unsent(const struct conn *conn)
-{
-    return conn->output.length > 0 ||
-           (conn->tls != NULL && (tls_channel_wire(conn->tls)->length > 0 || tls_channel_is_blocked(conn->tls)));
-}
-
-void conn_complete_finish(struct conn *conn)
-{
-    if (conn_has_unsent(conn))
-        conn_reset_on_close(conn);
-    conn_enter_closed(conn);
-    conn->events->on_finished(conn->owner);
-}
-
-static void run_end(void *owner)
-{
-    struct conn *conn = owner;
-    if (conn_is_finishing(conn))
-        conn_complete_finish(conn);
-    else
-        conn->events->on_ended(conn->owner, conn->end);
-}
 
 static void on_linger_deadline(void *owner)
 {
@@ -104,12 +37,13 @@ static struct conn *create_conn(struct loop *loop, int fd, const struct conn_set
     conn->high_water_bytes = settings->high_water_bytes;
     conn->input_maximum_bytes = settings->input_maximum_bytes;
     conn->tls = settings->tls;
+    conn->fin_means = conn->tls == NULL ? CONN_END_CLOSED : CONN_END_RESET;
     if (conn->tls != NULL)
         tls_channel_attach(conn->tls, settings->pool, fd);
     buffer_init(&conn->output, settings->pool);
     loop_task_init(&conn->flush_task, conn_run_flush, conn);
     loop_task_init(&conn->input_task, conn_run_input, conn);
-    loop_task_init(&conn->end_task, run_end, conn);
+    loop_task_init(&conn->end_task, conn_run_end, conn);
     loop_timer_init(&conn->linger_timer, on_linger_deadline, conn);
     event_assign(&conn->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, conn_on_readable, conn);
     event_assign(&conn->writable, loop_base(loop), fd, EV_WRITE, conn_on_writable, conn);
@@ -134,7 +68,7 @@ struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *
     if (conn == NULL)
         return NULL;
     no_delay(fd);
-    conn->state = conn->tls == NULL ? CONN_OPEN : CONN_HANDSHAKING;
+    conn_enter(conn, conn->tls == NULL ? CONN_OPEN : CONN_HANDSHAKING);
     address_of_peer(fd, &conn->remote);
     event_add(&conn->readable, NULL);
     return conn;
@@ -167,7 +101,7 @@ struct conn *conn_connect(struct loop *loop, const struct address *address, cons
     struct conn *conn = create_conn(loop, fd, settings);
     if (conn == NULL)
         return NULL;
-    conn->state = CONN_CONNECTING;
+    conn_enter(conn, CONN_CONNECTING);
     conn->remote = *address;
     /* A connection that is already there is reported as writable, too. */
     event_add(&conn->writable, NULL);
@@ -201,7 +135,7 @@ void conn_flush(struct conn *conn)
 
 bool conn_write(struct conn *conn, struct text bytes)
 {
-    if (conn->state == CONN_CLOSED || conn->has_ended)
+    if (conn_is_over(conn))
         return true;
     if (!buffer_append(&conn->output, bytes))
         return false;
@@ -235,20 +169,12 @@ size_t conn_input_bytes(const struct conn *conn)
     return conn->input.length;
 }
 
-void conn_pause(struct conn *conn)
-{
-    if (conn->state != CONN_OPEN || conn->has_ended || conn->is_paused)
-        return;
-    conn->is_paused = true;
-    event_del(&conn->readable);
-}
-
 void conn_resume(struct conn *conn)
 {
-    if (conn->state != CONN_OPEN || conn->has_ended)
+    if (conn->state != CONN_OPEN)
         return;
-    if (conn->is_paused) {
-        conn->is_paused = false;
+    if (conn->input_state == CONN_INPUT_PAUSED) {
+        conn->input_state = CONN_INPUT_FLOWING;
         event_add(&conn->readable, NULL);
     }
     loop_defer(conn->loop, &conn->input_task);
@@ -258,10 +184,10 @@ void conn_close(struct conn *conn)
 {
     if (conn == NULL || conn->state == CONN_CLOSED)
         return;
-    bool is_orderly = !conn->has_ended || conn->end == CONN_END_CLOSED;
-    if (conn->tls != NULL && conn->state == CONN_OPEN && is_orderly && conn->output.length == 0) {
+    bool is_orderly = conn->state == CONN_OPEN || (conn->state == CONN_ENDED && conn->end == CONN_END_CLOSED);
+    if (conn->tls != NULL && is_orderly && conn->output.length == 0) {
         tls_channel_close(conn->tls);
-        conn_send_parting(conn);
+        conn_send_alert(conn);
     }
     if (conn_has_unsent(conn))
         conn_reset_on_close(conn);
@@ -278,19 +204,19 @@ void conn_abort(struct conn *conn)
 
 void conn_finish(struct conn *conn, uint64_t linger_ms)
 {
+    if (conn->state == CONN_ENDED) {
+        conn_enter(conn, CONN_FINISHED);
+        loop_defer(conn->loop, &conn->end_task);
+    }
     if (conn->state != CONN_OPEN)
         return;
     conn->linger_ms = linger_ms;
     /* Kept input stays until the conn is destroyed: the caller may stand in on_bytes and still look at it. */
-    conn->state = CONN_FINISHING;
-    if (conn->has_ended) {
-        loop_defer(conn->loop, &conn->end_task);
-        return;
-    }
+    conn_enter(conn, CONN_FINISHING);
     loop_task_cancel(conn->loop, &conn->input_task);
-    if (conn->is_paused)
+    if (conn->input_state == CONN_INPUT_PAUSED)
         event_add(&conn->readable, NULL);
-    conn->is_paused = false;
+    conn->input_state = CONN_INPUT_FLOWING;
     loop_timer_set(conn->loop, &conn->linger_timer, loop_now_ms(conn->loop) + CONN_FINISH_MS);
     loop_defer(conn->loop, &conn->flush_task);
 }

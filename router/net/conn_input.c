@@ -1,11 +1,21 @@
+#include "net/conn_input.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <sys/socket.h>
 
-#include "net/conn_parts.h"
+#include "net/conn_output.h"
 
 /* While lingering: a client that goes on sending more than this does not read. */
 #define LINGER_BYTES (4 * 1024 * 1024)
+
+void conn_pause(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN || conn->input_state == CONN_INPUT_PAUSED)
+        return;
+    conn->input_state = CONN_INPUT_PAUSED;
+    event_del(&conn->readable);
+}
 
 /* Offers bytes to the owner and keeps the rest. */
 static void offer(struct conn *conn, struct text bytes)
@@ -27,24 +37,24 @@ static void offer(struct conn *conn, struct text bytes)
 /* Offers what was read, behind the kept input if there is any. Only what TLS had decrypted already can come during a pause. */
 static void offer_fresh(struct conn *conn, struct text fresh)
 {
-    if (conn->input.length == 0 && !conn->is_paused)
+    if (conn->input.length == 0 && conn->input_state == CONN_INPUT_FLOWING)
         offer(conn, fresh);
     else if (!input_append(&conn->input, fresh))
         conn_end_with(conn, CONN_END_RESET);
-    else if (!conn->is_paused)
+    else if (conn->input_state == CONN_INPUT_FLOWING)
         offer(conn, input_text(&conn->input));
 }
 
 /* What was said before the end of the TLS session has been offered; a pause puts the news off. */
 static void note_tls_end(struct conn *conn)
 {
-    if (conn->tls == NULL || conn->state != CONN_OPEN || conn->is_paused || conn->has_ended)
+    if (conn->tls == NULL || conn->state != CONN_OPEN || conn->input_state == CONN_INPUT_PAUSED)
         return;
     enum tls_state state = tls_channel_state(conn->tls);
     if (state == TLS_OPEN)
         return;
     if (state != TLS_ENDED)
-        conn_send_parting(conn);
+        conn_send_alert(conn);
     if (tls_channel_was_refused(conn->tls))
         conn_end_with(conn, CONN_END_TLS_FAILED);
     else
@@ -69,7 +79,7 @@ static void take_encrypted(struct conn *conn, struct text raw)
     tls_channel_feed(conn->tls, raw);
     if (conn->state == CONN_HANDSHAKING)
         conn_step_handshake(conn);
-    if (conn->state != CONN_OPEN || conn->has_ended)
+    if (conn->state != CONN_OPEN)
         return;
     char *plain = loop_scratch(conn->loop);
     size_t length = tls_channel_read(conn->tls, plain, LOOP_SCRATCH_BYTES);
@@ -87,7 +97,7 @@ static void take_encrypted(struct conn *conn, struct text raw)
 void conn_run_input(void *owner)
 {
     struct conn *conn = owner;
-    if (conn->state != CONN_OPEN || conn->is_paused || conn->has_ended)
+    if (conn->state != CONN_OPEN || conn->input_state == CONN_INPUT_PAUSED)
         return;
     offer(conn, input_text(&conn->input));
     note_tls_end(conn);
@@ -105,7 +115,7 @@ static void end_input(struct conn *conn, bool is_orderly)
 {
     if (conn_is_finishing(conn)) {
         /* The other side has closed while we finish: it may still read what we have for it. */
-        conn->was_finished = true;
+        conn->input_state = CONN_INPUT_CLOSED;
         if (conn->state == CONN_LINGERING)
             conn_complete_finish(conn);
         else
@@ -113,8 +123,7 @@ static void end_input(struct conn *conn, bool is_orderly)
     } else if (conn->state == CONN_HANDSHAKING) {
         conn_end_with(conn, CONN_END_TLS_FAILED);
     } else {
-        /* A FIN alone proves nothing over TLS: close_notify would have come before it. */
-        conn_end_with(conn, is_orderly && conn->tls == NULL && !conn->was_reset ? CONN_END_CLOSED : CONN_END_RESET);
+        conn_end_with(conn, is_orderly ? conn->fin_means : CONN_END_RESET);
     }
 }
 
@@ -122,7 +131,7 @@ void conn_on_readable(evutil_socket_t fd, short what, void *argument)
 {
     (void)what;
     struct conn *conn = argument;
-    if (conn->state == CONN_CLOSED || conn->has_ended)
+    if (conn_is_over(conn))
         return;
     loop_enter(conn->loop);
     bool is_clear = conn->tls == NULL;

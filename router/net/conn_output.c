@@ -1,17 +1,17 @@
+#include "net/conn_output.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "net/conn_parts.h"
-
 #define WRITE_PIECES 16
 
 static void shut_down_output(struct conn *conn)
 {
-    conn->state = CONN_LINGERING;
+    conn_enter(conn, CONN_LINGERING);
     shutdown(conn->fd, SHUT_WR);
-    if (conn->linger_ms == 0 || conn->was_finished)
+    if (conn->linger_ms == 0 || conn->input_state == CONN_INPUT_CLOSED)
         conn_complete_finish(conn);
     else
         loop_timer_set(conn->loop, &conn->linger_timer, loop_now_ms(conn->loop) + conn->linger_ms);
@@ -21,7 +21,7 @@ static void after_output(struct conn *conn)
 {
     if (conn->was_congested && conn->output.length <= conn->high_water_bytes / 2) {
         conn->was_congested = false;
-        if (conn->state == CONN_OPEN && !conn->has_ended && conn->events->on_drained != NULL)
+        if (conn->state == CONN_OPEN && conn->events->on_drained != NULL)
             conn->events->on_drained(conn->owner);
     }
     if (conn->state == CONN_FINISHING && !conn_has_unsent(conn))
@@ -49,7 +49,7 @@ static void fail_output(struct conn *conn)
     if (conn->state == CONN_FINISHING)
         conn_complete_finish(conn);
     /* What the other side said before it closed may still wait to be read; reading comes to the same end by itself. */
-    else if (conn->is_paused)
+    else if (conn->input_state == CONN_INPUT_PAUSED)
         conn_end_with(conn, CONN_END_RESET);
 }
 
@@ -57,7 +57,7 @@ static void fail_output(struct conn *conn)
 void conn_run_flush(void *owner)
 {
     struct conn *conn = owner;
-    if (conn->state == CONN_CONNECTING || conn->state == CONN_CLOSED || conn->has_ended)
+    if (conn->state == CONN_CONNECTING || conn_is_over(conn))
         return;
     struct buffer *output;
     while ((output = next_output(conn)) != NULL && output->length > 0) {
@@ -73,7 +73,8 @@ void conn_run_flush(void *owner)
         }
         if (written < 0) {
             /* EPIPE is different: the other side closed in order first, and everything it acknowledged is known. */
-            conn->was_reset = conn->was_reset || errno != EPIPE;
+            if (errno != EPIPE)
+                conn->fin_means = CONN_END_RESET;
             fail_output(conn);
             return;
         }
@@ -83,7 +84,7 @@ void conn_run_flush(void *owner)
         buffer_consume(output, (size_t)written);
     }
     if (output == NULL) {
-        conn->was_reset = true;
+        conn->fin_means = CONN_END_RESET;
         fail_output(conn);
         if (conn->state != CONN_CLOSED)
             conn_end_with(conn, CONN_END_RESET);
@@ -100,7 +101,7 @@ void conn_run_flush(void *owner)
 
 /* ---- becoming open ---- */
 
-void conn_send_parting(struct conn *conn)
+void conn_send_alert(struct conn *conn)
 {
     struct buffer *wire = tls_channel_wire(conn->tls);
     struct iovec pieces[WRITE_PIECES];
@@ -112,7 +113,7 @@ void conn_send_parting(struct conn *conn)
 
 static void enter_open(struct conn *conn)
 {
-    conn->state = CONN_OPEN;
+    conn_enter(conn, CONN_OPEN);
     if (conn->events->on_connected != NULL)
         conn->events->on_connected(conn->owner);
     if (conn->state == CONN_OPEN && conn_has_unsent(conn))
@@ -127,7 +128,7 @@ void conn_step_handshake(struct conn *conn)
     } else if (state == TLS_HANDSHAKING) {
         loop_defer(conn->loop, &conn->flush_task);
     } else {
-        conn_send_parting(conn);
+        conn_send_alert(conn);
         conn_end_with(conn, state == TLS_UNVERIFIED ? CONN_END_TLS_UNVERIFIED : CONN_END_TLS_FAILED);
     }
 }
@@ -138,7 +139,7 @@ static void enter_connected(struct conn *conn)
     if (conn->tls == NULL) {
         enter_open(conn);
     } else {
-        conn->state = CONN_HANDSHAKING;
+        conn_enter(conn, CONN_HANDSHAKING);
         conn_step_handshake(conn);
     }
 }
@@ -147,7 +148,7 @@ void conn_on_writable(evutil_socket_t fd, short what, void *argument)
 {
     (void)what;
     struct conn *conn = argument;
-    if (conn->state == CONN_CLOSED)
+    if (conn_is_over(conn))
         return;
     loop_enter(conn->loop);
     if (conn->state == CONN_CONNECTING) {

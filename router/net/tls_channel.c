@@ -16,19 +16,25 @@
 /* OpenSSL's request to give the kernel a key (openssl/bio.h lists the number, and keeps the name to itself). */
 #define SET_KERNEL_KEY 72
 
+/*
+ * Where what is encrypted goes:
+ *
+ *   WIRE            WIRE_OR_KERNEL --the kernel has its key--> KERNEL <--room, no room--> KERNEL_FULL
+ *   (no kTLS)       (kTLS is allowed)                          (it encrypts)
+ */
+enum output_path { PATH_WIRE, PATH_WIRE_OR_KERNEL, PATH_KERNEL, PATH_KERNEL_FULL };
+
 struct tls_channel {
     SSL *ssl;
     enum tls_state state;
+    enum output_path path;
     BIO *socket;          /* owned; NULL unless kTLS may be used */
-    bool may_use_kernel;
-    bool is_kernel;       /* the kernel encrypts: all that is written goes to `socket` */
-    bool is_blocked;      /* it took not all of it */
     bool was_closed;      /* close_notify is in `wire` or gone */
     bool has_read;        /* plain text has come */
     struct text feed;     /* ref: what was read and not yet taken */
     struct buffer wire;
     unsigned long error;  /* OpenSSL's, of the failure */
-    long verdict;         /* X509_V_OK, or why the other side is not trusted */
+    long verify_result;   /* X509_V_OK, or why the other side is not trusted */
 };
 
 /* ---- the BIO: OpenSSL reads from `feed` and writes to `wire` ---- */
@@ -54,11 +60,11 @@ static int put_wire(BIO *bio, const char *bytes, int length)
 {
     struct tls_channel *channel = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (!channel->is_kernel)
+    if (channel->path < PATH_KERNEL)
         return buffer_append(&channel->wire, text_of(bytes, (size_t)length)) ? length : -1;
     int written = BIO_write(channel->socket, bytes, length);
-    channel->is_blocked = written <= 0 && BIO_should_retry(channel->socket);
-    if (channel->is_blocked)
+    channel->path = written <= 0 && BIO_should_retry(channel->socket) ? PATH_KERNEL_FULL : PATH_KERNEL;
+    if (channel->path == PATH_KERNEL_FULL)
         BIO_set_retry_write(bio);
     return written;
 }
@@ -89,7 +95,7 @@ static long control(BIO *bio, int command, long number, void *pointer)
         return 0;
     long result = BIO_ctrl(channel->socket, command, number, pointer);
     if (command == SET_KERNEL_KEY && result > 0)
-        channel->is_kernel = true;
+        channel->path = PATH_KERNEL;
     return result;
 }
 
@@ -126,7 +132,7 @@ struct tls_channel *tls_channel_create(struct ssl_st *ssl, bool kernel)
         return NULL;
     }
     channel->ssl = ssl;
-    channel->may_use_kernel = kernel;
+    channel->path = kernel ? PATH_WIRE_OR_KERNEL : PATH_WIRE;
     if (!put_bio(channel)) {
         tls_channel_destroy(channel);
         return NULL;
@@ -137,7 +143,7 @@ struct tls_channel *tls_channel_create(struct ssl_st *ssl, bool kernel)
 void tls_channel_attach(struct tls_channel *channel, struct buffer_pool *pool, int fd)
 {
     buffer_init(&channel->wire, pool);
-    if (!channel->may_use_kernel || fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls" - 1) != 0)
+    if (channel->path == PATH_WIRE || fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls" - 1) != 0)
         return;
     channel->socket = BIO_new_socket(fd, BIO_NOCLOSE);
     if (channel->socket != NULL)
@@ -171,8 +177,8 @@ static bool is_waiting(struct tls_channel *channel, int result)
         return false;
     }
     channel->error = ERR_peek_error();
-    channel->verdict = SSL_get_verify_result(channel->ssl);
-    bool is_distrusted = channel->verdict != X509_V_OK && SSL_get_verify_mode(channel->ssl) != SSL_VERIFY_NONE;
+    channel->verify_result = SSL_get_verify_result(channel->ssl);
+    bool is_distrusted = channel->verify_result != X509_V_OK && SSL_get_verify_mode(channel->ssl) != SSL_VERIFY_NONE;
     channel->state = channel->state == TLS_HANDSHAKING && is_distrusted ? TLS_UNVERIFIED : TLS_FAILED;
     ERR_clear_error();
     return false;
@@ -233,13 +239,13 @@ void tls_channel_close(struct tls_channel *channel)
         return;
     ERR_clear_error();
     SSL_shutdown(channel->ssl);
-    channel->was_closed = !channel->is_blocked;
+    channel->was_closed = channel->path != PATH_KERNEL_FULL;
     ERR_clear_error();
 }
 
 bool tls_channel_is_blocked(const struct tls_channel *channel)
 {
-    return channel->is_blocked;
+    return channel->path == PATH_KERNEL_FULL;
 }
 
 uint64_t tls_channel_direct_bytes(const struct tls_channel *channel)
@@ -310,7 +316,7 @@ const char *tls_channel_subject(const struct tls_channel *channel, char *buffer,
 const char *tls_channel_describe(const struct tls_channel *channel, char *buffer, size_t capacity)
 {
     if (channel->state == TLS_UNVERIFIED)
-        text_append(buffer, capacity, 0, "certificate not accepted: %s", X509_verify_cert_error_string(channel->verdict));
+        text_append(buffer, capacity, 0, "certificate not accepted: %s", X509_verify_cert_error_string(channel->verify_result));
     else if (channel->error != 0 && ERR_reason_error_string(channel->error) != NULL)
         text_append(buffer, capacity, 0, "%s", ERR_reason_error_string(channel->error));
     else

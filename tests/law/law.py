@@ -17,10 +17,9 @@ FUNCTION_LINES = 60
 
 # Which file may include which library's headers. A new entry needs a reason that holds in review.
 FENCES = {
-    "event2/event.h": {"net/conn.c", "net/conn_input.c", "net/conn_output.c", "net/greeting.c", "net/listener.c", "net/loop.c",
-                       "net/signals.c", "net/wakeup.c"},
-    "event2/event_struct.h": {"net/conn_parts.h", "net/greeting.c", "net/listener.c", "net/signals.c",
-                              "net/wakeup.c"},
+    "event2/event.h": {"net/conn.c", "net/conn_input.c", "net/conn_output.c", "net/conn_state.c", "net/greeting.c",
+                       "net/listener.c", "net/loop.c", "net/signals.c", "net/wakeup.c"},
+    "event2/event_struct.h": {"net/conn_state.h", "net/greeting.c", "net/listener.c", "net/signals.c", "net/wakeup.c"},
     "event2/dns.h": {"net/resolver.c"},
     "event2/util.h": {"net/resolver.c"},
     "event2/": set(),

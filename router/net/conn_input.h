@@ -1,0 +1,10 @@
+#ifndef SLUICE_NET_CONN_INPUT_H
+#define SLUICE_NET_CONN_INPUT_H
+/* The direction in which a conn reads; for conn.c. */
+#include "net/conn_state.h"
+
+/* Task: offers the kept input again. */
+void conn_run_input(void *owner);
+void conn_on_readable(evutil_socket_t fd, short what, void *argument);
+
+#endif

@@ -1,0 +1,70 @@
+#include "net/conn_state.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void destroy_conn(void *object)
+{
+    struct conn *conn = object;
+    buffer_clear(&conn->output);
+    tls_channel_destroy(conn->tls);
+    input_clear(&conn->input);
+    free(conn);
+}
+
+void conn_enter_closed(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn_enter(conn, CONN_CLOSED);
+    event_del(&conn->readable);
+    event_del(&conn->writable);
+    loop_task_cancel(conn->loop, &conn->flush_task);
+    loop_task_cancel(conn->loop, &conn->input_task);
+    loop_task_cancel(conn->loop, &conn->end_task);
+    loop_timer_clear(conn->loop, &conn->linger_timer);
+    close(conn->fd);
+    loop_bury(conn->loop, conn, destroy_conn);
+}
+
+void conn_end_with(struct conn *conn, enum conn_end end)
+{
+    if (conn_is_over(conn))
+        return;
+    conn_enter(conn, conn_is_finishing(conn) ? CONN_FINISHED : CONN_ENDED);
+    conn->end = end;
+    event_del(&conn->readable);
+    event_del(&conn->writable);
+    loop_defer(conn->loop, &conn->end_task);
+}
+
+void conn_reset_on_close(struct conn *conn)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+bool conn_has_unsent(const struct conn *conn)
+{
+    return conn->output.length > 0 ||
+           (conn->tls != NULL && (tls_channel_wire(conn->tls)->length > 0 || tls_channel_is_blocked(conn->tls)));
+}
+
+void conn_complete_finish(struct conn *conn)
+{
+    if (conn_has_unsent(conn))
+        conn_reset_on_close(conn);
+    conn_enter_closed(conn);
+    conn->events->on_finished(conn->owner);
+}
+
+void conn_run_end(void *owner)
+{
+    struct conn *conn = owner;
+    if (conn->state == CONN_FINISHED)
+        conn_complete_finish(conn);
+    else
+        conn->events->on_ended(conn->owner, conn->end);
+}
