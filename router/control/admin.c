@@ -1,12 +1,12 @@
 #include "control/admin.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "downstream/reply.h"
 #include "downstream/session.h"
 #include "http/h1.h"
 #include "net/listener.h"
+#include "net/socket.h"
 #include "observe/metrics.h"
 #include "upstream/cluster.h"
 #include "upstream/probe.h"
@@ -208,7 +208,7 @@ struct admin *admin_create(struct loop *loop, const struct admin_settings *setti
     if (admin == NULL || admin->listener == NULL || admin->h1.fields == NULL) {
         text_append(reason, capacity, 0, "out of memory");
         if (admin == NULL) {
-            close(fd);
+            socket_close(fd);
             opening_close(&opening);
         }
         admin_destroy(admin);

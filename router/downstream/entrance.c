@@ -1,10 +1,9 @@
 #include "downstream/entrance.h"
 
-#include <unistd.h>
-
 #include "base/log.h"
 #include "net/greeting.h"
 #include "net/loop.h"
+#include "net/socket.h"
 
 #define DRAIN_GRACE_MS 1000
 
@@ -71,11 +70,11 @@ void entrance_admit(struct entrance *entrance, int fd)
     address_of_peer(fd, &sender);
     /* It was gone before it was accepted. */
     if (sender.length == 0) {
-        close(fd);
+        socket_close(fd);
         return;
     }
     if (!may_announce(entrance->listener, &sender)) {
-        close(fd);
+        socket_close(fd);
         turn_away(entrance, &sender, METRICS_PROXY_UNLISTED);
         return;
     }

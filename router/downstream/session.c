@@ -1,12 +1,12 @@
 #include "downstream/session.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/conn.h"
+#include "net/socket.h"
 #include "net/tls_channel.h"
 #include "net/tls_server.h"
 
@@ -261,7 +261,7 @@ static struct conn *accept_conn(struct loop *loop, int fd, const struct session_
     if (settings->tls != NULL) {
         conn_settings.tls = tls_server_open(settings->tls);
         if (conn_settings.tls == NULL) {
-            close(fd);
+            socket_close(fd);
             return NULL;
         }
     }
@@ -273,7 +273,7 @@ bool session_create(struct loop *loop, int fd, const struct address *client, con
 {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL) {
-        close(fd);
+        socket_close(fd);
         return false;
     }
     struct conn *conn = accept_conn(loop, fd, settings, session);

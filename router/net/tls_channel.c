@@ -94,7 +94,7 @@ static long control(BIO *bio, int command, long number, void *pointer)
     if (command == SET_KERNEL_KEY && (!is_for_writing || !empty_wire(channel)))
         return 0;
     long result = BIO_ctrl(channel->socket, command, number, pointer);
-    if (command == SET_KERNEL_KEY && result > 0)
+    if (command == SET_KERNEL_KEY && result > 0 && channel->path < PATH_KERNEL)
         channel->path = PATH_KERNEL;
     return result;
 }

@@ -1,10 +1,9 @@
 #include "upstream/probe.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "http/h1.h"
@@ -242,13 +241,8 @@ static struct text read_token(const struct topology_health *settings, char *buff
 {
     if (settings->token_file == NULL)
         return TEXT_EMPTY;
-    /* Without waiting: a pipe in the file's place must not stop the thread that probes. */
-    int fd = open(settings->token_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return TEXT_EMPTY;
     memcpy(buffer, "Bearer ", 7);
-    ssize_t length = read(fd, buffer + 7, capacity - 7);
-    close(fd);
+    ptrdiff_t length = file_read_beginning(settings->token_file, buffer + 7, capacity - 7);
     struct text token = text_of(buffer + 7, length > 0 ? (size_t)length : 0);
     const char *line_end = memchr(token.bytes, '\n', token.length);
     if (line_end != NULL)

@@ -3,10 +3,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "net/socket.h"
 #include "net/tls_server.h"
 #include "topology/topology.h"
 #include "worker/opening.h"
@@ -79,7 +79,7 @@ static bool take_all(const struct fleet *fleet, int *fds, char *reason, size_t c
         if (fds[i] >= 0)
             continue;
         for (size_t j = 0; j < i; j++)
-            close(fds[j]);
+            socket_close(fds[j]);
         return cannot_listen(fleet->openings[i].listener, why, reason, capacity);
     }
     return true;

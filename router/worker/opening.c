@@ -1,11 +1,7 @@
 #include "worker/opening.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "net/listener.h"
+#include "net/socket.h"
 
 static const char no_address[] = "the host is not an IP address of this machine";
 
@@ -23,12 +19,8 @@ bool opening_open(struct opening *opening, const struct topology_listener *liste
 
 int opening_take(const struct opening *opening, const char **reason)
 {
-    if (opening->listener->path != NULL) {
-        int fd = fcntl(opening->shared_fd, F_DUPFD_CLOEXEC, 0);
-        if (fd < 0)
-            *reason = strerror(errno);
-        return fd;
-    }
+    if (opening->listener->path != NULL)
+        return socket_share(opening->shared_fd, reason);
     struct address address;
     *reason = no_address;
     if (!address_parse(opening->listener->host, opening->listener->port, &address))
@@ -41,6 +33,6 @@ void opening_close(struct opening *opening)
     if (opening->shared_fd < 0)
         return;
     unix_socket_remove(&opening->file);
-    close(opening->shared_fd);
+    socket_close(opening->shared_fd);
     opening->shared_fd = -1;
 }

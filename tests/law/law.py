@@ -31,6 +31,16 @@ FENCES = {
     "zlib.h": {"routing/line_protocol.c"},
     "pthread.h": {"base/thread.c"},
 }
+# What only these files and folders may call: the seam at which time, chance and the outside world are replaced.
+CALLS = {
+    r"clock_gettime|gettimeofday|time|clock": ("base/clock.c",),
+    r"getrandom|getentropy|s?random|s?rand|[ejlmn]rand48|arc4random\w*|RAND_\w+": ("base/random.c",),
+    r"signal|sigaction|sigprocmask|pthread_sigmask|signalfd": ("net/signals.c", "base/thread.c"),
+    r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|loop_base|eventfd|epoll_\w+|p?poll|select|timerfd_\w+": ("net/",),
+    r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|msg)?|[gs]etsockopt|get(peer|sock)name": ("net/",),
+    r"getaddrinfo|getnameinfo|gethostby\w+": ("net/",),
+    r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|dup[23]?|pipe2?": ("base/", "net/", "observe/access_log.c"),
+}
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets)\s*\(")
 # Written in pieces, so that this file obeys itself.
 UNFINISHED = re.compile(r"\b(%s)\b" % "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]))
@@ -200,6 +210,17 @@ def judge_words(sources):
         judge(True, "", "")
 
 
+def judge_calls(sources):
+    calls = [(re.compile(r"(?<![\w.>])(?:%s)(?=\s*\()" % pattern), places) for pattern, places in CALLS.items()]
+    for path in sources:
+        name = str(path.relative_to(ROUTER))
+        lines = without_comments(read(path)).splitlines()
+        for call, places in calls:
+            hits = [] if name.startswith(places) else [(n, m) for n, m in enumerate(map(call.search, lines), 1) if m]
+            judge(not hits, f"{shown(path)}:{hits[0][0] if hits else 0}",
+                  f"{hits[0][1].group(0) if hits else ''} may only be called in {', '.join(places)}")
+
+
 # ---- headers ----
 
 def compile_alone(path):
@@ -304,6 +325,7 @@ def main():
     judge_fences(router)
     judge_size(router + tests)
     judge_words(router + tests)
+    judge_calls(router)
     judge_headers(router + [p for p in tests if p.suffix == ".h"])
     judge_documentation()
     judge_citations()
