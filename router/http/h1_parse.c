@@ -2,6 +2,7 @@
 
 #include <llhttp.h>
 
+#include "http/h1_partial.h"
 #include "http/hygiene.h"
 
 /* llhttp's callbacks gather the pieces; a head is whole when it comes here, so each piece comes in one span. */
@@ -224,8 +225,8 @@ bool h1_is_method(struct text method)
     return false;
 }
 
-enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, struct message_head *head,
-                            struct h1_framing *framing)
+static enum fault parse_request(struct text bytes, const struct h1_limits *limits, struct message_head *head,
+                                struct h1_framing *framing)
 {
     struct gatherer gatherer = {.head = head};
     start(head, bytes);
@@ -251,6 +252,16 @@ enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, s
         (fault = read_expectation(head)) != FAULT_NONE)
         return fault;
     return hygiene_strip_hop(head, &framing->keep_alive) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
+}
+
+enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, struct message_head *head,
+                            struct h1_framing *framing)
+{
+    enum fault fault = parse_request(bytes, limits, head, framing);
+    /* Without a path not even the target was understood. */
+    if (fault != FAULT_NONE && head->path.length == 0)
+        h1_parse_partial(bytes, head);
+    return fault;
 }
 
 enum fault h1_parse_response(struct text bytes, const struct h1_limits *limits, bool to_head_request,

@@ -18,7 +18,8 @@ struct h1_framing {
 
 /*
  * Parses one head of exactly `bytes.length` bytes into `head`, whose `fields` has room for MESSAGE_FIELDS_MAXIMUM. The texts of
- * `head` point into `bytes`. `to_head_request`: a response to HEAD, which has no body whatever it says.
+ * `head` point into `bytes`. A request that has a fault leaves in `head` what was understood before (h1_parse_partial).
+ * `to_head_request`: a response to HEAD, which has no body whatever it says.
  */
 enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, struct message_head *head,
                             struct h1_framing *framing);

@@ -25,9 +25,6 @@ static const unsigned char classes[256] = {
     [0x80 ... 0xff] = VALUE,
 };
 
-/* The longest method that is looked at. */
-#define METHOD_BYTES 24
-
 bool h1_is_token_character(unsigned char c)
 {
     return (classes[c] & TOKEN) != 0;
@@ -40,7 +37,7 @@ static enum fault passed_limit(const struct h1_search *search, size_t length, en
     if (role == H1_ROLE_RESPONSE)
         return length > limits->head_bytes ? FAULT_UPSTREAM_HEAD_TOO_LARGE : FAULT_NONE;
     bool in_request_line = search->line_start == 0;
-    if (in_request_line && length > limits->target_bytes + METHOD_BYTES + sizeof " HTTP/1.1\r\n")
+    if (in_request_line && length > limits->target_bytes + H1_METHOD_BYTES + sizeof " HTTP/1.1\r\n")
         return FAULT_REQUEST_TARGET_TOO_LONG;
     return length > limits->head_bytes ? FAULT_REQUEST_HEAD_TOO_LARGE : FAULT_NONE;
 }
@@ -108,7 +105,7 @@ static enum fault screen_request_line(struct text line, const struct h1_limits *
     size_t method = span_of(line.bytes, line.length, TOKEN);
     if (method == 0 || method >= line.length || line.bytes[method] != ' ')
         return FAULT_REQUEST_MALFORMED;
-    if (method > METHOD_BYTES)
+    if (method > H1_METHOD_BYTES)
         return FAULT_REQUEST_METHOD;
     struct text rest = text_of(line.bytes + method + 1, line.length - method - 1);
     size_t target = span_of(rest.bytes, rest.length, TARGET);
@@ -145,7 +142,7 @@ static bool screen_status_line(struct text line)
  * name ":" value. A name is a token, so a fold (a line that begins with a blank), a blank before the colon and an empty name
  * all fail here. Names that differ from a framing name by "_" only are refused, because CGI-like readers take them for it.
  */
-static bool screen_field_line(struct text line)
+bool h1_is_field_line(struct text line)
 {
     size_t name = span_of(line.bytes, line.length, TOKEN);
     if (name == 0 || name > H1_FIELD_NAME_BYTES || name >= line.length || line.bytes[name] != ':')
@@ -169,7 +166,7 @@ static enum fault screen_fields(struct text rest, enum h1_role role, const struc
             return FAULT_NONE;
         if (++fields > limits->fields || fields > MESSAGE_FIELDS_MAXIMUM)
             return is_request ? FAULT_REQUEST_HEAD_TOO_LARGE : FAULT_UPSTREAM_HEAD_TOO_LARGE;
-        if (!screen_field_line(line))
+        if (!h1_is_field_line(line))
             return is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
         rest.length -= (size_t)(end + 1 - rest.bytes);
         rest.bytes = end + 1;

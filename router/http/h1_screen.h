@@ -43,6 +43,12 @@ enum fault h1_screen_head(struct text head, enum h1_role role, const struct h1_l
 /* tchar of RFC 9110 section 5.6.2. */
 bool h1_is_token_character(unsigned char c);
 
+/* The longest method that is looked at. */
+#define H1_METHOD_BYTES 24
+
+/* A field's line without its CRLF: a name that is a token, a colon, and a value of allowed bytes; no fold, no name that is a framing lookalike. */
+bool h1_is_field_line(struct text line);
+
 /* The longest field name that is forwarded. */
 #define H1_FIELD_NAME_BYTES 256
 

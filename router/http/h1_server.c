@@ -3,6 +3,7 @@
 #include "http/h1.h"
 #include "http/h1_body.h"
 #include "http/h1_parse.h"
+#include "http/h1_partial.h"
 #include "http/h1_write.h"
 #include "net/loop.h"
 
@@ -93,8 +94,10 @@ static void close_after_output(struct h1_server *server, uint64_t linger_ms)
 
 /* ---- receiving ---- */
 
-static void refuse(struct h1_server *server, enum fault fault)
+static void refuse(struct h1_server *server, const struct message_head *head, enum fault fault)
 {
+    server->to_head_request = text_equals(head->method, TEXT("HEAD"));
+    server->client_is_http10 = head->version == MESSAGE_HTTP_1_0;
     server->keep_alive = false;
     server->has_stream = true;
     server->response = RESPONSE_NONE;
@@ -103,7 +106,7 @@ static void refuse(struct h1_server *server, enum fault fault)
     /* Nothing after a bad head can be trusted to be where it seems: no more reading. */
     server->is_paused = true;
     conn_pause(server->link.conn);
-    server->link.events->on_refused(server->link.owner, &server->stream, NULL, fault);
+    server->link.events->on_refused(server->link.owner, &server->stream, head, fault);
 }
 
 static void begin_body(struct h1_server *server, const struct message_head *head, const struct h1_framing *framing)
@@ -128,7 +131,7 @@ static void take_request(struct h1_server *server, struct text bytes, bool more_
     if (fault == FAULT_NONE && limit != 0 && head.body == BODY_LENGTH && head.content_length > limit)
         fault = FAULT_REQUEST_BODY_TOO_LARGE;
     if (fault != FAULT_NONE) {
-        refuse(server, fault);
+        refuse(server, &head, fault);
         return;
     }
     server->keep_alive = framing.keep_alive;
@@ -146,6 +149,16 @@ static void take_request(struct h1_server *server, struct text bytes, bool more_
     server->link.events->on_request(server->link.owner, &server->stream, &head);
     if (server->state == SERVER_RECEIVED && server->has_stream && server->stream.events != NULL)
         server->stream.events->on_end(server->stream.owner);
+}
+
+/* A head that has shown before its end that it cannot be served. What is behind a limit is not read, however much of it is there. */
+static void refuse_unfinished(struct h1_server *server, struct text bytes, enum fault fault)
+{
+    const struct h1_limits *limits = &server->settings->limits;
+    size_t limit = fault == FAULT_REQUEST_TARGET_TOO_LONG ? limits->target_bytes : limits->head_bytes;
+    struct message_head head = {.fields = server->settings->fields};
+    h1_parse_partial(text_of(bytes.bytes, bytes.length < limit ? bytes.length : limit), &head);
+    refuse(server, &head, fault);
 }
 
 /* Consumes one head off the front of `*input`; false when it is not complete. */
@@ -170,9 +183,7 @@ static bool take_head(struct h1_server *server, struct text *input)
             server->link.events->on_head_started(server->link.owner);
         return false;
     case H1_SEARCH_BAD:
-        server->client_is_http10 = false;
-        server->to_head_request = false;
-        refuse(server, fault);
+        refuse_unfinished(server, *input, fault);
         return true;
     default:
         break;

@@ -245,6 +245,8 @@ static enum fault read_target(const struct h2_draft *draft, const struct h1_limi
     head->authority = pseudo(draft, TEXT(":authority"));
     if (head->authority.length == 0 && host != NULL)
         head->authority = host->value;
+    const char *query = head->target.length == 0 ? NULL : memchr(head->target.bytes, '?', head->target.length);
+    head->path = query == NULL ? head->target : text_of(head->target.bytes, (size_t)(query - head->target.bytes));
     if (text_equals(head->method, TEXT("CONNECT")))
         return FAULT_REQUEST_METHOD;
     if (head->target.length > limits->target_bytes)
@@ -256,8 +258,6 @@ static enum fault read_target(const struct h2_draft *draft, const struct h1_limi
         return FAULT_REQUEST_METHOD;
     if (!h1_is_target(head->target) || !h1_is_host(head->authority))
         return FAULT_REQUEST_MALFORMED;
-    const char *query = memchr(head->target.bytes, '?', head->target.length);
-    head->path = query == NULL ? head->target : text_of(head->target.bytes, (size_t)(query - head->target.bytes));
     return FAULT_NONE;
 }
 

@@ -52,7 +52,7 @@ void h2_draft_add(struct h2_draft *draft, const struct h1_limits *limits, bool i
 /*
  * Makes a request's head from a draft that nghttp2 has found well-formed; `head->fields` has room for MESSAGE_FIELDS_MAXIMUM. `is_end`:
  * no body follows. FAULT_NONE, or why the request must be refused: bytes in :path that no URL has, user information in :authority,
- * CONNECT, an expectation, a limit. When :authority and Host differ the first rules (RFC 9113 section 8.3.1).
+ * CONNECT, an expectation, a limit; `head` then holds what was understood. When :authority and Host differ the first rules (RFC 9113 section 8.3.1).
  */
 enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limits, bool is_end, struct message_head *head);
 

@@ -20,7 +20,7 @@ struct link_events {
     void (*on_request)(void *owner, struct stream *stream, const struct message_head *head);
     /*
      * Downstream: the request cannot be served as it is; the owner answers through the stream, if it likes, and releases it. `head` is what
-     * is known of it, or NULL.
+     * was understood of it: never NULL, but its method, target, path and fields may be missing. It must not be forwarded.
      */
     void (*on_refused)(void *owner, struct stream *stream, const struct message_head *head, enum fault fault);
     /* Downstream: a head has begun and is not complete: a deadline begins. May be NULL. */

@@ -50,6 +50,7 @@ struct h2_stage {
     bool is_terse;        /* the link's idle and room are not written down */
     unsigned streams_expected; /* what is known of the node beforehand */
     enum fault closed_fault;
+    char refused[512];    /* what was understood of the last request that was refused: "METHOD target path X-Request-Id" */
 };
 
 static struct h2_stage stage;
@@ -243,9 +244,12 @@ static void on_request(void *owner, struct stream *stream, const struct message_
 
 static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)
 {
-    (void)head;
     assert_ptr_equal(owner, &stage);
     struct h2_actor *actor = cast(stream);
+    const struct header_field *id = message_find(head, HEADER_X_REQUEST_ID);
+    struct text id_text = id == NULL ? TEXT("-") : id->value;
+    text_append(stage.refused, sizeof stage.refused, 0, "%.*s %.*s %.*s %.*s", TEXT_ARGUMENTS(head->method),
+                TEXT_ARGUMENTS(head->target), TEXT_ARGUMENTS(head->path), TEXT_ARGUMENTS(id_text));
     note("%c?%s ", actor->name, fault_row(fault)->name);
     answer(actor, fault_row(fault)->http_status);
 }

@@ -28,6 +28,7 @@ struct server_stage {
     bool pauses;               /* the stream, as soon as its head is there */
     unsigned heads_started, idle, drained, failed, closed;
     enum fault fault;          /* of on_failed */
+    char refused[512];         /* what was understood of the last request that was refused: "METHOD target path X-Request-Id" */
 };
 
 static struct server_stage stage;
@@ -110,8 +111,11 @@ static void on_request(void *owner, struct stream *stream, const struct message_
 
 static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)
 {
-    (void)head;
     (void)owner;
+    const struct header_field *id = message_find(head, HEADER_X_REQUEST_ID);
+    struct text id_text = id == NULL ? TEXT("-") : id->value;
+    text_append(stage.refused, sizeof stage.refused, 0, "%.*s %.*s %.*s %.*s", TEXT_ARGUMENTS(head->method),
+                TEXT_ARGUMENTS(head->target), TEXT_ARGUMENTS(head->path), TEXT_ARGUMENTS(id_text));
     if (stage.used > 0)
         note(TEXT(";"));
     stage.used =

@@ -9,6 +9,7 @@
 
 #include "fake/measured.h"
 #include "fake/server_play.h"
+#include "fake/split.h"
 
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
 #define NO_CONTENT_CLOSE "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
@@ -313,6 +314,55 @@ static void a_refusal_after_a_head_request_has_its_body(void **state)
     assert_heard("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
 }
 
+/* However the bytes were cut, and whatever stands behind the flaw or the limit. */
+static void what_was_understood_is_handed_up_with_a_refusal(void **state)
+{
+    (void)state;
+    static char large[1024];
+    static const struct {
+        const char *input;
+        const char *expected;
+    } rows[] = {
+        {"POST /write?db=d HTTP/1.1\r\nHost: h\r\nX-Request-Id: a\r\nContent-Length: 5000\r\n\r\n",
+         "POST /write?db=d /write a"},
+        {"POST /write HTTP/1.1\r\nHost: h\r\nX-Request-Id: b\r\nTransfer-Encoding: gzip\r\n\r\n", "POST /write /write b"},
+        {"GET /query HTTP/1.1\r\nHost: h\r\nX-Request-Id: c\r\nBad Name: 1\r\n\r\n", "GET /query /query c"},
+        {"GET /query HTTP/1.1\r\nHost: h\r\nBad Name: 1\r\nX-Request-Id: d\r\n\r\n", "GET /query /query -"},
+        {"GET /query HTTP/1.1\r\nX-Request-Id: e\r\n\r\n", "GET /query /query e"},
+        {"GET http://h/query HTTP/1.1\r\nHost: h\r\nX-Request-Id: f\r\nExpect: x\r\n\r\n", "GET /query /query f"},
+        {"GET /query HTTP/1.1\r\nHost: h\r\nX-Request-Id: g\r\nA: \nX-Request-Id: h\r\n\r\n", "GET /query /query g"},
+        {large, "GET /query?q /query i"},
+        {"\1", ""},
+    };
+    stage.settings.limits.head_bytes = 256;
+    stage.settings.body_limit_bytes = 100;
+    size_t used = text_append(large, sizeof large, 0, "GET /query?q HTTP/1.1\r\nX-Request-Id: i\r\nA: ");
+    memset(large + used, 'a', 600);
+    client_goes();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (struct split split = split_first(strlen(rows[i].input)); !split.is_done; split_next(&split)) {
+            client_comes();
+            for (size_t from = 0, to; (to = split_end(&split, from)) > from; from = to) {
+                far_send(stage.far, text_of(rows[i].input + from, to - from));
+                rig_turn(&stage.rig);
+            }
+            rig_settle(&stage.rig);
+            if (strcmp(stage.refused, rows[i].expected) != 0)
+                fail_msg("\"%.80s\" %s: %s, not %s", rows[i].input, split.name, stage.refused, rows[i].expected);
+            client_goes();
+            stage.refused[0] = '\0';
+        }
+    }
+}
+
+static void a_refused_head_request_is_answered_without_a_body(void **state)
+{
+    (void)state;
+    stage.body_text = "no";
+    say_words("HEAD / HTTP/1.1\r\nHost: h\r\nBad Name: 1\r\n\r\n");
+    assert_heard("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\n");
+}
+
 /* The one who was refused may be gone before its refusal is written. */
 static void a_client_that_is_refused_and_gone_harms_nobody(void **state)
 {
@@ -347,6 +397,8 @@ int main(void)
         TEST(a_dead_stream_takes_its_verbs_in_silence),
         TEST(a_downstream_link_opens_no_streams),
         TEST(a_refusal_after_a_head_request_has_its_body),
+        TEST(what_was_understood_is_handed_up_with_a_refusal),
+        TEST(a_refused_head_request_is_answered_without_a_body),
         TEST(a_client_that_is_refused_and_gone_harms_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

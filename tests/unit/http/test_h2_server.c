@@ -217,6 +217,45 @@ static void a_refused_request_is_answered_and_the_others_go_on(void **state)
     assert_heard("1!1 3{:status=417}. ");
 }
 
+static void what_was_understood_is_handed_up_with_a_refusal(void **state)
+{
+    (void)state;
+    static char large[2048];
+    static const struct {
+        const char *fields;
+        const char *fault;
+        const char *expected;
+    } rows[] = {
+        {":method: POST\n:scheme: http\n:authority: h\n:path: /write?db=d\nx-request-id: a\ncontent-length: 101\n", "request_body_too_large",
+         "POST /write?db=d /write a"},
+        {":method: GET\n:scheme: http\n:authority: u@h\n:path: /query?q\nx-request-id: b\n", "request_malformed", "GET /query?q /query b"},
+        {":method: CONFUSE\n:scheme: http\n:authority: h\n:path: /query?q\nx-request-id: c\n", "request_method",
+         "CONFUSE /query?q /query c"},
+        {":method: GET\n:scheme: http\n:authority: h\n:path: /query\nexpect: x\nx-request-id: d\n", "request_expectation",
+         "GET /query /query d"},
+        {":method: GET\n:scheme: http\n:authority: h\n:path: /query\ncontent_length: 1\nx-request-id: e\n", "request_malformed",
+         "GET /query /query e"},
+        {large, "request_head_too_large", "GET /query?q /query f"},
+    };
+    renew_context();
+    stage.settings.limits.head_bytes = 1024;
+    stage.settings.limits.fields = 10;
+    stage.settings.body_limit_bytes = 100;
+    size_t used = text_append(large, sizeof large, 0,
+                              ":method: GET\n:scheme: http\n:authority: h\n:path: /query?q\nx-request-id: f\nlarge: ");
+    memset(large + used, 'a', 1300);
+    large[used + 1300] = '\n';
+    client_comes();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        far_head(&stage.far, (int32_t)(2 * i + 1), rows[i].fields, false);
+        say();
+        if (strstr(stage.transcript, rows[i].fault) == NULL || strcmp(stage.refused, rows[i].expected) != 0)
+            fail_msg("%s: %s and \"%s\", not %s", rows[i].expected, stage.transcript, stage.refused, rows[i].fault);
+        stage.refused[0] = '\0';
+        forget();
+    }
+}
+
 /* A client cannot know the limit before it has heard of it. */
 static void more_streams_than_allowed_are_refused(void **state)
 {
@@ -441,6 +480,7 @@ int main(void)
         TEST(trailers_of_a_paused_stream_wait_behind_its_body),
         TEST(a_request_that_is_reset_in_the_same_breath_reaches_nobody),
         TEST(a_refused_request_is_answered_and_the_others_go_on),
+        TEST(what_was_understood_is_handed_up_with_a_refusal),
         TEST(more_streams_than_allowed_are_refused),
         TEST(a_client_that_knows_the_limit_and_passes_it_is_refused_a_stream),
         TEST(a_length_above_the_limit_is_refused_at_once),
