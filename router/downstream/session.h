@@ -30,7 +30,7 @@ enum session_handshake { SESSION_HANDSHAKE_FULL, SESSION_HANDSHAKE_RESUMED, SESS
 struct session_handler {
     /* The handler sets the stream's owner and events (or replies) before it returns. */
     void (*on_request)(void *owner, struct session *session, struct stream *stream, const struct message_head *head);
-    /* The request is not acceptable; the handler replies. `head` is what is known of it, or NULL. */
+    /* The request is not acceptable; the handler replies. `head` is what was understood of it. */
     void (*on_refused)(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
                        enum fault fault);
     /* FAULT_NONE after an orderly end. */

@@ -312,15 +312,15 @@ static const struct stream_events downstream_events = {
 
 /* ---- the beginning ---- */
 
-static void set_request_id(struct exchange *exchange)
+/* The client's, or a new one, in `id`; returns its length. */
+static size_t choose_request_id(struct exchange_context *context, const struct message_head *head, char id[REQUEST_ID_BYTES])
 {
-    const struct header_field *given = message_find(exchange->head, HEADER_X_REQUEST_ID);
+    const struct header_field *given = message_find(head, HEADER_X_REQUEST_ID);
     if (given != NULL && hygiene_is_request_id(given->value)) {
-        memcpy(exchange->request_id, given->value.bytes, given->value.length);
-        exchange->request_id_length = given->value.length;
-        return;
+        memcpy(id, given->value.bytes, given->value.length);
+        return given->value.length;
     }
-    exchange->request_id_length = hex_put_u64(exchange->request_id, random_u64(&exchange->context->random), HEX_U64_DIGITS);
+    return hex_put_u64(id, random_u64(&context->random), HEX_U64_DIGITS);
 }
 
 static struct exchange *create_exchange(struct exchange_context *context, struct session *session,
@@ -346,7 +346,7 @@ static struct exchange *create_exchange(struct exchange_context *context, struct
     list_append(&context->exchanges, &exchange->node);
     loop_timer_init(&exchange->timer, on_deadline, exchange);
     stream_set_owner(stream, &downstream_events, exchange);
-    set_request_id(exchange);
+    exchange->request_id_length = choose_request_id(context, head, exchange->request_id);
     grpc_call_begin(exchange);
     return exchange;
 }
@@ -461,13 +461,40 @@ void exchange_start(struct exchange_context *context, struct session *session, s
     attempt_start(exchange);
 }
 
+static struct text or_dash(struct text t)
+{
+    return t.length > 0 ? t : TEXT("-");
+}
+
 void exchange_refuse(struct exchange_context *context, struct session *session, struct stream *stream,
                      const struct message_head *head, enum fault fault)
 {
-    struct reply_fault reply = {.fault = fault, .is_grpc = head != NULL && grpc_is_request(head)};
-    metrics_add(&context->metrics->faults[fault], 1);
+    char id[REQUEST_ID_BYTES];
+    struct reply_fault reply = {
+        .fault = fault,
+        .is_grpc = grpc_is_request(head),
+        .is_v1_path = is_v1_path(head->path),
+        .request_id = text_of(id, choose_request_id(context, head, id)),
+    };
     unsigned status = reply_send_fault(stream, &reply);
+    enum grpc_status grpc_status = (enum grpc_status)fault_row(fault)->grpc_status;
+    metrics_add(&context->metrics->faults[fault], 1);
     metrics_add(&context->metrics->responses[REQUEST_CLASS_UNKNOWN][status / 100], 1);
+    if (reply.is_grpc)
+        metrics_add(&context->metrics->grpc_responses[grpc_status], 1);
+    struct access_record record = {
+        .client_host = session->client_host,
+        .method = or_dash(head->method),
+        .target = or_dash(head->target),
+        .class = REQUEST_CLASS_UNKNOWN,
+        .status = status,
+        .is_grpc = reply.is_grpc,
+        .grpc_status = grpc_status,
+        .fault = fault,
+        .request_id = reply.request_id,
+    };
+    if (context->access_log != NULL)
+        access_log_write(context->access_log, &record);
     if (log_is_enabled(LOG_LEVEL_INFO))
         log_line(LOG_LEVEL_INFO, "event=refused client=%s fault=%s status=%u", session->client_host,
                  fault_row(fault)->name, status);

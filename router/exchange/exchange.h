@@ -73,7 +73,10 @@ struct exchange_context {
 void exchange_start(struct exchange_context *context, struct session *session, struct stream *stream,
                     const struct message_head *head);
 
-/* The codec refused the request: answers it with the fault. `head` is what is known of the request, or NULL. */
+/*
+ * The codec refused the request: answers it with the fault and writes its record. `head` is what was understood of the request; its method,
+ * target, path and fields may be missing.
+ */
 void exchange_refuse(struct exchange_context *context, struct session *session, struct stream *stream,
                      const struct message_head *head, enum fault fault);
 

@@ -14,6 +14,9 @@
 #include "routing/retry.h"
 #include "upstream/pool.h"
 
+/* The longest that hygiene_is_request_id takes, with room to align what follows. */
+#define REQUEST_ID_BYTES 132
+
 enum exchange_state {
     EXCHANGE_NEW,
     EXCHANGE_WAITING,
@@ -50,7 +53,7 @@ struct exchange {
     bool upstream_paused;
     bool is_fan_out;                     /* goes to each candidate in turn; the last answer is relayed */
     bool is_tls;                         /* the client came by TLS */
-    char request_id[132];
+    char request_id[REQUEST_ID_BYTES];
     size_t request_id_length;
     char client_host[ADDRESS_TEXT_BYTES];
 

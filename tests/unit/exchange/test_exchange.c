@@ -333,10 +333,35 @@ static void a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest
 static void a_request_that_the_codec_refuses_is_answered_and_counted(void **state)
 {
     (void)state;
-    exchange_refuse(&stage.context, &stage.session, &stage.client.stream, NULL, FAULT_REQUEST_HEAD_TOO_LARGE);
+    struct message_head *head = received_head("X-Request-Id: mine\n");
+    head->method = TEXT("POST");
+    head->target = head->path = TEXT("/write");
+    exchange_refuse(&stage.context, &stage.session, &stage.client.stream, head, FAULT_REQUEST_HEAD_TOO_LARGE);
     assert_int_equal(stage.client.status, 431);
     assert_string_equal(stage.client.verbs, "hdel");
+    assert_has(stage.client.fields, "X-Request-Id: mine\n");
+    assert_has(stage.client.fields, "X-Influxdb-Error: ");
     assert_int_equal(count_fault(FAULT_REQUEST_HEAD_TOO_LARGE), 1);
+}
+
+static void a_refused_request_of_which_nothing_was_understood_gets_an_id(void **state)
+{
+    (void)state;
+    exchange_refuse(&stage.context, &stage.session, &stage.client.stream, received_head(""), FAULT_REQUEST_MALFORMED);
+    assert_int_equal(stage.client.status, 400);
+    assert_has(stage.client.fields, "X-Request-Id: ");
+    assert_null(strstr(stage.client.fields, "X-Influxdb-Error"));
+}
+
+static void a_refused_call_gets_the_status_of_grpc(void **state)
+{
+    (void)state;
+    struct message_head *head = received_head("content-type: application/grpc\nx-request-id: mine\n");
+    exchange_refuse(&stage.context, &stage.session, &stage.client.stream, head, FAULT_REQUEST_MALFORMED);
+    assert_int_equal(stage.client.status, 200);
+    assert_has(stage.client.fields, "grpc-status: 3\n");
+    assert_has(stage.client.fields, "x-request-id: mine\n");
+    assert_int_equal(stage.metrics.grpc_responses[GRPC_STATUS_INVALID_ARGUMENT], 1);
 }
 
 int main(void)
@@ -361,6 +386,8 @@ int main(void)
         TEST(a_stalled_answer_is_cut),
         TEST(a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest),
         TEST(a_request_that_the_codec_refuses_is_answered_and_counted),
+        TEST(a_refused_request_of_which_nothing_was_understood_gets_an_id),
+        TEST(a_refused_call_gets_the_status_of_grpc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
