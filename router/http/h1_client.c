@@ -151,9 +151,9 @@ static void take_final(struct h1_client *client, const struct message_head *head
 {
     client->keep_alive = framing->keep_alive;
     client->state = CLIENT_BODY;
-    if (framing->is_chunked)
+    if (framing->delimiter == H1_DELIMITER_CHUNKS)
         h1_body_start_chunked(&client->body, 0);
-    else if (framing->until_close)
+    else if (framing->delimiter == H1_DELIMITER_CLOSE)
         h1_body_start_until_close(&client->body);
     else
         h1_body_start_length(&client->body, head->body == BODY_NONE ? 0 : head->content_length, 0);

@@ -106,7 +106,7 @@ static enum fault frame_request(struct message_head *head, struct h1_framing *fr
             return FAULT_REQUEST_MALFORMED;
         if (found.codings > 1 || !text_equals_ignoring_case(found.coding, TEXT("chunked")))
             return FAULT_REQUEST_TRANSFER_CODING;
-        framing->is_chunked = true;
+        framing->delimiter = H1_DELIMITER_CHUNKS;
         head->body = BODY_STREAM;
         return FAULT_NONE;
     }
@@ -136,13 +136,13 @@ static enum fault frame_response(struct message_head *head, bool to_head_request
         return FAULT_NONE;
     }
     if (found.codings > 0) {
-        framing->is_chunked = true;
+        framing->delimiter = H1_DELIMITER_CHUNKS;
         head->body = BODY_STREAM;
     } else if (found.lengths > 0) {
         head->announces_length = true;
         head->body = head->content_length > 0 ? BODY_LENGTH : BODY_NONE;
     } else {
-        framing->until_close = true;
+        framing->delimiter = H1_DELIMITER_CLOSE;
         framing->keep_alive = false;
         head->body = BODY_STREAM;
     }

@@ -9,10 +9,16 @@
 #include "http/h1_screen.h"
 #include "http/message.h"
 
+/* How the end of the body is told (RFC 9112 section 6.3). */
+enum h1_delimiter {
+    H1_DELIMITER_LENGTH,  /* Content-Length, or there is no body */
+    H1_DELIMITER_CHUNKS,
+    H1_DELIMITER_CLOSE,   /* responses: the body ends with the connection */
+};
+
 /* What the head says about the bytes behind it and about the connection. */
 struct h1_framing {
-    bool is_chunked;
-    bool until_close; /* responses: the body ends with the connection */
+    enum h1_delimiter delimiter;
     bool keep_alive;  /* the sender will take (send) another message on this connection */
 };
 

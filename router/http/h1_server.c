@@ -112,7 +112,7 @@ static void refuse(struct h1_server *server, const struct message_head *head, en
 static void begin_body(struct h1_server *server, const struct message_head *head, const struct h1_framing *framing)
 {
     server->state = SERVER_BODY;
-    if (framing->is_chunked)
+    if (framing->delimiter == H1_DELIMITER_CHUNKS)
         h1_body_start_chunked(&server->body, server->settings->body_limit_bytes);
     else if (head->body == BODY_LENGTH)
         h1_body_start_length(&server->body, head->content_length, server->settings->body_limit_bytes);
@@ -343,10 +343,10 @@ static void send_head(struct stream *stream, const struct message_head *head)
         framed.announces_length = true;
         framed.content_length = 0;
     }
+    enum h1_connection_option persists = server->client_is_http10 ? H1_CONNECTION_KEEP_ALIVE : H1_CONNECTION_UNSAID;
     struct h1_response_form form = {
         .is_chunked = server->is_chunked,
-        .close = !server->keep_alive,
-        .say_keep_alive = server->client_is_http10,
+        .connection = server->keep_alive ? persists : H1_CONNECTION_CLOSE,
     };
     send_response_head(server, &framed, &form);
 }

@@ -91,9 +91,9 @@ size_t h1_write_response_head(char *out, const struct message_head *head, const 
         at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
     else if (head->body == BODY_LENGTH || head->announces_length)
         at = put_length(at, head->content_length);
-    if (form->close)
+    if (form->connection == H1_CONNECTION_CLOSE)
         at = put(at, TEXT("Connection: close\r\n"));
-    else if (form->say_keep_alive)
+    else if (form->connection == H1_CONNECTION_KEEP_ALIVE)
         at = put(at, TEXT("Connection: keep-alive\r\n"));
     at = put(at, TEXT("\r\n"));
     return (size_t)(at - out);

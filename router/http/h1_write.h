@@ -10,11 +10,17 @@
 
 #include "http/message.h"
 
+/* What the response's Connection field says (RFC 9112 section 9.3). */
+enum h1_connection_option {
+    H1_CONNECTION_UNSAID,      /* no field: it persists */
+    H1_CONNECTION_CLOSE,
+    H1_CONNECTION_KEEP_ALIVE,  /* an HTTP/1.0 client asked for it */
+};
+
 /* How a response's body and connection are to be written. */
 struct h1_response_form {
     bool is_chunked;       /* BODY_STREAM to an HTTP/1.1 client */
-    bool close;            /* say Connection: close */
-    bool say_keep_alive;   /* an HTTP/1.0 client asked for it */
+    enum h1_connection_option connection;
 };
 
 /* An upper bound of the bytes that the head takes. */

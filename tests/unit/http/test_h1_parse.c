@@ -104,7 +104,7 @@ static bool read_head(struct reader *reader, struct text rest)
     reader->taken += length;
     reader->in_body = true;
     reader->keep_alive = framing.keep_alive;
-    if (framing.is_chunked)
+    if (framing.delimiter == H1_DELIMITER_CHUNKS)
         h1_body_start_chunked(&reader->body, 0);
     else
         h1_body_start_length(&reader->body, head.content_length, 0);
@@ -251,7 +251,7 @@ static void a_request_is_taken_apart(void **state)
     assert_int_equal(parsed.head.body, BODY_LENGTH);
     assert_int_equal(parsed.head.content_length, 5);
     assert_true(parsed.framing.keep_alive);
-    assert_false(parsed.framing.is_chunked);
+    assert_int_equal(parsed.framing.delimiter, H1_DELIMITER_LENGTH);
     assert_int_equal(parsed.head.field_count, 4);
     assert_text(parsed.head.fields[0].name, "X-Empty");
     assert_int_equal(parsed.head.fields[0].value.length, 0);
@@ -378,7 +378,7 @@ static void how_a_request_is_framed(void **state)
     parsed = parse(POST_HEAD "Transfer-Encoding: \tChUnKeD \r\n\r\n");
     assert_int_equal(parsed.fault, FAULT_NONE);
     assert_int_equal(parsed.head.body, BODY_STREAM);
-    assert_true(parsed.framing.is_chunked);
+    assert_int_equal(parsed.framing.delimiter, H1_DELIMITER_CHUNKS);
     assert_int_equal(parsed.head.field_count, 0);
     parsed = parse("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\n");
     assert_int_equal(parsed.head.version, MESSAGE_HTTP_1_0);
@@ -436,10 +436,10 @@ static void how_a_response_is_framed(void **state)
     assert_true(parsed.head.announces_length);
     parsed = answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", false);
     assert_int_equal(parsed.head.body, BODY_STREAM);
-    assert_true(parsed.framing.is_chunked && parsed.framing.keep_alive && !parsed.framing.until_close);
+    assert_true(parsed.framing.delimiter == H1_DELIMITER_CHUNKS && parsed.framing.keep_alive);
     parsed = answer("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n", false);
     assert_int_equal(parsed.head.body, BODY_STREAM);
-    assert_true(parsed.framing.until_close && !parsed.framing.keep_alive);
+    assert_true(parsed.framing.delimiter == H1_DELIMITER_CLOSE && !parsed.framing.keep_alive);
     parsed = answer("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false);
     assert_true(parsed.head.version == MESSAGE_HTTP_1_0 && !parsed.framing.keep_alive);
     parsed = answer("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n", false);
@@ -463,7 +463,7 @@ static void some_responses_have_no_body(void **state)
             assert_int_equal(parsed.head.body, BODY_NONE);
             /* A 204 that announces a body may send it as well: such a connection is not used again. */
             assert_int_equal(parsed.framing.keep_alive, statuses[j] != 204 || i == 0);
-            assert_false(parsed.framing.is_chunked || parsed.framing.until_close);
+            assert_int_equal(parsed.framing.delimiter, H1_DELIMITER_LENGTH);
             /* Only a 304 may say how long the body would have been (RFC 9110 section 8.6). */
             assert_int_equal(parsed.head.announces_length, statuses[j] == 304 && i == 1);
         }

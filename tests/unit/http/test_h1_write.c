@@ -80,18 +80,17 @@ static void a_response_head_is_written_in_each_form(void **state)
     head.field_count = 1;
     struct h1_response_form plain = {0};
     assert_response(&head, plain, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\n");
-    assert_response(&head, (struct h1_response_form){.close = true},
+    assert_response(&head, (struct h1_response_form){.connection = H1_CONNECTION_CLOSE},
                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: close\r\n\r\n");
     assert_response(
-        &head, (struct h1_response_form){.say_keep_alive = true},
+        &head, (struct h1_response_form){.connection = H1_CONNECTION_KEEP_ALIVE},
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\n");
-    assert_response(&head, (struct h1_response_form){.say_keep_alive = true, .close = true},
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: close\r\n\r\n");
     head.field_count = 0;
     head.body = BODY_STREAM;
     assert_response(&head, (struct h1_response_form){.is_chunked = true},
                     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_response(&head, (struct h1_response_form){.close = true}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    assert_response(&head, (struct h1_response_form){.connection = H1_CONNECTION_CLOSE},
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     head.body = BODY_NONE;
     head.status = 204;
     assert_response(&head, plain, "HTTP/1.1 204 No Content\r\n\r\n");
@@ -115,7 +114,7 @@ static void the_bound_holds_for_large_heads(void **state)
     struct message_head head = {.method = part, .target = part, .authority = part, .fields = fields, .status = 431};
     for (head.field_count = 0; head.field_count <= 3; head.field_count++) {
         static char out[100000];
-        struct h1_response_form form = {.close = true};
+        struct h1_response_form form = {.connection = H1_CONNECTION_CLOSE};
         assert_in_range(h1_request_head_bytes(&head), h1_write_request_head(out, &head), sizeof out);
         assert_in_range(h1_response_head_bytes(&head), h1_write_response_head(out, &head, &form), sizeof out);
     }
@@ -127,7 +126,7 @@ static void the_bound_holds_for_every_status_and_form(void **state)
     (void)state;
     for (unsigned status = 100; status < 600; status++) {
         struct message_head head = {.status = status, .body = BODY_LENGTH, .content_length = UINT64_MAX};
-        struct h1_response_form form = {.close = true, .say_keep_alive = true, .is_chunked = true};
+        struct h1_response_form form = {.connection = H1_CONNECTION_KEEP_ALIVE, .is_chunked = true};
         char out[512];
         assert_true(h1_write_response_head(out, &head, &form) <= h1_response_head_bytes(&head));
     }

@@ -208,7 +208,7 @@ static void a_head_behind_an_interim_answer_is_written_at_once(void **state)
 static void heads_behind_interim_answers_do_not_cross(void **state)
 {
     (void)state;
-    char value[2];
+    char value[2] = "";
     struct header_field field = {TEXT("x-of"), text_of(value, 1), HEADER_OTHER};
     struct message_head interim = {.status = 103};
     struct message_head head = {.fields = &field, .field_count = 1};
