@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/machine.h"
 #include "http/h1.h"
 #include "http/h1_body.h"
 #include "http/h1_parse.h"
@@ -7,14 +8,70 @@
 #include "net/loop.h"
 
 /*
- *   IDLE --open_stream--> AWAITING --head--> BODY --last byte--> RECEIVED --released, all sent--> IDLE
- *                            +----no body------------------------^
+ * The link, as it receives an answer:
+ *
+ *   IDLE --open_stream--> AWAITING --first byte--> HEAD --whole--> BODY --last byte--> RECEIVED --released, all sent--> IDLE
+ *    ^                     |    |                   |               +------no body--------^
+ *    +--nothing was sent---+    +-----+-------------+
+ *                                     v closed, or answered, perhaps before the request was read
+ *                                 CONFIRMING --the kernel knows, or time is over--> DEAD
+ *
  *   any --fault, reset, not reusable--> DEAD
  */
-enum client_state { CLIENT_IDLE, CLIENT_AWAITING, CLIENT_BODY, CLIENT_RECEIVED, CLIENT_DEAD };
+enum client_state {
+    CLIENT_IDLE,
+    CLIENT_AWAITING,    /* a stream is open, no byte of an answer has come */
+    CLIENT_HEAD,
+    CLIENT_BODY,
+    CLIENT_RECEIVED,
+    CLIENT_CONFIRMING,  /* nothing is read; `confirm_timer` is set */
+    CLIENT_DEAD,        /* in the grave */
+};
+
+static const char *const client_state_names[] = {"idle", "awaiting", "head", "body", "received", "confirming", "dead"};
+
+#define TO(state) MACHINE_TO(CLIENT_##state)
+static const uint32_t client_moves[] = {
+    [CLIENT_IDLE] = TO(AWAITING) | TO(DEAD),
+    [CLIENT_AWAITING] = TO(IDLE) | TO(HEAD) | TO(CONFIRMING) | TO(DEAD),
+    [CLIENT_HEAD] = TO(BODY) | TO(CONFIRMING) | TO(DEAD),
+    [CLIENT_BODY] = TO(RECEIVED) | TO(DEAD),
+    [CLIENT_RECEIVED] = TO(IDLE) | TO(DEAD),
+    [CLIENT_CONFIRMING] = TO(DEAD),
+    [CLIENT_DEAD] = 0,
+};
+#undef TO
+
+static const struct machine client_machine = {"h1_client", client_state_names, client_moves};
+
+/*
+ * The request, as it is sent:
+ *
+ *   UNSENT --head--> PLAIN or CHUNKED --end--> SENT --next stream--> UNSENT
+ *     ^---next stream----+ (the one before was released before its head)
+ */
+enum request_state {
+    REQUEST_UNSENT,
+    REQUEST_PLAIN,      /* the body goes as it is: by length, or there is none */
+    REQUEST_CHUNKED,
+    REQUEST_SENT,
+};
+
+static const char *const request_state_names[] = {"unsent", "plain", "chunked", "sent"};
+
+#define TO(state) MACHINE_TO(REQUEST_##state)
+static const uint32_t request_moves[] = {
+    [REQUEST_UNSENT] = TO(UNSENT) | TO(PLAIN) | TO(CHUNKED),
+    [REQUEST_PLAIN] = TO(SENT),
+    [REQUEST_CHUNKED] = TO(SENT),
+    [REQUEST_SENT] = TO(UNSENT),
+};
+#undef TO
+
+static const struct machine request_machine = {"h1_client_request", request_state_names, request_moves};
 
 /* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
-#define VERDICT_MS 60
+#define CONFIRM_MS 60
 
 /* Interim answers before a final one; more is a fault of the node (docs/security.md#answers-of-nodes). */
 #define INTERIM_MAXIMUM 20
@@ -25,23 +82,20 @@ struct h1_client {
     struct loop *loop;
     const struct h1_settings *settings;
     enum client_state state;
-    bool has_sent_head;
-    bool has_sent_all;
-    bool has_received;         /* a byte of an answer to this request */
-    bool is_chunked;           /* the request */
+    enum request_state request;
+    struct h1_framing framing; /* of the answer; keep_alive: the node will take another request */
     bool to_head_request;
-    bool keep_alive;           /* the node will take another request */
-    bool is_paused;
+    bool is_paused;            /* by the stream's owner, in any state */
     unsigned interim_count;
     uint64_t begun_turn;       /* of the loop: bytes that are readable in the same turn were there before the request */
     uint64_t sent_before_bytes;/* handed to the kernel before this request */
     uint64_t ends_at_bytes;    /* the request's last byte among those handed to the kernel; UINT64_MAX while it is not in the conn */
     uint64_t left_bytes;       /* of a request body whose length was announced */
-    enum fault pending_fault;
+    enum fault pending_fault;  /* of fail_task; in CONFIRMING, of a request that the node may have read */
     struct h1_search search;
     struct h1_body body;
     struct loop_task fail_task;
-    struct loop_timer verdict_timer; /* the node has closed: did it read the request? */
+    struct loop_timer confirm_timer;
 };
 
 static void destroy_client(void *object)
@@ -49,13 +103,25 @@ static void destroy_client(void *object)
     free(object);
 }
 
+static void enter(struct h1_client *client, enum client_state next)
+{
+    machine_check(&client_machine, client->state, next);
+    client->state = next;
+}
+
+static void enter_request(struct h1_client *client, enum request_state next)
+{
+    machine_check(&request_machine, client->request, next);
+    client->request = next;
+}
+
 static void enter_dead(struct h1_client *client)
 {
     if (client->state == CLIENT_DEAD)
         return;
-    client->state = CLIENT_DEAD;
+    enter(client, CLIENT_DEAD);
     loop_task_cancel(client->loop, &client->fail_task);
-    loop_timer_clear(client->loop, &client->verdict_timer);
+    loop_timer_clear(client->loop, &client->confirm_timer);
     conn_close(client->link.conn);
     loop_bury(client->loop, client, destroy_client);
 }
@@ -91,66 +157,54 @@ static bool is_unsent(const struct h1_client *client)
 
 /* ---- was the request read? ---- */
 
-/*
- * The node closed a kept-alive connection while the request was on its way. If it provably never read it, the request may go
- * elsewhere whatever it is; if that is not known yet, the verdict waits a moment. True when it was given or is waited for.
- */
-static bool judge_unread(struct h1_client *client, bool may_wait)
+/* Whether the node has read the request is not known yet. If it may have done so when the time is over, the stream fails with `fault`. */
+static void confirm(struct h1_client *client, enum fault fault)
 {
-    switch (conn_may_be_read(client->link.conn, client->sent_before_bytes)) {
-    case CONN_READING_RULED_OUT:
-        fail_link(client, FAULT_LINK_CLOSED_UNREAD);
-        return true;
-    case CONN_READING_UNKNOWN:
-        if (may_wait)
-            loop_timer_set(client->loop, &client->verdict_timer, loop_now_ms(client->loop) + VERDICT_MS);
-        return may_wait;
-    default:
-        return false;
-    }
+    enter(client, CLIENT_CONFIRMING);
+    client->pending_fault = fault;
+    loop_timer_set(client->loop, &client->confirm_timer, loop_now_ms(client->loop) + CONFIRM_MS);
 }
 
-static void on_verdict(void *owner)
+/* The kernel knows more now. A request that was provably not read may go elsewhere, whatever it is (RFC 9112 section 9.3.1). */
+static void on_confirmed(void *owner)
 {
     struct h1_client *client = owner;
-    if (!judge_unread(client, false))
-        fail_link(client, client->has_received ? FAULT_UPSTREAM_MALFORMED : FAULT_UPSTREAM_CLOSED);
+    bool is_unread = conn_may_be_read(client->link.conn, client->sent_before_bytes) == CONN_READING_RULED_OUT;
+    fail_link(client, is_unread ? FAULT_LINK_CLOSED_UNREAD : client->pending_fault);
 }
 
 /*
  * Bytes that crossed the request on its way, a late 408 for instance, are nobody's answer; whether the node still reads the
  * request shows a moment later.
  */
-static void distrust(struct h1_client *client)
+static void ignore_answer(struct h1_client *client)
 {
-    client->has_received = true;
     conn_pause(client->link.conn);
-    loop_timer_set(client->loop, &client->verdict_timer, loop_now_ms(client->loop) + VERDICT_MS);
+    confirm(client, FAULT_UPSTREAM_MALFORMED);
 }
 
 /*
- * An answer acknowledges the request in the same segment. Asking the kernel costs a call, so it is asked about answers that look
- * like a parting word on a kept-alive link only.
+ * A node that closes an idle connection may say so with a 408 or another error, which then meets the next request. An answer to that request
+ * acknowledges it in the same segment. Asking the kernel costs a call, so it is asked about such answers on a kept-alive link only.
  */
-static bool is_parting_word(const struct h1_client *client, unsigned status, bool keep_alive)
+static bool is_idle_close(const struct h1_client *client, unsigned status, bool keep_alive)
 {
     return client->link.used > 1 && (status == 408 || (!keep_alive && status >= 400)) &&
            conn_may_be_read(client->link.conn, client->sent_before_bytes) != CONN_READING_POSSIBLE;
 }
 
-
 /* ---- receiving ---- */
 
 static void finish_message(struct h1_client *client)
 {
-    client->state = CLIENT_RECEIVED;
+    enter(client, CLIENT_RECEIVED);
     client->stream.events->on_end(client->stream.owner);
 }
 
 static void take_final(struct h1_client *client, const struct message_head *head, const struct h1_framing *framing)
 {
-    client->keep_alive = framing->keep_alive;
-    client->state = CLIENT_BODY;
+    client->framing = *framing;
+    enter(client, CLIENT_BODY);
     if (framing->delimiter == H1_DELIMITER_CHUNKS)
         h1_body_start_chunked(&client->body, 0);
     else if (framing->delimiter == H1_DELIMITER_CLOSE)
@@ -186,8 +240,8 @@ static bool take_head(struct h1_client *client, struct text *input)
         fail_link(client, fault != FAULT_NONE ? fault : FAULT_UPSTREAM_MALFORMED);
         return false;
     }
-    if (is_parting_word(client, head.status, framing.keep_alive)) {
-        distrust(client);
+    if (is_idle_close(client, head.status, framing.keep_alive)) {
+        ignore_answer(client);
         return false;
     }
     if (!is_interim)
@@ -208,7 +262,7 @@ static bool take_body(struct h1_client *client, struct text *input)
     case H1_BODY_RESULT_END:
         /* Behind a complete answer nothing may follow: those bytes must never become the next one (RFC 9112 section 9.2). */
         if (input->length > 0)
-            client->keep_alive = false;
+            client->framing.keep_alive = false;
         finish_message(client);
         return false;
     case H1_BODY_RESULT_MORE:
@@ -219,39 +273,38 @@ static bool take_body(struct h1_client *client, struct text *input)
     }
 }
 
+/* The first bytes of an answer, or what is taken for one. */
+static void begin_answer(struct h1_client *client)
+{
+    /* Nothing can be answered before a byte of it has left: these bytes belong to nobody, the request may go elsewhere. */
+    if (is_unsent(client))
+        fail_link(client, FAULT_LINK_CLOSED_UNREAD);
+    else if (client->begun_turn == loop_turn_number(client->loop))
+        ignore_answer(client);
+    else
+        enter(client, CLIENT_HEAD);
+}
+
 static size_t on_bytes(void *owner, struct text bytes)
 {
     struct h1_client *client = owner;
     struct text input = bytes;
-    if (bytes.length > 0) {
-        if (client->state == CLIENT_IDLE) {
-            /* Nobody asked. */
-            fail_link(client, FAULT_UPSTREAM_MALFORMED);
-            return bytes.length;
-        }
-        if (client->state == CLIENT_RECEIVED)
-            client->keep_alive = false;
-        /* Nothing can be answered before a byte of it has left: these bytes belong to nobody, the request may go elsewhere. */
-        if (client->state == CLIENT_AWAITING && is_unsent(client)) {
-            fail_link(client, FAULT_LINK_CLOSED_UNREAD);
-            return bytes.length;
-        }
-        if (client->state == CLIENT_AWAITING && !client->has_received && client->begun_turn == loop_turn_number(client->loop)) {
-            distrust(client);
-            return bytes.length;
-        }
-        client->has_received = true;
-    }
+    if (bytes.length > 0 && client->state == CLIENT_IDLE)
+        fail_link(client, FAULT_UPSTREAM_MALFORMED); /* nobody asked */
+    else if (bytes.length > 0 && client->state == CLIENT_RECEIVED)
+        client->framing.keep_alive = false;
+    else if (bytes.length > 0 && client->state == CLIENT_AWAITING)
+        begin_answer(client);
     bool again = true;
     while (again) {
-        if (client->state == CLIENT_AWAITING)
+        if (client->state == CLIENT_HEAD)
             again = input.length > 0 && take_head(client, &input);
         else if (client->state == CLIENT_BODY && !client->is_paused)
             again = take_body(client, &input);
         else
             again = false;
     }
-    bool is_over = client->state != CLIENT_AWAITING && client->state != CLIENT_BODY;
+    bool is_over = client->state != CLIENT_AWAITING && client->state != CLIENT_HEAD && client->state != CLIENT_BODY;
     return is_over ? bytes.length : bytes.length - input.length;
 }
 
@@ -262,11 +315,11 @@ static void on_drained(void *owner)
         client->stream.events->on_drained(client->stream.owner);
 }
 
-static enum fault judge_end(const struct h1_client *client, enum conn_end end)
+static enum fault fault_of_end(const struct h1_client *client, enum conn_end end)
 {
     if (end == CONN_END_TLS_FAILED)
         return FAULT_TLS_FAILED;
-    if (client->state == CLIENT_AWAITING && !client->has_received)
+    if (client->state == CLIENT_AWAITING)
         return end == CONN_END_CLOSED ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET;
     return client->state == CLIENT_IDLE ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_TRUNCATED;
 }
@@ -278,19 +331,22 @@ static void on_ended(void *owner, enum conn_end end)
                          h1_body_ends_with_connection(&client->body);
     if (is_proper_end)
         finish_message(client);
-    client->keep_alive = false;
+    client->framing.keep_alive = false;
     /* A complete answer stays good; the link goes when its stream is released. */
     if (client->state == CLIENT_RECEIVED)
         return;
-    /* Distrusted bytes came before: the end is no part of an answer, and the verdict need not wait. */
-    if (loop_timer_is_set(&client->verdict_timer)) {
-        on_verdict(client);
+    if (client->state == CLIENT_CONFIRMING) {
+        on_confirmed(client); /* the end has come, and with it all that there is to know */
         return;
     }
-    bool may_be_unread = client->state == CLIENT_AWAITING && !client->has_received &&
+    bool may_be_unread = client->state == CLIENT_AWAITING &&
                          (is_unsent(client) || (client->link.used > 1 && end == CONN_END_CLOSED));
-    if (!may_be_unread || !judge_unread(client, true))
-        fail_link(client, judge_end(client, end));
+    enum conn_reading reading = may_be_unread ? conn_may_be_read(client->link.conn, client->sent_before_bytes)
+                                              : CONN_READING_POSSIBLE;
+    if (reading == CONN_READING_UNKNOWN)
+        confirm(client, FAULT_UPSTREAM_CLOSED);
+    else
+        fail_link(client, reading == CONN_READING_RULED_OUT ? FAULT_LINK_CLOSED_UNREAD : fault_of_end(client, end));
 }
 
 const struct conn_events h1_client_conn_events = {
@@ -342,14 +398,13 @@ static void write_head(struct h1_client *client, const struct message_head *head
 static void send_head(struct stream *stream, const struct message_head *head)
 {
     struct h1_client *client = client_of(stream);
-    if (client->state == CLIENT_DEAD || client->has_sent_head)
+    if (client->state == CLIENT_DEAD || client->request != REQUEST_UNSENT)
         return;
-    client->has_sent_head = true;
-    client->is_chunked = head->body == BODY_STREAM;
+    enter_request(client, head->body == BODY_STREAM ? REQUEST_CHUNKED : REQUEST_PLAIN);
     client->left_bytes = head->body == BODY_LENGTH ? head->content_length : 0;
     client->to_head_request = text_equals(head->method, TEXT("HEAD"));
     write_head(client, head);
-    if (!client->is_chunked && client->left_bytes == 0)
+    if (head->body == BODY_NONE)
         note_end(client);
 }
 
@@ -364,13 +419,14 @@ static void send_data(struct stream *stream, struct text bytes)
     struct h1_client *client = client_of(stream);
     if (client->state == CLIENT_DEAD || bytes.length == 0)
         return;
-    if (!client->is_chunked) {
+    if (client->request == REQUEST_PLAIN) {
         send_bytes(client, bytes);
         client->left_bytes -= bytes.length < client->left_bytes ? bytes.length : client->left_bytes;
         if (client->left_bytes == 0)
             note_end(client);
-        return;
     }
+    if (client->request != REQUEST_CHUNKED)
+        return;
     char line[H1_CHUNK_LINE_BYTES];
     send_bytes(client, text_of(line, h1_write_chunk_line(line, bytes.length)));
     send_bytes(client, bytes);
@@ -380,12 +436,12 @@ static void send_data(struct stream *stream, struct text bytes)
 static void send_end(struct stream *stream)
 {
     struct h1_client *client = client_of(stream);
-    if (client->state == CLIENT_DEAD || client->has_sent_all)
+    if (client->state == CLIENT_DEAD || (client->request != REQUEST_PLAIN && client->request != REQUEST_CHUNKED))
         return;
-    if (client->is_chunked)
+    if (client->request == REQUEST_CHUNKED)
         send_bytes(client, TEXT("0\r\n\r\n"));
     note_end(client);
-    client->has_sent_all = true;
+    enter_request(client, REQUEST_SENT);
 }
 
 static void pause_stream(struct stream *stream)
@@ -422,7 +478,7 @@ static bool has_left(const struct stream *stream)
     return conn_sent_bytes(client->link.conn) >= client->ends_at_bytes;
 }
 
-/* HTTP/1 has no other way to cancel than to close: the node then stops the query (docs/database.md#queries). */
+/* HTTP/1 has no other way to cancel than to close: the node then stops the query. */
 static void reset_stream(struct stream *stream, enum fault fault)
 {
     (void)fault;
@@ -434,13 +490,13 @@ static void release_stream(struct stream *stream)
     struct h1_client *client = client_of(stream);
     if (client->state == CLIENT_DEAD)
         return;
-    if (client->state == CLIENT_AWAITING && !client->has_sent_head) {
+    if (client->state == CLIENT_AWAITING && client->request == REQUEST_UNSENT) {
         /* Nothing has happened on it. */
         client->link.used--;
-        client->state = CLIENT_IDLE;
+        enter(client, CLIENT_IDLE);
         return;
     }
-    bool is_reusable = client->state == CLIENT_RECEIVED && client->has_sent_all && client->keep_alive;
+    bool is_reusable = client->state == CLIENT_RECEIVED && client->request == REQUEST_SENT && client->framing.keep_alive;
     if (!is_reusable) {
         enter_dead(client);
         return;
@@ -448,7 +504,7 @@ static void release_stream(struct stream *stream)
     if (client->is_paused)
         conn_resume(client->link.conn);
     client->is_paused = false;
-    client->state = CLIENT_IDLE;
+    enter(client, CLIENT_IDLE);
 }
 
 static const struct stream_verbs client_stream_verbs = {
@@ -472,12 +528,9 @@ static struct stream *open_stream(struct link *link)
     struct h1_client *client = (struct h1_client *)link;
     if (client->state != CLIENT_IDLE)
         return NULL;
-    client->state = CLIENT_AWAITING;
-    client->has_sent_head = false;
-    client->has_sent_all = false;
-    client->has_received = false;
-    client->is_chunked = false;
-    client->keep_alive = false;
+    enter(client, CLIENT_AWAITING);
+    enter_request(client, REQUEST_UNSENT);
+    client->framing = (struct h1_framing){0};
     client->is_paused = false;
     client->interim_count = 0;
     client->search = (struct h1_search){0};
@@ -525,7 +578,7 @@ struct link *h1_client_create(struct loop *loop, struct conn *conn, const struct
     client->loop = loop;
     client->settings = settings;
     loop_task_init(&client->fail_task, run_fail, client);
-    loop_timer_init(&client->verdict_timer, on_verdict, client);
+    loop_timer_init(&client->confirm_timer, on_confirmed, client);
     conn_set_owner(conn, &h1_client_conn_events, client);
     return &client->link;
 }
