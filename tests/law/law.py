@@ -55,7 +55,6 @@ KNOWN_BOOLEANS = {
     "cli/cmd_explain:situation": 3,
     "downstream/reply:reply_fault": 3,
     "exchange/state:exchange": 11,
-    "http/h1_server:h1_server": 10,
     "http/h2_link:h2_link": 16,
     "http/h2_link:h2_stream": 14,
     "http/message:message_head": 4,
