@@ -91,9 +91,9 @@ static int unpack_unknown(nghttp2_session *session, void **payload, const nghttp
 /* ---- heads ---- */
 
 /* A head is gathered until it is complete; whatever follows the body are trailers. */
-static struct h2_draft **draft_of(struct h2_stream *stream)
+static struct h2_header_block **block_of(struct h2_stream *stream)
 {
-    return stream->receiving == H2_RECEIVING_HEAD ? &stream->draft : &stream->trailers;
+    return stream->receiving == H2_RECEIVING_HEAD ? &stream->block : &stream->trailers;
 }
 
 /* One too many: it may come again when another has ended. */
@@ -118,12 +118,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     }
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    struct h2_draft **draft = draft_of(stream);
-    if (*draft == NULL)
-        *draft = h2_draft_take(&link->context->drafts);
-    link->gathering = *draft;
+    struct h2_header_block **block = block_of(stream);
+    if (*block == NULL)
+        *block = h2_header_block_take(&link->context->blocks);
+    link->gathering = *block;
     link->gathering_id = frame->hd.stream_id;
-    return *draft == NULL ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+    return *block == NULL ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
@@ -132,14 +132,14 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)session;
     (void)flags;
     struct h2_link *link = owner;
-    struct h2_draft *draft = link->gathering;
-    if (draft == NULL || link->gathering_id != frame->hd.stream_id)
+    struct h2_header_block *block = link->gathering;
+    if (block == NULL || link->gathering_id != frame->hd.stream_id)
         return 0;
     const struct h1_limits *limits = &link->context->settings.limits;
-    h2_draft_add(draft, limits, link->role->is_server, text_of((const char *)name, name_length),
+    h2_header_block_add(block, limits, link->role->is_server, text_of((const char *)name, name_length),
                  text_of((const char *)value, value_length));
     /* A few bytes of HPACK can unfold to this much again and again. */
-    if (draft->counted_bytes > 2 * (limits->head_bytes + limits->target_bytes))
+    if (block->counted_bytes > 2 * (limits->head_bytes + limits->target_bytes))
         spend(link, H2_EXPENSE_HEADER_LIST);
     return 0;
 }
@@ -147,7 +147,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static void on_headers_frame(struct h2_link *link, struct h2_stream *stream, bool is_end)
 {
     link->gathering = NULL;
-    if (stream->receiving == H2_RECEIVING_HEAD && stream->draft != NULL)
+    if (stream->receiving == H2_RECEIVING_HEAD && stream->block != NULL)
         link->role->on_head(link, stream, is_end);
     else if (is_end)
         h2_stream_end_received(stream);

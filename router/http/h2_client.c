@@ -27,9 +27,9 @@ static struct h2_stream *on_new_stream(struct h2_link *link, int32_t id)
 static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
 {
     struct message_head head = {.fields = link->context->settings.fields};
-    struct h2_draft *draft = stream->draft;
-    stream->draft = NULL;
-    enum fault fault = h2_read_response(draft, is_end, &head);
+    struct h2_header_block *block = stream->block;
+    stream->block = NULL;
+    enum fault fault = h2_read_response(block, is_end, &head);
     bool is_interim = fault == FAULT_NONE && head.status < 200;
     if (is_interim && (is_end || head.status == 101 || ++stream->interim_count > INTERIM_MAXIMUM))
         fault = FAULT_UPSTREAM_MALFORMED;
@@ -46,7 +46,7 @@ static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
     } else if (head.status != 100) {
         stream->stream.events->on_interim(stream->stream.owner, &head);
     }
-    h2_draft_give(&link->context->drafts, draft);
+    h2_header_block_give(&link->context->blocks, block);
 }
 
 static enum fault fault_of_close(const struct h2_link *link, const struct h2_stream *stream, uint32_t error)

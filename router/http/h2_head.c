@@ -6,8 +6,8 @@
 #include "http/hygiene.h"
 
 /* A usual head fits in; a longer one doubles it. */
-#define DRAFT_BYTES 1024
-#define DRAFT_FIELDS 24
+#define BLOCK_BYTES 1024
+#define BLOCK_FIELDS 24
 #define FIELDS_MAXIMUM (MESSAGE_FIELDS_MAXIMUM + 4) /* and the pseudo ones */
 /* Longer ones are not kept as spare. */
 #define SPARE_BYTES 4096
@@ -16,144 +16,144 @@
 /* What a field counts besides its name and value (RFC 9113 section 6.5.2). */
 #define FIELD_OVERHEAD_BYTES 32
 
-/* ---- drafts ---- */
+/* ---- header blocks ---- */
 
-struct h2_draft *h2_draft_take(struct h2_drafts *drafts)
+struct h2_header_block *h2_header_block_take(struct h2_header_blocks *blocks)
 {
-    struct h2_draft *draft = drafts->spare;
-    if (draft != NULL) {
-        drafts->spare = draft->next;
-        drafts->count--;
+    struct h2_header_block *block = blocks->spare;
+    if (block != NULL) {
+        blocks->spare = block->next;
+        blocks->count--;
     } else {
-        draft = calloc(1, sizeof *draft);
-        if (draft == NULL)
+        block = calloc(1, sizeof *block);
+        if (block == NULL)
             return NULL;
     }
-    draft->next = NULL;
-    draft->length = 0;
-    draft->counted_bytes = 0;
-    draft->fault = FAULT_NONE;
-    draft->pseudo_count = 0;
-    draft->field_count = 0;
-    return draft;
+    block->next = NULL;
+    block->length = 0;
+    block->counted_bytes = 0;
+    block->fault = FAULT_NONE;
+    block->pseudo_count = 0;
+    block->field_count = 0;
+    return block;
 }
 
-static void free_draft(struct h2_draft *draft)
+static void free_block(struct h2_header_block *block)
 {
-    free(draft->bytes);
-    free(draft->fields);
-    free(draft);
+    free(block->bytes);
+    free(block->fields);
+    free(block);
 }
 
-void h2_draft_give(struct h2_drafts *drafts, struct h2_draft *draft)
+void h2_header_block_give(struct h2_header_blocks *blocks, struct h2_header_block *block)
 {
-    if (draft == NULL)
+    if (block == NULL)
         return;
-    if (drafts->count >= SPARE_MAXIMUM || draft->capacity > SPARE_BYTES) {
-        free_draft(draft);
+    if (blocks->count >= SPARE_MAXIMUM || block->capacity > SPARE_BYTES) {
+        free_block(block);
         return;
     }
-    draft->next = drafts->spare;
-    drafts->spare = draft;
-    drafts->count++;
+    block->next = blocks->spare;
+    blocks->spare = block;
+    blocks->count++;
 }
 
-void h2_drafts_clear(struct h2_drafts *drafts)
+void h2_header_blocks_clear(struct h2_header_blocks *blocks)
 {
-    while (drafts->spare != NULL) {
-        struct h2_draft *draft = drafts->spare;
-        drafts->spare = draft->next;
-        free_draft(draft);
+    while (blocks->spare != NULL) {
+        struct h2_header_block *block = blocks->spare;
+        blocks->spare = block->next;
+        free_block(block);
     }
-    drafts->count = 0;
+    blocks->count = 0;
 }
 
-static bool make_room(struct h2_draft *draft, size_t length)
+static bool make_room(struct h2_header_block *block, size_t length)
 {
-    size_t wanted = draft->length + length;
-    if (wanted <= draft->capacity)
+    size_t wanted = block->length + length;
+    if (wanted <= block->capacity)
         return true;
-    size_t capacity = draft->capacity == 0 ? DRAFT_BYTES : draft->capacity * 2;
+    size_t capacity = block->capacity == 0 ? BLOCK_BYTES : block->capacity * 2;
     while (capacity < wanted)
         capacity *= 2;
-    char *larger = realloc(draft->bytes, capacity);
+    char *larger = realloc(block->bytes, capacity);
     if (larger == NULL)
         return false;
-    draft->bytes = larger;
-    draft->capacity = capacity;
+    block->bytes = larger;
+    block->capacity = capacity;
     return true;
 }
 
-static struct h2_draft_field *next_field(struct h2_draft *draft)
+static struct h2_header_block_field *next_field(struct h2_header_block *block)
 {
-    if (draft->field_count == draft->field_capacity) {
-        unsigned capacity = draft->field_capacity == 0 ? DRAFT_FIELDS : draft->field_capacity * 2;
-        struct h2_draft_field *larger = realloc(draft->fields, capacity * sizeof *larger);
+    if (block->field_count == block->field_capacity) {
+        unsigned capacity = block->field_capacity == 0 ? BLOCK_FIELDS : block->field_capacity * 2;
+        struct h2_header_block_field *larger = realloc(block->fields, capacity * sizeof *larger);
         if (larger == NULL)
             return NULL;
-        draft->fields = larger;
-        draft->field_capacity = capacity;
+        block->fields = larger;
+        block->field_capacity = capacity;
     }
-    return &draft->fields[draft->field_count];
+    return &block->fields[block->field_count];
 }
 
 /* Returns where the copy begins. */
-static uint32_t keep(struct h2_draft *draft, struct text bytes)
+static uint32_t keep(struct h2_header_block *block, struct text bytes)
 {
-    uint32_t start = (uint32_t)draft->length;
+    uint32_t start = (uint32_t)block->length;
     if (bytes.length > 0)
-        memcpy(draft->bytes + start, bytes.bytes, bytes.length);
-    draft->length += bytes.length;
+        memcpy(block->bytes + start, bytes.bytes, bytes.length);
+    block->length += bytes.length;
     return start;
 }
 
-void h2_draft_add(struct h2_draft *draft, const struct h1_limits *limits, bool is_request, struct text name, struct text value)
+void h2_header_block_add(struct h2_header_block *block, const struct h1_limits *limits, bool is_request, struct text name, struct text value)
 {
-    draft->counted_bytes += name.length + value.length + FIELD_OVERHEAD_BYTES;
-    if (draft->fault != FAULT_NONE)
+    block->counted_bytes += name.length + value.length + FIELD_OVERHEAD_BYTES;
+    if (block->fault != FAULT_NONE)
         return;
     bool is_pseudo = name.length > 0 && name.bytes[0] == ':';
-    size_t regular = draft->field_count - draft->pseudo_count;
-    if (draft->counted_bytes > limits->head_bytes + limits->fields * FIELD_OVERHEAD_BYTES ||
+    size_t regular = block->field_count - block->pseudo_count;
+    if (block->counted_bytes > limits->head_bytes + limits->fields * FIELD_OVERHEAD_BYTES ||
         (!is_pseudo && (regular >= limits->fields || regular >= MESSAGE_FIELDS_MAXIMUM)) ||
-        draft->field_count >= FIELDS_MAXIMUM) {
-        draft->fault = is_request ? FAULT_REQUEST_HEAD_TOO_LARGE : FAULT_UPSTREAM_HEAD_TOO_LARGE;
+        block->field_count >= FIELDS_MAXIMUM) {
+        block->fault = is_request ? FAULT_REQUEST_HEAD_TOO_LARGE : FAULT_UPSTREAM_HEAD_TOO_LARGE;
         return;
     }
     if (name.length > H1_FIELD_NAME_BYTES) {
-        draft->fault = is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
+        block->fault = is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
         return;
     }
-    struct h2_draft_field *field = next_field(draft);
-    if (field == NULL || !make_room(draft, name.length + value.length)) {
-        draft->fault = FAULT_OUT_OF_MEMORY;
+    struct h2_header_block_field *field = next_field(block);
+    if (field == NULL || !make_room(block, name.length + value.length)) {
+        block->fault = FAULT_OUT_OF_MEMORY;
         return;
     }
-    draft->field_count++;
-    draft->pseudo_count += is_pseudo;
+    block->field_count++;
+    block->pseudo_count += is_pseudo;
     field->name_length = (uint32_t)name.length;
     field->value_length = (uint32_t)value.length;
-    field->name_start = keep(draft, name);
-    field->value_start = keep(draft, value);
+    field->name_start = keep(block, name);
+    field->value_start = keep(block, value);
 }
 
 /* ---- reading ---- */
 
-static struct text name_of(const struct h2_draft *draft, unsigned i)
+static struct text name_of(const struct h2_header_block *block, unsigned i)
 {
-    return text_of(draft->bytes + draft->fields[i].name_start, draft->fields[i].name_length);
+    return text_of(block->bytes + block->fields[i].name_start, block->fields[i].name_length);
 }
 
-static struct text value_of(const struct h2_draft *draft, unsigned i)
+static struct text value_of(const struct h2_header_block *block, unsigned i)
 {
-    return text_of(draft->bytes + draft->fields[i].value_start, draft->fields[i].value_length);
+    return text_of(block->bytes + block->fields[i].value_start, block->fields[i].value_length);
 }
 
-static struct text pseudo(const struct h2_draft *draft, struct text name)
+static struct text pseudo(const struct h2_header_block *block, struct text name)
 {
-    for (unsigned i = 0; i < draft->pseudo_count; i++) {
-        if (text_equals(name_of(draft, i), name))
-            return value_of(draft, i);
+    for (unsigned i = 0; i < block->pseudo_count; i++) {
+        if (text_equals(name_of(block, i), name))
+            return value_of(block, i);
     }
     return TEXT_EMPTY;
 }
@@ -162,48 +162,48 @@ static struct text pseudo(const struct h2_draft *draft, struct text name)
  * The crumbs of Cookie become one field again (RFC 9113 section 8.2.3): HTTP/1 knows only one. They are put together behind everything
  * else, for which there must be room already: texts point into the bytes.
  */
-static bool join_cookies(struct h2_draft *draft)
+static bool join_cookies(struct h2_header_block *block)
 {
     size_t length = 0;
     unsigned count = 0;
     unsigned first = 0;
-    for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
-        if (!text_equals(name_of(draft, i), TEXT("cookie")))
+    for (unsigned i = block->pseudo_count; i < block->field_count; i++) {
+        if (!text_equals(name_of(block, i), TEXT("cookie")))
             continue;
         first = count++ == 0 ? i : first;
-        length += value_of(draft, i).length + 2;
+        length += value_of(block, i).length + 2;
     }
     if (count < 2)
         return true;
-    if (!make_room(draft, length))
+    if (!make_room(block, length))
         return false;
-    uint32_t start = (uint32_t)draft->length;
-    unsigned kept = draft->pseudo_count;
-    for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
-        struct h2_draft_field field = draft->fields[i];
-        bool is_cookie = text_equals(name_of(draft, i), TEXT("cookie"));
-        if (is_cookie && draft->length > start)
-            keep(draft, TEXT("; "));
+    uint32_t start = (uint32_t)block->length;
+    unsigned kept = block->pseudo_count;
+    for (unsigned i = block->pseudo_count; i < block->field_count; i++) {
+        struct h2_header_block_field field = block->fields[i];
+        bool is_cookie = text_equals(name_of(block, i), TEXT("cookie"));
+        if (is_cookie && block->length > start)
+            keep(block, TEXT("; "));
         if (is_cookie)
-            keep(draft, value_of(draft, i));
+            keep(block, value_of(block, i));
         if (!is_cookie || i == first)
-            draft->fields[kept++] = field;
+            block->fields[kept++] = field;
     }
-    draft->fields[first].value_start = start;
-    draft->fields[first].value_length = (uint32_t)(draft->length - start);
-    draft->field_count = kept;
+    block->fields[first].value_start = start;
+    block->fields[first].value_length = (uint32_t)(block->length - start);
+    block->field_count = kept;
     return true;
 }
 
 /* Lists the fields, and says which known names are among them: one bit each. */
-static uint64_t list_fields(const struct h2_draft *draft, struct message_head *head)
+static uint64_t list_fields(const struct h2_header_block *block, struct message_head *head)
 {
     uint64_t present = 0;
-    for (unsigned i = draft->pseudo_count; i < draft->field_count; i++) {
-        struct text name = name_of(draft, i);
+    for (unsigned i = block->pseudo_count; i < block->field_count; i++) {
+        struct text name = name_of(block, i);
         enum header_name known = header_name_of(name);
         present |= UINT64_C(1) << known;
-        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, text_trim(value_of(draft, i)));
+        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, text_trim(value_of(block, i)));
     }
     return present;
 }
@@ -214,11 +214,11 @@ static const struct header_field *find_present(const struct message_head *head, 
     return (present >> known & 1) != 0 ? message_find(head, known) : NULL;
 }
 
-static void start(const struct h2_draft *draft, struct message_head *head)
+static void start(const struct h2_header_block *block, struct message_head *head)
 {
     struct header_field *fields = head->fields;
     *head = (struct message_head){
-        .fields = fields, .version = MESSAGE_HTTP_2, .raw = text_of(draft->bytes, draft->length)};
+        .fields = fields, .version = MESSAGE_HTTP_2, .raw = text_of(block->bytes, block->length)};
 }
 
 /* nghttp2 has seen to it that there is one at most, and that it is a number that the body keeps to. */
@@ -236,13 +236,13 @@ static bool read_length(struct message_head *head, uint64_t present, bool is_end
     return true;
 }
 
-static enum fault read_target(const struct h2_draft *draft, const struct h1_limits *limits, uint64_t present,
+static enum fault read_target(const struct h2_header_block *block, const struct h1_limits *limits, uint64_t present,
                               struct message_head *head)
 {
     const struct header_field *host = find_present(head, present, HEADER_HOST);
-    head->method = pseudo(draft, TEXT(":method"));
-    head->target = pseudo(draft, TEXT(":path"));
-    head->authority = pseudo(draft, TEXT(":authority"));
+    head->method = pseudo(block, TEXT(":method"));
+    head->target = pseudo(block, TEXT(":path"));
+    head->authority = pseudo(block, TEXT(":authority"));
     if (head->authority.length == 0 && host != NULL)
         head->authority = host->value;
     const char *query = head->target.length == 0 ? NULL : memchr(head->target.bytes, '?', head->target.length);
@@ -261,15 +261,15 @@ static enum fault read_target(const struct h2_draft *draft, const struct h1_limi
     return FAULT_NONE;
 }
 
-enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limits, bool is_end, struct message_head *head)
+enum fault h2_read_request(struct h2_header_block *block, const struct h1_limits *limits, bool is_end, struct message_head *head)
 {
-    if (draft->fault == FAULT_NONE && !join_cookies(draft))
-        draft->fault = FAULT_OUT_OF_MEMORY;
-    start(draft, head);
-    uint64_t present = list_fields(draft, head);
-    enum fault fault = read_target(draft, limits, present, head);
-    if (draft->fault != FAULT_NONE)
-        return draft->fault;
+    if (block->fault == FAULT_NONE && !join_cookies(block))
+        block->fault = FAULT_OUT_OF_MEMORY;
+    start(block, head);
+    uint64_t present = list_fields(block, head);
+    enum fault fault = read_target(block, limits, present, head);
+    if (block->fault != FAULT_NONE)
+        return block->fault;
     if (fault != FAULT_NONE)
         return fault;
     if (!read_length(head, present, is_end))
@@ -288,14 +288,14 @@ enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limit
     return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
 }
 
-enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_head *head)
+enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct message_head *head)
 {
-    start(draft, head);
-    if (draft->fault != FAULT_NONE)
-        return draft->fault;
-    uint64_t present = list_fields(draft, head);
+    start(block, head);
+    if (block->fault != FAULT_NONE)
+        return block->fault;
+    uint64_t present = list_fields(block, head);
     uint64_t status = 0;
-    if (!text_to_u64(pseudo(draft, TEXT(":status")), &status) || status < 100 || status > 599 ||
+    if (!text_to_u64(pseudo(block, TEXT(":status")), &status) || status < 100 || status > 599 ||
         !read_length(head, present, is_end))
         return FAULT_UPSTREAM_MALFORMED;
     head->status = (unsigned)status;
@@ -308,12 +308,12 @@ enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_
     return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
 }
 
-enum fault h2_read_trailers(struct h2_draft *draft, bool is_request, struct message_head *head)
+enum fault h2_read_trailers(struct h2_header_block *block, bool is_request, struct message_head *head)
 {
-    start(draft, head);
-    if (draft->fault != FAULT_NONE)
-        return draft->fault;
-    list_fields(draft, head);
+    start(block, head);
+    if (block->fault != FAULT_NONE)
+        return block->fault;
+    list_fields(block, head);
     bool ignored;
     if (hygiene_strip_hop(head, &ignored))
         return FAULT_NONE;
@@ -427,14 +427,14 @@ bool h2_write_response(struct h2_writer *writer, const struct message_head *head
     return put_fields(writer, head);
 }
 
-void h2_write_draft(struct h2_writer *writer, struct h2_draft *draft)
+void h2_write_header_block(struct h2_writer *writer, struct h2_header_block *block)
 {
     writer->count = 0;
-    for (unsigned i = 0; i < draft->field_count; i++) {
-        char *name = draft->bytes + draft->fields[i].name_start;
-        for (uint32_t j = 0; j < draft->fields[i].name_length; j++)
+    for (unsigned i = 0; i < block->field_count; i++) {
+        char *name = block->bytes + block->fields[i].name_start;
+        for (uint32_t j = 0; j < block->fields[i].name_length; j++)
             name[j] = text_lower(name[j]);
-        put(writer, name_of(draft, i), value_of(draft, i), NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+        put(writer, name_of(block, i), value_of(block, i), NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
     }
 }
 

@@ -1,11 +1,13 @@
 #ifndef SLUICE_HTTP_H2_HEAD_H
 #define SLUICE_HTTP_H2_HEAD_H
 /*
- * Heads between HTTP/2 and message_head. nghttp2 hands a head over field by field; a draft gathers them, and h2_read_request or
- * h2_read_response makes the head from it, with the checks that nghttp2 leaves to its user (docs/security.md#http2-heads). The other way, h2_write_*
- * fills the array that nghttp2 sends: names in lower case, nothing that concerns a connection (RFC 9113 section 8.2.2).
+ * Heads between HTTP/2 and message_head. nghttp2 hands a head over field by field; a header block gathers them (nghttp2's word for what RFC
+ * 9113 calls a field section), and h2_read_request or h2_read_response makes the head from it, with the checks that nghttp2 leaves to its
+ * user (docs/security.md#http2-heads). The other way, h2_write_* fills the array that nghttp2 sends: names in lower case, nothing that concerns a connection (RFC 9113
+ * section 8.2.2).
  *
- * h2_draft_take -> h2_draft_add for each field -> h2_read_... -> h2_draft_give. A head that was read points into its draft.
+ * h2_header_block_take -> h2_header_block_add for each field -> h2_read_... -> h2_header_block_give. A head that was read points into its
+ * block.
  */
 #include <nghttp2/nghttp2.h>
 #include <stdbool.h>
@@ -15,14 +17,14 @@
 #include "http/h1_screen.h"
 #include "http/message.h"
 
-/* One field, by its place in the draft's bytes, which may move while it grows. */
-struct h2_draft_field {
+/* One field, by its place in the block's bytes, which may move while it grows. */
+struct h2_header_block_field {
     uint32_t name_start, name_length;
     uint32_t value_start, value_length;
 };
 
-struct h2_draft {
-    struct h2_draft *next;   /* among the spare ones */
+struct h2_header_block {
+    struct h2_header_block *next;   /* among the spare ones */
     char *bytes;
     size_t length;
     size_t capacity;
@@ -31,36 +33,36 @@ struct h2_draft {
     unsigned pseudo_count;   /* pseudo fields come first */
     unsigned field_count;
     unsigned field_capacity;
-    struct h2_draft_field *fields;
+    struct h2_header_block_field *fields;
 };
 
-/* Spare drafts of a loop, so that a head usually costs no allocation. Zero it first. */
-struct h2_drafts {
-    struct h2_draft *spare;
+/* spare header blocks of a loop, so that a head usually costs no allocation. Zero it first. */
+struct h2_header_blocks {
+    struct h2_header_block *spare;
     unsigned count;
 };
 
-/* An empty draft, or NULL when memory is out. */
-struct h2_draft *h2_draft_take(struct h2_drafts *drafts);
+/* An empty header block, or NULL when memory is out. */
+struct h2_header_block *h2_header_block_take(struct h2_header_blocks *blocks);
 /* NULL is allowed. */
-void h2_draft_give(struct h2_drafts *drafts, struct h2_draft *draft);
-void h2_drafts_clear(struct h2_drafts *drafts);
+void h2_header_block_give(struct h2_header_blocks *blocks, struct h2_header_block *block);
+void h2_header_blocks_clear(struct h2_header_blocks *blocks);
 
-/* Copies a field. What passes a limit is counted and not kept, and the draft has a fault from then on. */
-void h2_draft_add(struct h2_draft *draft, const struct h1_limits *limits, bool is_request, struct text name, struct text value);
+/* Copies a field. What passes a limit is counted and not kept, and the block has a fault from then on. */
+void h2_header_block_add(struct h2_header_block *block, const struct h1_limits *limits, bool is_request, struct text name, struct text value);
 
 /*
- * Makes a request's head from a draft that nghttp2 has found well-formed; `head->fields` has room for MESSAGE_FIELDS_MAXIMUM. `is_end`:
+ * Makes a request's head from a block that nghttp2 has found well-formed; `head->fields` has room for MESSAGE_FIELDS_MAXIMUM. `is_end`:
  * no body follows. FAULT_NONE, or why the request must be refused: bytes in :path that no URL has, user information in :authority,
  * CONNECT, an expectation, a limit; `head` then holds what was understood. When :authority and Host differ the first rules (RFC 9113 section 8.3.1).
  */
-enum fault h2_read_request(struct h2_draft *draft, const struct h1_limits *limits, bool is_end, struct message_head *head);
+enum fault h2_read_request(struct h2_header_block *block, const struct h1_limits *limits, bool is_end, struct message_head *head);
 
 /* The same for an answer. `is_end`: no body follows, whatever a Content-Length announces (HEAD, 304). */
-enum fault h2_read_response(struct h2_draft *draft, bool is_end, struct message_head *head);
+enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct message_head *head);
 
 /* The fields behind a body; hop-by-hop ones are left out. */
-enum fault h2_read_trailers(struct h2_draft *draft, bool is_request, struct message_head *head);
+enum fault h2_read_trailers(struct h2_header_block *block, bool is_request, struct message_head *head);
 
 /* Room for one head on its way out; lives in the loop's h2_context and is used by one call at a time. */
 #define H2_WRITE_FIELDS (MESSAGE_FIELDS_MAXIMUM + 16)
@@ -75,11 +77,14 @@ struct h2_writer {
     size_t names_length;
 };
 
-/* Each fills writer->fields; nghttp2 copies them when they are submitted, unless it may borrow. False when memory is out. `scheme`: "http" or "https". */
+/*
+ * Each fills writer->fields; nghttp2 copies them when they are submitted, unless it may borrow. False when memory is out. `scheme`: "http"
+ * or "https".
+ */
 bool h2_write_request(struct h2_writer *writer, const struct message_head *head, struct text scheme);
 bool h2_write_response(struct h2_writer *writer, const struct message_head *head);
-/* The fields of a draft as they are, in lower case: trailers that waited for the body. nghttp2 borrows them until they are written. */
-void h2_write_draft(struct h2_writer *writer, struct h2_draft *draft);
+/* The fields of a block as they are, in lower case: trailers that waited for the body. nghttp2 borrows them until they are written. */
+void h2_write_header_block(struct h2_writer *writer, struct h2_header_block *block);
 void h2_writer_clear(struct h2_writer *writer);
 
 #endif

@@ -74,7 +74,7 @@ void h2_context_destroy(struct h2_context *context)
         return;
     nghttp2_session_callbacks_del(context->callbacks);
     nghttp2_option_del(context->option);
-    h2_drafts_clear(&context->drafts);
+    h2_header_blocks_clear(&context->blocks);
     h2_writer_clear(&context->writer);
     free(context);
 }

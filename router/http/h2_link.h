@@ -76,9 +76,9 @@ struct h2_stream {
     struct text borrowed;          /* bytes of a verb that is running: sent from where they are */
     struct buffer output;
     struct buffer input;
-    struct h2_draft *draft;        /* a head that is not complete or not given yet */
-    struct h2_draft *trailers;     /* received: they follow the input */
-    struct h2_draft *last;         /* trailers to send behind the output */
+    struct h2_header_block *block;        /* a head that is not complete or not given yet */
+    struct h2_header_block *trailers;     /* received: they follow the input */
+    struct h2_header_block *last;         /* trailers to send behind the output */
 };
 
 enum h2_link_state {
@@ -92,7 +92,7 @@ struct h2_role {
     bool is_server;
     /* A header block begins for a stream that the session does not know. NULL: refuse. */
     struct h2_stream *(*on_new_stream)(struct h2_link *link, int32_t id);
-    /* The draft of a stream is complete (inside nghttp2's reading). */
+    /* The block of a stream is complete (inside nghttp2's reading). */
     void (*on_head)(struct h2_link *link, struct h2_stream *stream, bool is_end);
     /* Server: the turn of a stream in link->arrived. */
     void (*on_arrived)(struct h2_link *link, struct h2_stream *stream);
@@ -130,8 +130,8 @@ struct h2_link {
     bool is_last_word_said;        /* server: GOAWAY with the last stream, or for abuse */
     bool is_broken;                /* memory is out: the link ends with this turn */
     bool had_room;                 /* client */
-    int32_t gathering_id;          /* the stream whose head is coming in, and its draft; a header block has the link for itself */
-    struct h2_draft *gathering;
+    int32_t gathering_id;          /* the stream whose head is coming in, and its block; a header block has the link for itself */
+    struct h2_header_block *gathering;
     int32_t watched_id;            /* server: the block that `timer` is for; 0: the first SETTINGS */
     uint32_t peer_streams_maximum; /* what the peer allows us */
     uint32_t resets;               /* streams that we cancelled */
@@ -162,7 +162,7 @@ struct h2_context {
     struct h2_settings settings;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    struct h2_drafts drafts;
+    struct h2_header_blocks blocks;
     struct h2_writer writer;
 };
 
@@ -213,8 +213,8 @@ void h2_stream_enter_closed(struct h2_stream *stream);
 /* Owed from now on; given by h2_link_settle. */
 void h2_stream_fail(struct h2_stream *stream, enum fault fault);
 void h2_stream_give_failure(struct h2_stream *stream);
-/* The head that stands in the draft has been handled. */
-void h2_stream_drop_draft(struct h2_stream *stream);
+/* The head that stands in the block has been handled. */
+void h2_stream_drop_block(struct h2_stream *stream);
 /* From nghttp2: bytes of the body, and its end. */
 void h2_stream_take_data(struct h2_stream *stream, struct text bytes);
 void h2_stream_end_received(struct h2_stream *stream);

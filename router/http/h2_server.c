@@ -34,7 +34,7 @@ static void on_arrived(struct h2_link *link, struct h2_stream *stream)
     link->owned_count++;
     link->is_idle_told = false;
     link->link.used++;
-    enum fault fault = h2_read_request(stream->draft, &context->settings.limits, stream->is_bodyless, &head);
+    enum fault fault = h2_read_request(stream->block, &context->settings.limits, stream->is_bodyless, &head);
     stream->to_head_request = text_equals(head.method, TEXT("HEAD"));
     uint64_t limit = context->settings.body_limit_bytes;
     /* What came with it has shown already that it cannot be served. */
@@ -49,7 +49,7 @@ static void on_arrived(struct h2_link *link, struct h2_stream *stream)
     } else {
         link->link.events->on_request(link->link.owner, &stream->stream, &head);
     }
-    h2_stream_drop_draft(stream);
+    h2_stream_drop_block(stream);
     if (link->state != H2_LINK_OPEN || !stream->is_owned || stream->receiving == H2_RECEIVING_DONE)
         return;
     if (stream->is_bodyless)

@@ -61,9 +61,9 @@ static void bury_if_over(struct h2_stream *stream)
     list_remove(&link->congested, &stream->congested_node);
     list_remove(&link->streams, &stream->node);
     stop_gathering(stream);
-    h2_stream_drop_draft(stream);
-    h2_draft_give(&link->context->drafts, stream->trailers);
-    h2_draft_give(&link->context->drafts, stream->last);
+    h2_stream_drop_block(stream);
+    h2_header_block_give(&link->context->blocks, stream->trailers);
+    h2_header_block_give(&link->context->blocks, stream->last);
     loop_bury(link->context->loop, stream, destroy_stream);
 }
 
@@ -98,10 +98,10 @@ void h2_stream_note_position(struct h2_stream *stream)
         stream->begins_at_bytes--;
 }
 
-void h2_stream_drop_draft(struct h2_stream *stream)
+void h2_stream_drop_block(struct h2_stream *stream)
 {
-    h2_draft_give(&stream->link->context->drafts, stream->draft);
-    stream->draft = NULL;
+    h2_header_block_give(&stream->link->context->blocks, stream->block);
+    stream->block = NULL;
 }
 
 static void owe(struct h2_stream *stream)
@@ -214,14 +214,14 @@ static void give_trailers(struct h2_stream *stream)
 {
     struct h2_link *link = stream->link;
     struct message_head head = {.fields = link->context->settings.fields};
-    struct h2_draft *draft = stream->trailers;
+    struct h2_header_block *block = stream->trailers;
     stream->trailers = NULL;
-    enum fault fault = h2_read_trailers(draft, link->role->is_server, &head);
+    enum fault fault = h2_read_trailers(block, link->role->is_server, &head);
     if (fault != FAULT_NONE)
         h2_stream_fail(stream, fault);
     else if (stream->stream.events->on_trailers != NULL)
         stream->stream.events->on_trailers(stream->stream.owner, &head);
-    h2_draft_give(&link->context->drafts, draft);
+    h2_header_block_give(&link->context->blocks, block);
 }
 
 void h2_stream_give_end(struct h2_stream *stream)
@@ -321,7 +321,7 @@ static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *ignored,
     if (stream->last != NULL) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         struct h2_writer *writer = &stream->link->context->writer;
-        h2_write_draft(writer, stream->last);
+        h2_write_header_block(writer, stream->last);
         stream->heads_queued++;
         if (nghttp2_submit_trailer(session, stream->id, writer->fields, writer->count) != 0)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -416,9 +416,9 @@ void h2_stream_send_trailers(struct stream *stream, const struct message_head *t
     struct h2_context *context = own->link->context;
     if (own->sending != H2_SENDING_BODY || own->last != NULL)
         return;
-    own->last = h2_draft_take(&context->drafts);
+    own->last = h2_header_block_take(&context->blocks);
     for (size_t i = 0; own->last != NULL && i < trailers->field_count; i++)
-        h2_draft_add(own->last, &context->settings.limits, false, trailers->fields[i].name, trailers->fields[i].value);
+        h2_header_block_add(own->last, &context->settings.limits, false, trailers->fields[i].name, trailers->fields[i].value);
     /* Without its last word an answer would look whole. */
     if (own->last == NULL || own->last->fault != FAULT_NONE)
         own->link->is_broken = true;

@@ -13,8 +13,8 @@
 
 static const struct h1_limits limits = {.head_bytes = 4096, .target_bytes = 100, .fields = 20};
 
-static struct h2_drafts drafts;
-static struct h2_draft *draft;
+static struct h2_header_blocks blocks;
+static struct h2_header_block *block;
 static struct h2_writer writer;
 static struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
 static struct message_head head;
@@ -22,7 +22,7 @@ static struct message_head head;
 static int set_up(void **state)
 {
     (void)state;
-    draft = NULL;
+    block = NULL;
     head = (struct message_head){.fields = fields};
     return 0;
 }
@@ -30,18 +30,18 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    h2_draft_give(&drafts, draft);
-    h2_drafts_clear(&drafts);
+    h2_header_block_give(&blocks, block);
+    h2_header_blocks_clear(&blocks);
     h2_writer_clear(&writer);
     return 0;
 }
 
-/* A new draft from lines "name: value\n". */
+/* A new block from lines "name: value\n". */
 static void gather(bool is_request, const char *lines)
 {
-    h2_draft_give(&drafts, draft);
-    draft = h2_draft_take(&drafts);
-    assert_non_null(draft);
+    h2_header_block_give(&blocks, block);
+    block = h2_header_block_take(&blocks);
+    assert_non_null(block);
     head = (struct message_head){.fields = fields};
     struct text rest = text_of_string(lines);
     while (rest.length > 0) {
@@ -49,7 +49,7 @@ static void gather(bool is_request, const char *lines)
         ptrdiff_t colon = text_find(text_of(value.bytes + 1, value.length - 1), TEXT(": "));
         assert_true(colon >= 0);
         struct text name = text_of(value.bytes, (size_t)colon + 1);
-        h2_draft_add(draft, &limits, is_request, name,
+        h2_header_block_add(block, &limits, is_request, name,
                      text_of(value.bytes + colon + 3, value.length - (size_t)colon - 3));
     }
 }
@@ -57,13 +57,13 @@ static void gather(bool is_request, const char *lines)
 static enum fault read_request(const char *lines, bool is_end)
 {
     gather(true, lines);
-    return h2_read_request(draft, &limits, is_end, &head);
+    return h2_read_request(block, &limits, is_end, &head);
 }
 
 static enum fault read_response(const char *lines, bool is_end)
 {
     gather(false, lines);
-    return h2_read_response(draft, is_end, &head);
+    return h2_read_response(block, is_end, &head);
 }
 
 static void assert_text(struct text text, const char *expected)
@@ -119,9 +119,9 @@ static void a_head_that_was_read_can_be_copied(void **state)
     struct slab *slab = slab_create();
     struct message_head *copy = message_head_copy(&head, slab);
     assert_non_null(copy);
-    h2_draft_give(&drafts, draft);
-    h2_drafts_clear(&drafts);
-    draft = NULL;
+    h2_header_block_give(&blocks, block);
+    h2_header_blocks_clear(&blocks);
+    block = NULL;
     head = *copy;
     assert_string_equal(listed(), "x-a=1 cookie=a=1; b=2");
     assert_text(copy->path, "/");
@@ -307,12 +307,12 @@ static void the_bytes_have_a_limit(void **state)
     memset(value, 'x', sizeof value);
     for (size_t i = 0; i < 3; i++) {
         gather(true, GET);
-        h2_draft_add(draft, &limits, true, TEXT("x-long"), text_of(value, rows[i].length));
-        h2_draft_add(draft, &limits, true, TEXT("x-after"), TEXT("1"));
-        assert_int_equal(h2_read_request(draft, &limits, true, &head), rows[i].fault);
+        h2_header_block_add(block, &limits, true, TEXT("x-long"), text_of(value, rows[i].length));
+        h2_header_block_add(block, &limits, true, TEXT("x-after"), TEXT("1"));
+        assert_int_equal(h2_read_request(block, &limits, true, &head), rows[i].fault);
         /* What is not kept is counted: somebody has to notice where it leads. */
-        assert_true(draft->counted_bytes > rows[i].length);
-        assert_true(draft->capacity <= 16384);
+        assert_true(block->counted_bytes > rows[i].length);
+        assert_true(block->capacity <= 16384);
     }
 }
 
@@ -322,12 +322,12 @@ static void a_flood_of_fields_keeps_to_its_room(void **state)
     const struct h1_limits wide = {.head_bytes = 1000000, .target_bytes = 100, .fields = 100000};
     gather(true, GET);
     for (int i = 0; i < 1000; i++)
-        h2_draft_add(draft, &wide, true, TEXT("a"), TEXT("b"));
-    assert_int_equal(h2_read_request(draft, &wide, true, &head), FAULT_REQUEST_HEAD_TOO_LARGE);
+        h2_header_block_add(block, &wide, true, TEXT("a"), TEXT("b"));
+    assert_int_equal(h2_read_request(block, &wide, true, &head), FAULT_REQUEST_HEAD_TOO_LARGE);
     gather(true, GET);
     for (int i = 0; i < MESSAGE_FIELDS_MAXIMUM; i++)
-        h2_draft_add(draft, &wide, true, TEXT("a"), TEXT("b"));
-    assert_int_equal(h2_read_request(draft, &wide, true, &head), FAULT_NONE);
+        h2_header_block_add(block, &wide, true, TEXT("a"), TEXT("b"));
+    assert_int_equal(h2_read_request(block, &wide, true, &head), FAULT_NONE);
     assert_int_equal(head.field_count, MESSAGE_FIELDS_MAXIMUM);
 }
 
@@ -367,46 +367,46 @@ static void trailers_are_fields_alone(void **state)
 {
     (void)state;
     gather(false, "grpc-status: 0\ngrpc-message: ok\nconnection: close\n");
-    assert_int_equal(h2_read_trailers(draft, false, &head), FAULT_NONE);
+    assert_int_equal(h2_read_trailers(block, false, &head), FAULT_NONE);
     assert_string_equal(listed(), "grpc-status=0 grpc-message=ok");
     gather(true, "connection: authorization\nauthorization: t\n");
-    assert_int_equal(h2_read_trailers(draft, true, &head), FAULT_REQUEST_MALFORMED);
+    assert_int_equal(h2_read_trailers(block, true, &head), FAULT_REQUEST_MALFORMED);
     gather(false, "connection: authorization\nauthorization: t\n");
-    assert_int_equal(h2_read_trailers(draft, false, &head), FAULT_UPSTREAM_MALFORMED);
+    assert_int_equal(h2_read_trailers(block, false, &head), FAULT_UPSTREAM_MALFORMED);
     char lines[1000];
     size_t used = 0;
     for (int i = 0; i < 21; i++)
         used = text_append(lines, sizeof lines, used, "a: b\n");
     gather(true, lines);
-    assert_int_equal(h2_read_trailers(draft, true, &head), FAULT_REQUEST_HEAD_TOO_LARGE);
+    assert_int_equal(h2_read_trailers(block, true, &head), FAULT_REQUEST_HEAD_TOO_LARGE);
 }
 
-/* ---- drafts ---- */
+/* ---- header blocks ---- */
 
-static void drafts_are_used_again(void **state)
+static void header_blocks_are_used_again(void **state)
 {
     (void)state;
-    struct h2_draft *many[300];
+    struct h2_header_block *many[300];
     for (size_t i = 0; i < 300; i++)
-        assert_non_null(many[i] = h2_draft_take(&drafts));
+        assert_non_null(many[i] = h2_header_block_take(&blocks));
     for (size_t i = 0; i < 300; i++)
-        h2_draft_give(&drafts, many[i]);
-    assert_int_equal(drafts.count, 256);
-    h2_draft_give(&drafts, NULL);
+        h2_header_block_give(&blocks, many[i]);
+    assert_int_equal(blocks.count, 256);
+    h2_header_block_give(&blocks, NULL);
     gather(true, GET "x-a: 1\n");
-    assert_int_equal(drafts.count, 255);
-    h2_draft_give(&drafts, draft);
-    draft = h2_draft_take(&drafts);
-    assert_int_equal(draft->field_count + draft->pseudo_count + draft->length + draft->counted_bytes, 0);
-    assert_int_equal(draft->fault, FAULT_NONE);
+    assert_int_equal(blocks.count, 255);
+    h2_header_block_give(&blocks, block);
+    block = h2_header_block_take(&blocks);
+    assert_int_equal(block->field_count + block->pseudo_count + block->length + block->counted_bytes, 0);
+    assert_int_equal(block->fault, FAULT_NONE);
     /* A large one is not kept. */
     const struct h1_limits wide = {.head_bytes = 100000, .target_bytes = 100, .fields = 20};
     static char value[20000];
-    h2_draft_add(draft, &wide, true, TEXT("a"), text_of(value, sizeof value));
-    unsigned count = drafts.count;
-    h2_draft_give(&drafts, draft);
-    draft = NULL;
-    assert_int_equal(drafts.count, count);
+    h2_header_block_add(block, &wide, true, TEXT("a"), text_of(value, sizeof value));
+    unsigned count = blocks.count;
+    h2_header_block_give(&blocks, block);
+    block = NULL;
+    assert_int_equal(blocks.count, count);
 }
 
 /* ---- writing ---- */
@@ -465,11 +465,11 @@ static void an_answer_is_written(void **state)
     assert_string_equal(written(), ":status=103");
 }
 
-static void a_draft_is_written_in_lower_case(void **state)
+static void a_header_block_is_written_in_lower_case(void **state)
 {
     (void)state;
     gather(false, "Grpc-Status: 0\nx-A: B\n");
-    h2_write_draft(&writer, draft);
+    h2_write_header_block(&writer, block);
     assert_string_equal(written(), "grpc-status=0 x-a=B");
 }
 
@@ -515,10 +515,10 @@ int main(void)
         TEST(an_answer_is_read),
         TEST(an_answer_without_a_good_status_is_malformed),
         TEST(trailers_are_fields_alone),
-        TEST(drafts_are_used_again),
+        TEST(header_blocks_are_used_again),
         TEST(a_request_is_written),
         TEST(an_answer_is_written),
-        TEST(a_draft_is_written_in_lower_case),
+        TEST(a_header_block_is_written_in_lower_case),
         TEST(as_many_fields_as_there_may_be_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
