@@ -1,69 +1,11 @@
 /* nghttp2's callbacks: each translates one event of the session for its stream or link and decides nothing else. */
-#include "http/h2_link.h"
+#include "http/h2_callbacks.h"
 
-/* Streams above the limit that a client may begin before it has read our SETTINGS; after that they cost it. */
-#define EARLY_REFUSALS_MAXIMUM 1000
+#include "http/h2_stream_send.h"
 
 static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(session, id);
-}
-
-/* ---- what the client may ask of us ---- */
-
-static void spend(struct h2_link *link, enum h2_expense expense)
-{
-    if (link->role->is_server && link->abuse < 0 &&
-        !h2_budget_spend(&link->budget, expense, loop_now_ms(link->context->loop)))
-        link->abuse = (int)expense;
-}
-
-/* A head for a stream that has ended: nghttp2 unpacks it and tells nobody. (It drops bodies unseen; honest uploads have some under way.) */
-static bool is_stale(struct h2_link *link, const nghttp2_frame_hd *head)
-{
-    return head->stream_id != 0 && head->stream_id <= nghttp2_session_get_last_proc_stream_id(link->session) &&
-           nghttp2_session_find_stream(link->session, head->stream_id) == NULL;
-}
-
-static void spend_on_frame(struct h2_link *link, const nghttp2_frame_hd *head)
-{
-    bool is_acknowledgement = (head->flags & NGHTTP2_FLAG_ACK) != 0;
-    switch (head->type) {
-    case NGHTTP2_DATA:
-        if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0)
-            spend(link, H2_EXPENSE_EMPTY_DATA);
-        break;
-    case NGHTTP2_HEADERS:
-        if (is_stale(link, head))
-            spend(link, H2_EXPENSE_STALE);
-        break;
-    case NGHTTP2_CONTINUATION: /* bounded by nghttp2 and by the limits of a head */
-    case NGHTTP2_PUSH_PROMISE:
-        break;
-    case NGHTTP2_GOAWAY:
-        spend(link, H2_EXPENSE_SETTINGS);
-        break;
-    case NGHTTP2_PRIORITY:
-        spend(link, H2_EXPENSE_PRIORITY);
-        break;
-    case NGHTTP2_RST_STREAM:
-        spend(link, H2_EXPENSE_RESET);
-        break;
-    case NGHTTP2_SETTINGS:
-        if (!is_acknowledgement)
-            spend(link, H2_EXPENSE_SETTINGS);
-        break;
-    case NGHTTP2_PING:
-        if (!is_acknowledgement || !link->is_notice_given)
-            spend(link, H2_EXPENSE_PING);
-        break;
-    case NGHTTP2_WINDOW_UPDATE:
-        spend(link, H2_EXPENSE_WINDOW_UPDATE);
-        break;
-    default:
-        spend(link, H2_EXPENSE_UNKNOWN);
-        break;
-    }
 }
 
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *owner)
@@ -72,9 +14,9 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     /* With RFC 7540's priorities off nghttp2 skips the check of this frame (RFC 9113 section 6.3). */
     if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0 &&
         nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
-        link->is_broken = true;
-    if (link->role->is_server)
-        spend_on_frame(link, head);
+        h2_link_break(link);
+    if (link->role->on_frame_begin != NULL)
+        link->role->on_frame_begin(link, head);
     return 0;
 }
 
@@ -86,6 +28,13 @@ static int unpack_unknown(nghttp2_session *session, void **payload, const nghttp
     (void)head;
     (void)owner;
     return NGHTTP2_ERR_CANCEL;
+}
+
+/* The peer costs us something; whether that is too much is the server's to know. */
+static void expend(struct h2_link *link, enum h2_expense expense)
+{
+    if (link->role->on_expense != NULL)
+        link->role->on_expense(link, expense);
 }
 
 /* ---- heads ---- */
@@ -101,7 +50,7 @@ static int refuse_stream(struct h2_link *link, int32_t id)
 {
     link->gathering = NULL;
     if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM) != 0)
-        link->is_broken = true;
+        h2_link_break(link);
     return 0;
 }
 
@@ -111,7 +60,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
     if (stream == NULL && link->role->is_server && link->streams.count >= link->context->settings.streams_maximum)
         return refuse_stream(link, frame->hd.stream_id);
-    if (stream == NULL && link->abuse < 0 && link->state == H2_LINK_OPEN) {
+    if (stream == NULL && link->role->on_new_stream != NULL && h2_link_is_alive(link)) {
         stream = link->role->on_new_stream(link, frame->hd.stream_id);
         if (stream != NULL)
             nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
@@ -140,7 +89,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                  text_of((const char *)value, value_length));
     /* A few bytes of HPACK can unfold to this much again and again. */
     if (block->counted_bytes > 2 * (limits->head_bytes + limits->target_bytes))
-        spend(link, H2_EXPENSE_HEADER_LIST);
+        expend(link, H2_EXPENSE_HEADER_LIST);
     return 0;
 }
 
@@ -157,7 +106,8 @@ static void on_headers_frame(struct h2_link *link, struct h2_stream *stream, boo
 
 static void on_settings(struct h2_link *link)
 {
-    link->has_settings = true;
+    if (link->settings == H2_SETTINGS_AWAITED)
+        h2_link_enter_settings(link, H2_SETTINGS_RECEIVED);
     uint32_t maximum = nghttp2_session_get_remote_settings(link->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     link->peer_streams_maximum = maximum;
     link->link.streams_maximum = maximum == 0 ? 1 : maximum;
@@ -177,26 +127,26 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         if (stream != NULL && is_end)
             h2_stream_end_received(stream);
         if (!is_end && frame->hd.length > 0 && frame->hd.length == frame->data.padlen)
-            spend(link, H2_EXPENSE_EMPTY_DATA); /* nothing but padding */
+            expend(link, H2_EXPENSE_EMPTY_DATA); /* nothing but padding */
         break;
     case NGHTTP2_RST_STREAM:
-        if (stream != NULL)
-            stream->was_reset_by_peer = true;
+        /* on_stream_close follows at once. */
+        if (stream != NULL && (stream->state == H2_STREAM_IDLE || stream->state == H2_STREAM_OPEN))
+            h2_stream_enter(stream, H2_STREAM_RESET_BY_PEER);
         break;
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
             on_settings(link);
-        else
-            link->has_acknowledged = true;
+        else if (link->settings == H2_SETTINGS_RECEIVED)
+            h2_link_enter_settings(link, H2_SETTINGS_ACKNOWLEDGED);
         break;
     case NGHTTP2_PING:
-        /* We ping only behind the notice of a drain: whatever crossed it has arrived before. */
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
-            link->is_last_word_due = true;
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && link->role->on_ping_answered != NULL)
+            link->role->on_ping_answered(link);
         break;
     case NGHTTP2_GOAWAY:
-        link->is_draining = true;
-        link->role->on_goodbye(link);
+        if (link->role->on_goaway != NULL)
+            link->role->on_goaway(link);
         break;
     default:
         break;
@@ -222,10 +172,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 {
     struct h2_link *link = owner;
     struct h2_stream *stream = stream_of(session, id);
-    if (stream == NULL || stream->is_closed)
+    if (stream == NULL || h2_stream_is_closed(stream))
         return 0;
-    bool is_received = stream->receiving == H2_RECEIVING_ENDED || stream->receiving == H2_RECEIVING_DONE;
-    bool is_complete = is_received && (!link->role->is_server || stream->sending == H2_SENDING_DONE);
+    bool is_complete = h2_stream_is_received(stream) && (!link->role->is_server || stream->sending == H2_SENDING_DONE);
     if (!is_complete)
         h2_stream_fail(stream, link->role->fault_of_close(link, stream, error));
     h2_stream_enter_closed(stream);
@@ -257,31 +206,18 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct h2_link *link = owner;
     struct h2_stream *stream = frame->hd.stream_id == 0 ? NULL : stream_of(session, frame->hd.stream_id);
-    bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    bool is_early = frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM &&
-                    !link->has_acknowledged && link->early_refusals++ < EARLY_REFUSALS_MAXIMUM;
-    /* The peer's error made us do it, unless it could not know how many streams we allow. */
-    if (frame->hd.type == NGHTTP2_RST_STREAM && !is_early && (stream == NULL || !stream->was_reset_here))
-        spend(link, H2_EXPENSE_RESET);
-    /* nghttp2 sends a ping before everything else: it is asked for when the notice is out, or its answer would prove nothing. */
-    bool is_notice = frame->hd.type == NGHTTP2_GOAWAY && link->is_notice_given && !link->is_last_word_said;
-    if (is_notice && nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL) != 0)
-        link->is_broken = true;
-    /* nghttp2 ends the connection by itself: the client has broken the protocol, which its operator should know. */
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && link->role->is_server &&
-        link->link.end_reason == NULL)
-        link->link.end_reason = "protocol";
-    if (frame->hd.type == NGHTTP2_DATA)
-        h2_budget_credit_data(&link->budget);
-    if (stream == NULL)
+    bool is_message = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (link->role->on_frame_sent != NULL)
+        link->role->on_frame_sent(link, stream, frame);
+    if (stream == NULL || !is_message)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && stream->heads_queued > 0)
         stream->heads_queued--;
-    /* In h2_link_write_head the bytes are not in the conn yet; for the stream that it writes it notes the place itself. */
+    /* In h2_stream_write_head the bytes are not in the conn yet; for the stream that it writes it notes the place itself. */
     if (frame->hd.type == NGHTTP2_HEADERS && link->head_stream != stream)
-        h2_stream_note_position(stream);
-    if (is_end && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
-        stream->sending = H2_SENDING_DONE;
+        h2_stream_note_begin(stream);
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        h2_stream_enter_sending(stream, H2_SENDING_DONE);
         h2_stream_note_end(stream);
         h2_stream_stop_upload(stream);
     }
@@ -300,7 +236,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
         return 0;
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
-        if (stream->id != frame->hd.stream_id || stream->is_closed)
+        if (stream->id != frame->hd.stream_id || h2_stream_is_closed(stream))
             continue;
         h2_stream_fail(stream, FAULT_UPSTREAM_REFUSED_STREAM);
         h2_stream_enter_closed(stream);

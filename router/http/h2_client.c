@@ -1,28 +1,37 @@
 #include <stdlib.h>
 
-#include "http/h2_link.h"
+#include "http/h2_connection.h"
 
 /* Whatever the node allows: a link is not made fuller than this, so that its loss loses only so much. */
 #define STREAMS_MAXIMUM H2_STREAMS_ON_LINK
 /* A node may take many cancelled streams for an attack on it and end the connection: before that, it is left to run out. */
 #define RESETS_MAXIMUM 256
 #define INTERIM_MAXIMUM 20
-/* A request that is given up after this long without a byte from the node makes the link suspect; the ping then has as long. */
+/* A request that is given up after this long without a byte from the node is followed by a keep-alive ping, whose answer has so long. */
 #define SILENCE_MS 500
 #define PING_MS 2000
 /* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
-#define VERDICT_MS 60
+#define CONFIRM_MS 60
+
+struct h2_client {
+    struct h2_link link;             /* first */
+    struct text scheme;
+    uint32_t resets;                 /* streams that we cancelled */
+    bool has_goaway;                 /* the node takes no more streams */
+    bool had_room;                   /* when that was last asked: on_room tells of a change */
+    uint64_t heard_ms;               /* when a byte came last */
+    struct loop_timer ping_timer;    /* set while a keep-alive ping is out, and no byte has come since */
+    struct loop_timer confirm_timer; /* set in ENDED: then the kernel knows which requests were read */
+};
 
 static const struct stream_verbs client_stream_verbs;
 
-/* ---- receiving ---- */
-
-static struct h2_stream *on_new_stream(struct h2_link *link, int32_t id)
+static struct h2_client *client_of(struct h2_link *link)
 {
-    (void)link;
-    (void)id;
-    return NULL;
+    return (struct h2_client *)link;
 }
+
+/* ---- receiving ---- */
 
 static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
 {
@@ -33,15 +42,15 @@ static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
     bool is_interim = fault == FAULT_NONE && head.status < 200;
     if (is_interim && (is_end || head.status == 101 || ++stream->interim_count > INTERIM_MAXIMUM))
         fault = FAULT_UPSTREAM_MALFORMED;
-    if (!stream->is_owned || stream->has_failed || stream->is_failure_told) {
+    if (!h2_stream_is_heard(stream)) {
         /* Nobody waits for it any more. */
     } else if (fault != FAULT_NONE) {
         h2_stream_fail(stream, fault);
     } else if (!is_interim) {
-        stream->receiving = is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY;
+        h2_stream_enter_receiving(stream, is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY);
         stream->is_bodyless = head.body == BODY_NONE;
         stream->stream.events->on_head(stream->stream.owner, &head);
-        if (is_end && stream->is_owned)
+        if (is_end)
             h2_stream_give_end(stream);
     } else if (head.status != 100) {
         stream->stream.events->on_interim(stream->stream.owner, &head);
@@ -55,7 +64,7 @@ static enum fault fault_of_close(const struct h2_link *link, const struct h2_str
     bool has_head = stream->receiving != H2_RECEIVING_HEAD;
     if (error == NGHTTP2_REFUSED_STREAM && !has_head)
         return FAULT_UPSTREAM_REFUSED_STREAM;
-    if (!stream->was_reset_by_peer)
+    if (stream->state != H2_STREAM_RESET_BY_PEER)
         return FAULT_UPSTREAM_MALFORMED;
     return has_head ? FAULT_UPSTREAM_TRUNCATED : FAULT_UPSTREAM_RESET;
 }
@@ -64,50 +73,48 @@ static enum fault fault_of_close(const struct h2_link *link, const struct h2_str
 
 static bool is_spent(const struct link *base)
 {
-    const struct h2_link *link = (const struct h2_link *)(const void *)base;
-    /* Nothing more on this one, says the node, and nothing is under way that could wait for a better word. */
+    const struct h2_client *client = (const struct h2_client *)(const void *)base;
+    const struct h2_link *link = &client->link;
+    /* Nothing more on this one, says the node, and nothing is under way that could wait for another SETTINGS. */
     if (link->peer_streams_maximum == 0 && link->streams.count == 0)
         return true;
-    return link->state != H2_LINK_OPEN || link->is_draining || link->is_over || link->has_ended || link->is_broken || link->resets >= RESETS_MAXIMUM ||
+    return link->state != H2_LINK_OPEN || client->has_goaway || client->resets >= RESETS_MAXIMUM ||
            nghttp2_session_check_request_allowed(link->session) == 0;
 }
 
 static bool has_room(const struct link *base)
 {
-    const struct h2_link *link = (const struct h2_link *)(const void *)base;
-    if (is_spent(base))
-        return false;
-    if (link->is_suspect)
+    const struct h2_client *client = (const struct h2_client *)(const void *)base;
+    const struct h2_link *link = &client->link;
+    if (is_spent(base) || loop_timer_is_set(&client->ping_timer))
         return false;
     uint32_t maximum = link->peer_streams_maximum < STREAMS_MAXIMUM ? link->peer_streams_maximum : STREAMS_MAXIMUM;
     return link->streams.count < maximum;
 }
 
-/* What has not been sent when the node says goodbye never will be: it may go elsewhere at once. */
-static void refuse_unsent(struct h2_link *link)
+/* What has not been sent when GOAWAY comes never will be: it may go elsewhere at once. */
+static void on_goaway(struct h2_link *link)
 {
+    client_of(link)->has_goaway = true;
     struct list_node *node = link->streams.head.next;
     while (node != &link->streams.head) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
         node = node->next;
-        if (!stream->is_begun && stream->id != 0 && !stream->is_closed)
+        if (stream->state == H2_STREAM_IDLE && stream->id != 0)
             h2_stream_fail(stream, FAULT_UPSTREAM_REFUSED_STREAM);
     }
 }
 
 static void on_settled(struct h2_link *link)
 {
-    if (link->is_over && link->owned_count == 0 && link->settling.count == 0) {
-        h2_link_fail(link, link->pending_fault);
+    struct h2_client *client = client_of(link);
+    if (link->state == H2_LINK_DELIVERING && link->owned_count == 0 && link->settling.count == 0) {
+        h2_connection_fail(link, link->pending_fault);
         return;
     }
-    if (link->is_suspect && link->is_heard) {
-        link->is_suspect = false;
-        loop_timer_clear(link->context->loop, &link->drain_timer);
-    }
-    bool had_room = link->had_room;
-    link->had_room = has_room(&link->link);
-    if (!had_room && link->had_room && link->link.events->on_room != NULL)
+    bool had_room = client->had_room;
+    client->had_room = has_room(&link->link);
+    if (!had_room && client->had_room && link->link.events->on_room != NULL)
         link->link.events->on_room(link->link.owner);
 }
 
@@ -115,23 +122,21 @@ static void on_settled(struct h2_link *link)
 
 /*
  * Nothing more will come: who still waits for an answer hears `stream->fault`. Answers that are whole and wait for their reader are his; the
- * link ends when they are delivered (on_settled).
+ * link ends with `fault` when they are delivered (on_settled).
  */
-static void end_unanswered(struct h2_link *link)
+static void end_unanswered(struct h2_link *link, enum fault fault)
 {
     struct list_node *node = link->streams.head.next;
     while (node != &link->streams.head) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
         node = node->next;
-        bool is_whole = stream->receiving == H2_RECEIVING_ENDED || stream->receiving == H2_RECEIVING_DONE;
-        if (!is_whole)
+        if (!h2_stream_is_received(stream))
             h2_stream_fail(stream, stream->fault);
         h2_stream_enter_closed(stream);
     }
-    link->is_over = true;
-    /* An orderly end is a goodbye, or the connection's own. */
-    link->pending_fault = link->is_draining ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_MALFORMED;
-    h2_link_settle(link);
+    h2_link_enter(link, H2_LINK_DELIVERING);
+    link->pending_fault = fault;
+    h2_connection_settle(link);
 }
 
 /* The session has ended while the connection lives: GOAWAY with nothing left to do, or a breach of the protocol. */
@@ -139,39 +144,45 @@ static void on_over(struct h2_link *link)
 {
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
-        bool is_unsent = !stream->is_begun;
         enum fault fault = stream->receiving == H2_RECEIVING_HEAD ? FAULT_UPSTREAM_MALFORMED : FAULT_UPSTREAM_TRUNCATED;
-        if (!stream->has_failed)
-            stream->fault = is_unsent ? FAULT_LINK_CLOSED_UNREAD : fault;
+        if (stream->receiving != H2_RECEIVING_FAILED)
+            stream->fault = stream->state == H2_STREAM_IDLE ? FAULT_LINK_CLOSED_UNREAD : fault;
     }
-    end_unanswered(link);
+    end_unanswered(link, client_of(link)->has_goaway ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_MALFORMED);
 }
 
 static void on_unreadable(struct h2_link *link)
 {
-    on_over(link);
+    if (link->state != H2_LINK_ENDED)
+        on_over(link);
+}
+
+static void stop_timers(struct h2_link *link)
+{
+    loop_timer_clear(link->context->loop, &client_of(link)->ping_timer);
+    loop_timer_clear(link->context->loop, &client_of(link)->confirm_timer);
 }
 
 static const struct h2_role client_role = {
     .is_server = false,
-    .on_new_stream = on_new_stream,
     .on_head = on_head,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,
-    .on_goodbye = refuse_unsent,
+    .on_goaway = on_goaway,
     .on_unreadable = on_unreadable,
     .on_over = on_over,
+    .stop_timers = stop_timers,
 };
 
-/* Did the node read the request, now that it has closed? `is_certain` is false when that shows only a moment later. */
-static enum fault judge_unanswered(const struct h2_link *link, const struct h2_stream *stream, enum conn_end end,
+/* Did the node read the request, now that it has closed? `is_certain` becomes false when that shows only a moment later. */
+static enum fault fault_of_unanswered(const struct h2_link *link, const struct h2_stream *stream, enum conn_end end,
                                    bool *is_certain)
 {
     if (stream->receiving != H2_RECEIVING_HEAD)
         return FAULT_UPSTREAM_TRUNCATED; /* or nothing, when it is whole */
     if (end == CONN_END_TLS_FAILED)
-        return FAULT_TLS_FAILED; /* its first word: it wants another certificate of us, and has acted on nothing */
-    if (!stream->is_begun)
+        return FAULT_TLS_FAILED; /* the handshake's end: the node wants another certificate of us, and has acted on nothing */
+    if (stream->state == H2_STREAM_IDLE)
         return FAULT_LINK_CLOSED_UNREAD;
     switch (end == CONN_END_CLOSED ? conn_may_be_read(link->link.conn, stream->begins_at_bytes) : CONN_READING_POSSIBLE) {
     case CONN_READING_RULED_OUT:
@@ -188,41 +199,52 @@ static enum fault judge_unanswered(const struct h2_link *link, const struct h2_s
     return end == CONN_END_CLOSED ? FAULT_UPSTREAM_CLOSED : FAULT_UPSTREAM_RESET;
 }
 
-/* Every stream gets the fault that fits it; false when one of them should wait for the verdict. */
-static bool judge_streams(struct h2_link *link, enum conn_end end)
+/* Every stream gets the fault that fits it; false when it is not certain yet for one of them. */
+static bool note_faults(struct h2_link *link, enum conn_end end)
 {
     bool is_certain = true;
     for (struct list_node *node = link->streams.head.next; node != &link->streams.head; node = node->next) {
         struct h2_stream *stream = LIST_OWNER(node, struct h2_stream, node);
-        if (!stream->has_failed && !stream->is_closed)
-            stream->fault = judge_unanswered(link, stream, end, &is_certain);
+        if (stream->receiving != H2_RECEIVING_FAILED && !h2_stream_is_closed(stream))
+            stream->fault = fault_of_unanswered(link, stream, end, &is_certain);
     }
     return is_certain;
 }
 
-static void on_verdict(void *owner)
+static void on_confirmed(void *owner)
 {
-    struct h2_link *link = owner;
-    judge_streams(link, CONN_END_CLOSED);
-    end_unanswered(link);
+    struct h2_client *client = owner;
+    note_faults(&client->link, CONN_END_CLOSED);
+    end_unanswered(&client->link, FAULT_UPSTREAM_CLOSED);
 }
 
 static void on_ended(void *owner, enum conn_end end)
 {
-    struct h2_link *link = owner;
-    if (link->state != H2_LINK_OPEN)
+    struct h2_client *client = owner;
+    struct h2_link *link = &client->link;
+    if (link->state != H2_LINK_OPEN && link->state != H2_LINK_BROKEN)
         return;
-    link->is_draining = true;
-    link->has_ended = true;
-    if (judge_streams(link, end))
-        end_unanswered(link);
+    h2_link_enter(link, H2_LINK_ENDED);
+    if (note_faults(link, end))
+        end_unanswered(link, FAULT_UPSTREAM_CLOSED);
     else
-        loop_timer_set(link->context->loop, &link->timer, loop_now_ms(link->context->loop) + VERDICT_MS);
+        loop_timer_set(link->context->loop, &client->confirm_timer, loop_now_ms(link->context->loop) + CONFIRM_MS);
+}
+
+static size_t on_bytes(void *owner, struct text bytes)
+{
+    struct h2_client *client = owner;
+    struct loop *loop = client->link.context->loop;
+    if (bytes.length > 0) {
+        client->heard_ms = loop_now_ms(loop);
+        loop_timer_clear(loop, &client->ping_timer); /* any byte shows that the node is there */
+    }
+    return h2_connection_bytes(owner, bytes);
 }
 
 const struct conn_events h2_client_conn_events = {
-    .on_bytes = h2_link_bytes,
-    .on_drained = h2_link_drained,
+    .on_bytes = on_bytes,
+    .on_drained = h2_connection_drained,
     .on_ended = on_ended,
 };
 
@@ -236,19 +258,19 @@ static void send_head(struct stream *stream, const struct message_head *head)
     if (own->sending != H2_SENDING_HEAD || link->state != H2_LINK_OPEN)
         return;
     bool has_body = head->body != BODY_NONE;
-    own->sending = has_body ? H2_SENDING_BODY : H2_SENDING_LAST;
-    own->is_length_known = head->body == BODY_LENGTH && head->version != MESSAGE_HTTP_2;
-    own->left_bytes = head->content_length;
+    h2_stream_enter_sending(own, has_body ? H2_SENDING_BODY : H2_SENDING_LAST);
+    if (head->body == BODY_LENGTH && head->version != MESSAGE_HTTP_2)
+        own->left_bytes = head->content_length;
     nghttp2_data_provider provider = h2_stream_provider(own);
     int32_t id = -1;
-    h2_link_begin_head(link, own);
-    if (h2_write_request(writer, head, link->scheme))
+    h2_stream_begin_head(own);
+    if (h2_write_request(writer, head, client_of(link)->scheme))
         id = nghttp2_submit_request(link->session, NULL, writer->fields, writer->count, has_body ? &provider : NULL, own);
     if (id > 0)
         own->id = id;
     else
-        link->is_broken = true;
-    h2_link_write_head(link, own);
+        h2_link_break(link);
+    h2_stream_write_head(own);
     h2_link_touch(link);
 }
 
@@ -260,36 +282,35 @@ static void send_nothing(struct stream *stream, const struct message_head *head)
 
 static void on_ping_deadline(void *owner)
 {
-    struct h2_link *link = owner;
-    if (link->is_suspect)
-        h2_link_fail(link, FAULT_UPSTREAM_TIMEOUT);
+    struct h2_client *client = owner;
+    h2_connection_fail(&client->link, FAULT_UPSTREAM_TIMEOUT);
 }
 
 /*
  * A connection whose other end is gone without a word (a firewall has forgotten it) would take one request after the other into silence for
  * a quarter of an hour. HTTP/1 closes it with the first that times out; here others may be under way, so a ping decides.
  */
-static void suspect_silence(struct h2_link *link, const struct h2_stream *stream)
+static void ping_if_silent(struct h2_client *client, const struct h2_stream *stream)
 {
+    struct h2_link *link = &client->link;
     uint64_t now_ms = loop_now_ms(link->context->loop);
-    bool was_silent = stream->is_begun && stream->receiving == H2_RECEIVING_HEAD && now_ms >= link->heard_ms + SILENCE_MS &&
-                      now_ms >= stream->moved_ms + SILENCE_MS;
-    if (!was_silent || link->is_suspect || link->state != H2_LINK_OPEN)
+    bool was_silent = stream->state == H2_STREAM_OPEN && stream->receiving == H2_RECEIVING_HEAD &&
+                      now_ms >= client->heard_ms + SILENCE_MS && now_ms >= stream->moved_ms + SILENCE_MS;
+    if (!was_silent || loop_timer_is_set(&client->ping_timer) || link->state != H2_LINK_OPEN)
         return;
-    link->is_suspect = true;
-    link->is_heard = false;
-    link->had_room = false;
+    client->had_room = false;
     if (nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL) != 0)
-        link->is_broken = true;
-    loop_timer_set(link->context->loop, &link->drain_timer, now_ms + PING_MS);
+        h2_link_break(link);
+    loop_timer_set(link->context->loop, &client->ping_timer, now_ms + PING_MS);
 }
 
 static void reset_stream(struct stream *stream, enum fault fault)
 {
     (void)fault;
     struct h2_stream *own = h2_stream_of(stream);
-    suspect_silence(own->link, own);
-    own->link->resets += own->id != 0 && !own->is_closed;
+    struct h2_client *client = client_of(own->link);
+    ping_if_silent(client, own);
+    client->resets += own->id != 0 && !h2_stream_is_closed(own);
     h2_stream_reset_with(own, NGHTTP2_CANCEL);
 }
 
@@ -297,8 +318,8 @@ static void release_stream(struct stream *stream)
 {
     struct h2_stream *own = h2_stream_of(stream);
     bool is_sent = own->sending == H2_SENDING_LAST || own->sending == H2_SENDING_DONE;
-    bool is_whole = own->receiving == H2_RECEIVING_DONE && is_sent && own->id != 0 && !own->is_failure_told && !own->has_failed;
-    if (own->is_closed || is_whole)
+    bool is_whole = own->receiving == H2_RECEIVING_DONE && is_sent && own->id != 0 && own->owner != H2_OWNER_TOLD;
+    if (h2_stream_is_closed(own) || is_whole)
         h2_stream_let_go(own);
     else
         reset_stream(stream, FAULT_NONE);
@@ -322,26 +343,21 @@ static const struct stream_verbs client_stream_verbs = {
 
 static struct stream *open_stream(struct link *base)
 {
-    struct h2_link *link = (struct h2_link *)base;
+    struct h2_client *client = (struct h2_client *)base;
     if (!has_room(base))
         return NULL;
-    struct h2_stream *stream = h2_stream_create(link, 0);
+    struct h2_stream *stream = h2_stream_create(&client->link, 0);
     if (stream == NULL)
         return NULL;
     stream->stream.verbs = &client_stream_verbs;
-    stream->is_owned = true;
-    stream->is_dispatched = true;
-    link->owned_count++;
-    link->link.used++;
-    link->had_room = has_room(base);
+    h2_stream_own(stream);
+    client->had_room = has_room(base);
     return &stream->stream;
 }
 
 static void close_link(struct link *base)
 {
-    struct h2_link *link = (struct h2_link *)base;
-    link->is_muted = true;
-    h2_link_fail(link, FAULT_UPSTREAM_CLOSED);
+    h2_connection_close((struct h2_link *)base);
 }
 
 static const struct link_verbs client_link_verbs = {
@@ -355,21 +371,21 @@ static const struct link_verbs client_link_verbs = {
 struct link *h2_client_create(struct h2_context *context, struct conn *conn, struct text scheme, unsigned streams_expected,
                               const struct link_events *events, void *owner)
 {
-    struct h2_link *link = calloc(1, sizeof *link);
-    if (link == NULL || !h2_link_init(link, context, &client_role, conn)) {
-        free(link);
+    struct h2_client *client = calloc(1, sizeof *client);
+    if (client == NULL || !h2_connection_start(&client->link, context, &client_role, conn)) {
+        free(client);
         conn_close(conn);
         return NULL;
     }
-    link->scheme = scheme;
+    client->scheme = scheme;
     if (streams_expected != 0)
-        link->peer_streams_maximum = streams_expected;
-    link->had_room = true;
-    link->link.verbs = &client_link_verbs;
-    link->link.events = events;
-    link->link.owner = owner;
-    loop_timer_init(&link->timer, on_verdict, link);
-    loop_timer_init(&link->drain_timer, on_ping_deadline, link);
-    conn_set_owner(conn, &h2_client_conn_events, link);
-    return &link->link;
+        client->link.peer_streams_maximum = streams_expected;
+    client->had_room = true;
+    client->link.link.verbs = &client_link_verbs;
+    client->link.link.events = events;
+    client->link.link.owner = owner;
+    loop_timer_init(&client->confirm_timer, on_confirmed, client);
+    loop_timer_init(&client->ping_timer, on_ping_deadline, client);
+    conn_set_owner(conn, &h2_client_conn_events, client);
+    return &client->link.link;
 }

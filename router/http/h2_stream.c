@@ -1,12 +1,90 @@
-/* One stream of an HTTP/2 link: its buffers, the verbs that both sides share, and how its body meets nghttp2's windows. */
-#include <sys/uio.h>
+#include "http/h2_stream.h"
 
+#include "base/machine.h"
 #include "base/slab.h"
-#include "http/h2_link.h"
 
-/* A piece of body that is smaller gathers with what else goes out in this turn; a larger one is sent from where it is. */
-#define DIRECT_BYTES 4096
-#define WRITE_PIECES 4
+/* ---- states ---- */
+
+static const char *const stream_state_names[] = {"idle", "open", "reset_here", "reset_by_peer", "closed", "buried"};
+
+#define TO(state) MACHINE_TO(H2_STREAM_##state)
+static const uint32_t stream_moves[] = {
+    [H2_STREAM_IDLE] = TO(OPEN) | TO(RESET_HERE) | TO(RESET_BY_PEER) | TO(CLOSED),
+    [H2_STREAM_OPEN] = TO(RESET_HERE) | TO(RESET_BY_PEER) | TO(CLOSED),
+    [H2_STREAM_RESET_HERE] = TO(CLOSED),
+    [H2_STREAM_RESET_BY_PEER] = TO(CLOSED),
+    [H2_STREAM_CLOSED] = TO(BURIED),
+    [H2_STREAM_BURIED] = 0,
+};
+#undef TO
+
+static const struct machine stream_machine = {"h2_stream", stream_state_names, stream_moves};
+
+static const char *const owner_state_names[] = {"none", "listening", "paused", "told", "released"};
+
+#define TO(state) MACHINE_TO(H2_OWNER_##state)
+static const uint32_t owner_moves[] = {
+    [H2_OWNER_NONE] = TO(LISTENING),
+    [H2_OWNER_LISTENING] = TO(PAUSED) | TO(TOLD) | TO(RELEASED),
+    [H2_OWNER_PAUSED] = TO(LISTENING) | TO(TOLD) | TO(RELEASED),
+    [H2_OWNER_TOLD] = TO(RELEASED),
+    [H2_OWNER_RELEASED] = 0,
+};
+#undef TO
+
+static const struct machine owner_machine = {"h2_stream_owner", owner_state_names, owner_moves};
+
+static const char *const receiving_names[] = {"head", "body", "ended", "failed", "done"};
+
+#define TO(state) MACHINE_TO(H2_RECEIVING_##state)
+static const uint32_t receiving_moves[] = {
+    [H2_RECEIVING_HEAD] = TO(BODY) | TO(ENDED) | TO(FAILED) | TO(DONE),
+    [H2_RECEIVING_BODY] = TO(ENDED) | TO(FAILED) | TO(DONE),
+    [H2_RECEIVING_ENDED] = TO(FAILED) | TO(DONE),
+    [H2_RECEIVING_FAILED] = TO(DONE),
+    [H2_RECEIVING_DONE] = TO(FAILED) | TO(DONE),
+};
+#undef TO
+
+static const struct machine receiving_machine = {"h2_stream_receiving", receiving_names, receiving_moves};
+
+static const char *const sending_names[] = {"head", "body", "deferred", "last", "done"};
+
+#define TO(state) MACHINE_TO(H2_SENDING_##state)
+static const uint32_t sending_moves[] = {
+    [H2_SENDING_HEAD] = TO(BODY) | TO(LAST) | TO(DONE),
+    [H2_SENDING_BODY] = TO(DEFERRED) | TO(LAST) | TO(DONE),
+    [H2_SENDING_DEFERRED] = TO(BODY) | TO(DONE),
+    [H2_SENDING_LAST] = TO(DONE),
+    [H2_SENDING_DONE] = TO(DONE),
+};
+#undef TO
+
+static const struct machine sending_machine = {"h2_stream_sending", sending_names, sending_moves};
+
+void h2_stream_enter(struct h2_stream *stream, enum h2_stream_state next)
+{
+    machine_check(&stream_machine, stream->state, next);
+    stream->state = next;
+}
+
+void h2_stream_enter_owner(struct h2_stream *stream, enum h2_owner_state next)
+{
+    machine_check(&owner_machine, stream->owner, next);
+    stream->owner = next;
+}
+
+void h2_stream_enter_receiving(struct h2_stream *stream, enum h2_receiving next)
+{
+    machine_check(&receiving_machine, stream->receiving, next);
+    stream->receiving = next;
+}
+
+void h2_stream_enter_sending(struct h2_stream *stream, enum h2_sending next)
+{
+    machine_check(&sending_machine, stream->sending, next);
+    stream->sending = next;
+}
 
 /* ---- life ---- */
 
@@ -26,7 +104,9 @@ struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id)
         return NULL;
     stream->slab = slab;
     stream->link = link;
+    stream->queue = &link->settling;
     stream->id = id;
+    stream->left_bytes = H2_LENGTH_UNKNOWN;
     stream->moved_ms = loop_now_ms(link->context->loop);
     stream->ends_at_bytes = UINT64_MAX;
     list_node_init(&stream->queue_node);
@@ -38,12 +118,38 @@ struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id)
     return stream;
 }
 
-static void leave_queue(struct h2_stream *stream)
+void h2_stream_own(struct h2_stream *stream)
 {
-    /* A stream that was not dispatched can only stand in `arrived`. */
-    list_remove(stream->is_dispatched ? &stream->link->settling : &stream->link->arrived, &stream->queue_node);
+    h2_stream_enter_owner(stream, H2_OWNER_LISTENING);
+    stream->link->owned_count++;
+    stream->link->link.used++;
 }
 
+void h2_stream_wait_in(struct h2_stream *stream, struct list *queue)
+{
+    stream->queue = queue;
+    list_append(queue, &stream->queue_node);
+}
+
+void h2_stream_note_end(struct h2_stream *stream)
+{
+    const struct conn *conn = stream->link->link.conn;
+    if (stream->ends_at_bytes == UINT64_MAX)
+        stream->ends_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn);
+}
+
+void h2_stream_note_begin(struct h2_stream *stream)
+{
+    const struct conn *conn = stream->link->link.conn;
+    if (stream->state != H2_STREAM_IDLE)
+        return;
+    h2_stream_enter(stream, H2_STREAM_OPEN);
+    stream->begins_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn);
+    if (stream->begins_at_bytes > 0)
+        stream->begins_at_bytes--;
+}
+
+/* No more fields of this stream are gathered. */
 static void stop_gathering(struct h2_stream *stream)
 {
     if (stream->link->gathering_id == stream->id)
@@ -54,48 +160,27 @@ static void stop_gathering(struct h2_stream *stream)
 static void bury_if_over(struct h2_stream *stream)
 {
     struct h2_link *link = stream->link;
-    if (stream->is_owned || !stream->is_closed || stream->is_buried)
+    bool is_owned = stream->owner != H2_OWNER_NONE && stream->owner != H2_OWNER_RELEASED;
+    if (is_owned || stream->state != H2_STREAM_CLOSED)
         return;
-    stream->is_buried = true;
-    leave_queue(stream);
+    h2_stream_enter(stream, H2_STREAM_BURIED);
+    list_remove(stream->queue, &stream->queue_node);
     list_remove(&link->congested, &stream->congested_node);
     list_remove(&link->streams, &stream->node);
     stop_gathering(stream);
     h2_stream_drop_block(stream);
     h2_header_block_give(&link->context->blocks, stream->trailers);
-    h2_header_block_give(&link->context->blocks, stream->last);
+    h2_header_block_give(&link->context->blocks, stream->trailers_to_send);
     loop_bury(link->context->loop, stream, destroy_stream);
 }
 
 void h2_stream_enter_closed(struct h2_stream *stream)
 {
-    stream->is_closed = true;
-    stream->sending = H2_SENDING_DONE;
-    bury_if_over(stream);
-}
-
-void h2_stream_note_end(struct h2_stream *stream)
-{
-    const struct conn *conn = stream->link->link.conn;
-    if (stream->ends_at_bytes == UINT64_MAX)
-        stream->ends_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn);
-}
-
-bool h2_stream_has_left(const struct stream *stream)
-{
-    const struct h2_stream *own = (const struct h2_stream *)(const void *)stream;
-    return conn_sent_bytes(own->link->link.conn) >= own->ends_at_bytes;
-}
-
-void h2_stream_note_position(struct h2_stream *stream)
-{
-    const struct conn *conn = stream->link->link.conn;
-    if (stream->is_begun)
+    if (h2_stream_is_closed(stream))
         return;
-    stream->is_begun = true;
-    stream->begins_at_bytes = conn_sent_bytes(conn) + conn_output_bytes(conn);
-    if (stream->begins_at_bytes > 0)
-        stream->begins_at_bytes--;
+    h2_stream_enter(stream, H2_STREAM_CLOSED);
+    h2_stream_enter_sending(stream, H2_SENDING_DONE);
+    bury_if_over(stream);
 }
 
 void h2_stream_drop_block(struct h2_stream *stream)
@@ -104,55 +189,56 @@ void h2_stream_drop_block(struct h2_stream *stream)
     stream->block = NULL;
 }
 
+/* Something is owed: at the end of the input, or of the turn. A request that has not been handed up is told of it then. */
 static void owe(struct h2_stream *stream)
 {
-    if (stream->is_dispatched && !list_node_is_linked(&stream->queue_node))
-        list_append(&stream->link->settling, &stream->queue_node);
+    if (stream->owner != H2_OWNER_NONE && !list_node_is_linked(&stream->queue_node))
+        h2_stream_wait_in(stream, &stream->link->settling);
     h2_link_touch(stream->link);
 }
 
 void h2_stream_fail(struct h2_stream *stream, enum fault fault)
 {
-    bool has_nobody = stream->is_dispatched && !stream->is_owned;
-    if (stream->has_failed || stream->is_failure_told || has_nobody)
+    bool is_late = stream->owner == H2_OWNER_TOLD || stream->owner == H2_OWNER_RELEASED;
+    if (is_late || stream->receiving == H2_RECEIVING_FAILED)
         return;
-    stream->has_failed = true;
+    h2_stream_enter_receiving(stream, H2_RECEIVING_FAILED);
     stream->fault = fault;
     owe(stream);
 }
 
-void h2_stream_give_failure(struct h2_stream *stream)
+static void give_failure(struct h2_stream *stream)
 {
-    stream->has_failed = false;
-    stream->is_failure_told = true;
-    stream->receiving = H2_RECEIVING_DONE;
-    if (stream->is_owned)
-        stream->stream.events->on_failed(stream->stream.owner, stream->fault);
+    h2_stream_enter_receiving(stream, H2_RECEIVING_DONE);
+    if (!h2_stream_is_heard(stream))
+        return;
+    h2_stream_enter_owner(stream, H2_OWNER_TOLD);
+    stream->stream.events->on_failed(stream->stream.owner, stream->fault);
 }
 
-/* The answer is out, nobody listens, and the client still sends: it need not (RFC 9113 section 8.1). */
 void h2_stream_stop_upload(struct h2_stream *stream)
 {
     struct h2_link *link = stream->link;
-    bool is_over = stream->is_closed || stream->was_reset_here || link->state != H2_LINK_OPEN;
-    if (!link->role->is_server || stream->is_owned || stream->sending != H2_SENDING_DONE || is_over)
+    bool is_owned = stream->owner != H2_OWNER_NONE && stream->owner != H2_OWNER_RELEASED;
+    if (!link->role->is_server || is_owned || stream->sending != H2_SENDING_DONE || stream->state != H2_STREAM_OPEN ||
+        !h2_link_is_alive(link))
         return;
     if (nghttp2_session_get_stream_remote_close(link->session, stream->id) != 0)
         return;
-    stream->was_reset_here = true;
+    h2_stream_enter(stream, H2_STREAM_RESET_HERE);
     if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR) != 0)
-        link->is_broken = true;
+        h2_link_break(link);
 }
 
 void h2_stream_let_go(struct h2_stream *stream)
 {
-    if (!stream->is_owned)
+    if (stream->owner == H2_OWNER_NONE || stream->owner == H2_OWNER_RELEASED)
         return;
-    stream->is_owned = false;
+    h2_stream_enter_owner(stream, H2_OWNER_RELEASED);
     stream->link->owned_count--;
     stream->moved_ms = loop_now_ms(stream->link->context->loop);
     h2_stream_stop_upload(stream);
-    if (!stream->is_closed)
+    if (!h2_stream_is_closed(stream))
         h2_link_watch_stall(stream->link);
     bury_if_over(stream);
     h2_link_touch(stream->link);
@@ -161,14 +247,16 @@ void h2_stream_let_go(struct h2_stream *stream)
 void h2_stream_reset_with(struct h2_stream *stream, uint32_t code)
 {
     struct h2_link *link = stream->link;
-    stream->was_reset_here = true;
-    stream->receiving = H2_RECEIVING_DONE;
-    stream->sending = H2_SENDING_DONE;
-    if (stream->id == 0)
-        stream->is_closed = true; /* nghttp2 has not heard of it */
-    else if (!stream->is_closed && link->state == H2_LINK_OPEN &&
-             nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, code) != 0)
-        link->is_broken = true;
+    bool is_in_session = stream->state == H2_STREAM_IDLE || stream->state == H2_STREAM_OPEN;
+    h2_stream_enter_receiving(stream, H2_RECEIVING_DONE);
+    h2_stream_enter_sending(stream, H2_SENDING_DONE);
+    if (is_in_session && stream->id == 0) {
+        h2_stream_enter(stream, H2_STREAM_CLOSED); /* nghttp2 has not heard of it */
+    } else if (is_in_session && h2_link_is_alive(link)) {
+        h2_stream_enter(stream, H2_STREAM_RESET_HERE);
+        if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, stream->id, code) != 0)
+            h2_link_break(link);
+    }
     h2_stream_let_go(stream);
     h2_link_touch(link);
 }
@@ -178,31 +266,36 @@ void h2_stream_reset_with(struct h2_stream *stream, uint32_t code)
 /* The window of what the owner has taken is given back. */
 static void credit(struct h2_stream *stream, size_t length)
 {
-    if (!stream->is_closed)
+    if (!h2_stream_is_closed(stream))
         nghttp2_session_consume_stream(stream->link->session, stream->id, length);
+}
+
+/* What these bytes break, if anything. */
+static enum fault fault_of_data(const struct h2_stream *stream)
+{
+    const struct h2_link *link = stream->link;
+    uint64_t limit = link->role->is_server ? link->context->settings.body_limit_bytes : 0;
+    if (stream->is_bodyless && !link->role->is_server)
+        return FAULT_UPSTREAM_MALFORMED;
+    return limit != 0 && stream->received_bytes > limit ? FAULT_REQUEST_BODY_TOO_LARGE : FAULT_NONE;
 }
 
 void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
 {
-    struct h2_link *link = stream->link;
-    uint64_t limit = link->role->is_server ? link->context->settings.body_limit_bytes : 0;
-    bool is_unwanted = stream->is_dispatched && !stream->is_owned;
-    if (is_unwanted || stream->receiving != H2_RECEIVING_BODY || stream->has_failed) {
-        credit(stream, bytes.length);
+    if (bytes.length == 0)
         return;
-    }
-    if (stream->is_bodyless && !link->role->is_server && bytes.length > 0) {
+    if (stream->owner == H2_OWNER_RELEASED || stream->receiving != H2_RECEIVING_BODY) {
         credit(stream, bytes.length);
-        h2_stream_fail(stream, FAULT_UPSTREAM_MALFORMED);
         return;
     }
     stream->received_bytes += bytes.length;
-    if (limit != 0 && stream->received_bytes > limit) {
+    enum fault fault = fault_of_data(stream);
+    if (fault != FAULT_NONE) {
         credit(stream, bytes.length);
-        h2_stream_fail(stream, FAULT_REQUEST_BODY_TOO_LARGE);
+        h2_stream_fail(stream, fault);
         return;
     }
-    if (stream->is_dispatched && !stream->is_paused && stream->input.length == 0) {
+    if (stream->owner == H2_OWNER_LISTENING && stream->input.length == 0) {
         stream->stream.events->on_data(stream->stream.owner, bytes);
         credit(stream, bytes.length);
     } else if (!buffer_append(&stream->input, bytes)) {
@@ -228,26 +321,32 @@ void h2_stream_give_end(struct h2_stream *stream)
 {
     if (stream->trailers != NULL)
         give_trailers(stream);
-    if (!stream->is_owned || stream->has_failed)
+    if (!h2_stream_is_heard(stream) || stream->receiving == H2_RECEIVING_FAILED)
         return;
-    stream->receiving = H2_RECEIVING_DONE;
+    h2_stream_enter_receiving(stream, H2_RECEIVING_DONE);
     stream->stream.events->on_end(stream->stream.owner);
 }
 
-static bool may_give(const struct h2_stream *stream)
+/* Bytes may be given, and there are some. */
+static bool has_data_to_give(const struct h2_stream *stream)
 {
-    return stream->is_owned && stream->is_dispatched && !stream->is_paused && !stream->has_failed;
+    return stream->owner == H2_OWNER_LISTENING && stream->input.length > 0 &&
+           (stream->receiving == H2_RECEIVING_BODY || stream->receiving == H2_RECEIVING_ENDED);
 }
 
-void h2_stream_deliver(struct h2_stream *stream)
+void h2_stream_settle(struct h2_stream *stream)
 {
-    while (may_give(stream) && stream->input.length > 0 && stream->receiving != H2_RECEIVING_DONE) {
+    if (stream->receiving == H2_RECEIVING_FAILED) {
+        give_failure(stream);
+        return;
+    }
+    while (has_data_to_give(stream)) {
         struct text bytes = buffer_first(&stream->input);
         stream->stream.events->on_data(stream->stream.owner, bytes);
         buffer_consume(&stream->input, bytes.length);
         credit(stream, bytes.length);
     }
-    if (may_give(stream) && stream->input.length == 0 && stream->receiving == H2_RECEIVING_ENDED)
+    if (stream->owner == H2_OWNER_LISTENING && stream->input.length == 0 && stream->receiving == H2_RECEIVING_ENDED)
         h2_stream_give_end(stream);
     h2_link_touch(stream->link);
 }
@@ -256,179 +355,23 @@ void h2_stream_end_received(struct h2_stream *stream)
 {
     if (stream->receiving != H2_RECEIVING_BODY)
         return;
-    stream->receiving = H2_RECEIVING_ENDED;
-    if (stream->is_dispatched)
+    h2_stream_enter_receiving(stream, H2_RECEIVING_ENDED);
+    if (stream->owner != H2_OWNER_NONE)
         owe(stream);
 }
 
 void h2_stream_pause(struct stream *stream)
 {
-    h2_stream_of(stream)->is_paused = true;
+    struct h2_stream *own = h2_stream_of(stream);
+    if (own->owner == H2_OWNER_LISTENING)
+        h2_stream_enter_owner(own, H2_OWNER_PAUSED);
 }
 
 void h2_stream_resume(struct stream *stream)
 {
     struct h2_stream *own = h2_stream_of(stream);
-    if (!own->is_paused)
+    if (own->owner != H2_OWNER_PAUSED)
         return;
-    own->is_paused = false;
+    h2_stream_enter_owner(own, H2_OWNER_LISTENING);
     owe(own);
-}
-
-/* ---- sending ---- */
-
-static size_t waiting_bytes(const struct h2_stream *stream)
-{
-    return stream->output.length + stream->borrowed.length;
-}
-
-bool h2_stream_is_congested(const struct stream *stream)
-{
-    const struct h2_stream *own = (const struct h2_stream *)(const void *)stream;
-    if (own->output.length == 0)
-        return false;
-    return own->output.length > own->link->context->settings.output_bytes || conn_is_congested(own->link->link.conn);
-}
-
-bool h2_stream_is_drained(const struct h2_stream *stream)
-{
-    if (stream->output.length == 0)
-        return true;
-    return stream->output.length <= stream->link->context->settings.output_bytes / 2 &&
-           !conn_is_congested(stream->link->link.conn);
-}
-
-/* nghttp2 asks how much may go into the next frame; the bytes themselves are fetched by h2_stream_write_data. */
-static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *ignored, size_t maximum, uint32_t *flags,
-                         nghttp2_data_source *source, void *owner)
-{
-    (void)ignored;
-    (void)id;
-    (void)owner;
-    struct h2_stream *stream = source->ptr;
-    size_t waiting = waiting_bytes(stream);
-    size_t length = waiting < maximum ? waiting : maximum;
-    bool is_last = length == waiting && (stream->sending == H2_SENDING_LAST ||
-                                         (stream->is_length_known && stream->left_bytes == length));
-    if (length == 0 && !is_last) {
-        stream->is_deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (!is_last)
-        return (ssize_t)length;
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (stream->last != NULL) {
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        struct h2_writer *writer = &stream->link->context->writer;
-        h2_write_header_block(writer, stream->last);
-        stream->heads_queued++;
-        if (nghttp2_submit_trailer(session, stream->id, writer->fields, writer->count) != 0)
-            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    return (ssize_t)length;
-}
-
-nghttp2_data_provider h2_stream_provider(struct h2_stream *stream)
-{
-    return (nghttp2_data_provider){.source = {.ptr = stream}, .read_callback = read_data};
-}
-
-/* Moves `length` bytes of the stream into the conn: those that waited first. */
-static bool move_bytes(struct h2_stream *stream, size_t length)
-{
-    struct conn *conn = stream->link->link.conn;
-    while (length > 0 && stream->output.length > 0) {
-        struct text first = buffer_first(&stream->output);
-        struct text piece = text_of(first.bytes, first.length < length ? first.length : length);
-        if (!conn_write(conn, piece))
-            return false;
-        buffer_consume(&stream->output, piece.length);
-        length -= piece.length;
-    }
-    if (length > 0) {
-        if (!conn_write(conn, text_of(stream->borrowed.bytes, length)))
-            return false;
-        stream->borrowed = text_of(stream->borrowed.bytes + length, stream->borrowed.length - length);
-    }
-    return true;
-}
-
-int h2_stream_write_data(struct h2_stream *stream, const uint8_t *head, size_t length, bool is_end)
-{
-    struct h2_link *link = stream->link;
-    if (conn_is_congested(link->link.conn))
-        return NGHTTP2_ERR_WOULDBLOCK;
-    if (!conn_write(link->link.conn, text_of((const char *)head, 9)) || !move_bytes(stream, length))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    stream->left_bytes -= stream->is_length_known ? length : 0;
-    stream->moved_ms = loop_now_ms(link->context->loop);
-    if (is_end) {
-        stream->sending = H2_SENDING_DONE;
-        h2_stream_note_end(stream);
-    }
-    return 0;
-}
-
-static void wake(struct h2_stream *stream)
-{
-    if (stream->is_deferred && !stream->is_closed) {
-        stream->is_deferred = false;
-        nghttp2_session_resume_data(stream->link->session, stream->id);
-    }
-    h2_link_touch(stream->link);
-}
-
-static void keep_output(struct h2_stream *stream, struct text bytes)
-{
-    if (bytes.length > 0 && !buffer_append(&stream->output, bytes)) {
-        stream->link->is_broken = true;
-        h2_link_touch(stream->link);
-    }
-    if (h2_stream_is_congested(&stream->stream) && !list_node_is_linked(&stream->congested_node))
-        list_append(&stream->link->congested, &stream->congested_node);
-}
-
-void h2_stream_send_data(struct stream *stream, struct text bytes)
-{
-    struct h2_stream *own = h2_stream_of(stream);
-    struct h2_link *link = own->link;
-    if (own->sending != H2_SENDING_BODY || own->to_head_request || bytes.length == 0)
-        return;
-    bool is_direct = bytes.length >= DIRECT_BYTES && own->output.length == 0 && !link->is_reading && !link->is_writing;
-    if (!is_direct) {
-        keep_output(own, bytes);
-        wake(own);
-        return;
-    }
-    own->borrowed = bytes;
-    wake(own);
-    h2_link_pump(link);
-    struct text rest = own->borrowed;
-    own->borrowed = TEXT_EMPTY;
-    if (own->sending != H2_SENDING_DONE)
-        keep_output(own, rest);
-}
-
-void h2_stream_send_trailers(struct stream *stream, const struct message_head *trailers)
-{
-    struct h2_stream *own = h2_stream_of(stream);
-    struct h2_context *context = own->link->context;
-    if (own->sending != H2_SENDING_BODY || own->last != NULL)
-        return;
-    own->last = h2_header_block_take(&context->blocks);
-    for (size_t i = 0; own->last != NULL && i < trailers->field_count; i++)
-        h2_header_block_add(own->last, &context->settings.limits, false, trailers->fields[i].name, trailers->fields[i].value);
-    /* Without its last word an answer would look whole. */
-    if (own->last == NULL || own->last->fault != FAULT_NONE)
-        own->link->is_broken = true;
-}
-
-void h2_stream_send_end(struct stream *stream)
-{
-    struct h2_stream *own = h2_stream_of(stream);
-    if (own->sending != H2_SENDING_BODY)
-        return;
-    own->sending = H2_SENDING_LAST;
-    wake(own);
 }

@@ -1,0 +1,75 @@
+/* What the HTTP/2 links of a loop share: nghttp2's memory, options and callbacks, and room for heads. */
+#include <stdlib.h>
+
+#include "base/slab.h"
+#include "http/h2_callbacks.h"
+
+#define FIRST_UNKNOWN_TYPE 0x0a
+
+/* nghttp2 makes and drops a dozen small objects for each request. */
+static void *take_memory(size_t length, void *slab)
+{
+    return slab_take(slab, length);
+}
+
+static void give_memory(void *object, void *slab)
+{
+    slab_give(slab, object);
+}
+
+static void *take_zeroed_memory(size_t count, size_t length, void *slab)
+{
+    return length != 0 && count > SIZE_MAX / length ? NULL : slab_take_zeroed(slab, count * length);
+}
+
+static void *resize_memory(void *object, size_t length, void *slab)
+{
+    return slab_resize(slab, object, length);
+}
+
+static nghttp2_option *create_option(const struct h2_settings *settings)
+{
+    nghttp2_option *option;
+    if (nghttp2_option_new(&option) != 0)
+        return NULL;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    /* How many streams a link takes before the node has said so is the pool's to know (h2_client_create). */
+    nghttp2_option_set_peer_max_concurrent_streams(option, H2_STREAMS_ON_LINK);
+    /* nghttp2 tells of no frame that it does not know; those that it takes for an extension of ours it does. */
+    for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+    nghttp2_option_set_max_send_header_block_length(option, settings->limits.head_bytes * 2);
+    /* Ours is the head's limit in bytes; this only bounds how many pieces it may come in. */
+    nghttp2_option_set_max_continuations(option, settings->limits.head_bytes / 16384 + 4);
+    return option;
+}
+
+struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings *settings)
+{
+    struct h2_context *context = calloc(1, sizeof *context);
+    if (context == NULL)
+        return NULL;
+    context->loop = loop;
+    context->slab = loop_slab(loop);
+    context->memory = (nghttp2_mem){context->slab, take_memory, give_memory, take_zeroed_memory, resize_memory};
+    context->settings = *settings;
+    context->callbacks = h2_callbacks_create();
+    context->option = create_option(settings);
+    if (context->callbacks == NULL || context->option == NULL) {
+        h2_context_destroy(context);
+        return NULL;
+    }
+    return context;
+}
+
+void h2_context_destroy(struct h2_context *context)
+{
+    if (context == NULL)
+        return;
+    nghttp2_session_callbacks_del(context->callbacks);
+    nghttp2_option_del(context->option);
+    h2_header_blocks_clear(&context->blocks);
+    h2_writer_clear(&context->writer);
+    free(context);
+}
