@@ -47,6 +47,9 @@ const begin = (session, facts, windowBytes) => {
   const link = {session, socket: facts.socket, open: new Set(), highest: 0, last: null}
   let count = 0
   session.setLocalWindowSize(windowBytes)
+  // Node.js calls this when the client says GOAWAY. Its own close() ends the session with the last stream, and Node.js 18 does
+  // that before the trailers of that stream are written.
+  session.close = () => goaway(link, 0, link.highest)
   node.links.add(link)
   session.on('error', () => {})
   session.on('close', () => node.links.delete(link))
