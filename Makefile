@@ -1,47 +1,61 @@
 # Sluice. The commands that matter: make run, make test, make bench. MODE is release, debug, asan (with ubsan) or tsan.
 MODE    ?= release
 VERSION := 0.1.0
-BUILD   := build/$(MODE)
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 Q       := $(if $(V),,@)
 
+# Each mode has a folder of its own, and each compiler besides gcc, too (build/release-clang): objects of two never meet.
+SPACE   := $(subst ,, )
+BUILD   := build/$(MODE)$(if $(filter-out gcc,$(CC)),-$(subst /,-,$(subst $(SPACE),-,$(strip $(CC)))))
+
+# Commands that build on their own take every core, unless `make -jN` says how many.
+JOBS       := $(shell nproc 2>/dev/null || echo 1)
+WITH_JOBS   = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+BUILD_LOUD  = $(if $(WITH_JOBS),echo "building with $(JOBS) jobs" &&) $(MAKE) --no-print-directory $(WITH_JOBS)
+
 PACKAGES := libevent openssl yaml-0.1 libnghttp2 zlib
-# llhttp from a library where a distribution has one, else from Debian bookworm's sources; always the strict machine.
-LLHTTP_SOURCES := $(if $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),,$(wildcard /usr/share/llhttp/*.c))
-LLHTTP_FLAGS   := -DLLHTTP_STRICT_MODE=1 $(if $(LLHTTP_SOURCES),-isystem /usr/share/include/llhttp)
-PACKAGES       += $(if $(LLHTTP_SOURCES),,$(if $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),libllhttp))
+# llhttp from a library where a distribution has one, else from the C sources in Debian bookworm's package node-llhttp: installed, or
+# unpacked in build/ by deploy/install-dependencies.sh. Always the strict machine.
+LLHTTP_LIBRARY := $(shell pkg-config --exists libllhttp 2>/dev/null && echo libllhttp)
+LLHTTP_PLACES  := $(if $(LLHTTP_LIBRARY),,$(wildcard /usr/share/llhttp build/node-llhttp/usr/share/llhttp))
+LLHTTP_PLACE   := $(firstword $(LLHTTP_PLACES))
+LLHTTP_SOURCES := $(if $(LLHTTP_PLACE),$(wildcard $(LLHTTP_PLACE)/*.c))
+LLHTTP_FLAGS   := -DLLHTTP_STRICT_MODE=1 $(if $(LLHTTP_PLACE),-isystem $(dir $(LLHTTP_PLACE))include/llhttp)
+PACKAGES       += $(LLHTTP_LIBRARY)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wsign-compare -Wcast-qual -Wformat=2 \
             -Wpointer-arith -Wundef -Werror
 HARDENING := -fstack-protector-strong -fPIE -fno-plt
-# Fat objects: the program is optimised as a whole, the many test programs link the plain code.
-CFLAGS_release := -O2 -g -flto=auto -ffat-lto-objects -D_FORTIFY_SOURCE=2
+# Fat objects: the program is optimised as a whole, the many test programs link the plain code. gcc only; clang's need a linker of its own.
+LTO := $(if $(findstring clang,$(CC)),,-flto=auto)
+CFLAGS_release := -O2 -g $(if $(LTO),$(LTO) -ffat-lto-objects) -D_FORTIFY_SOURCE=2
 CFLAGS_debug   := -O0 -g
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 CFLAGS  := -std=c11 -D_GNU_SOURCE -Irouter -DSLUICE_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDENING) $(CFLAGS_$(MODE)) \
            $(LLHTTP_FLAGS) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(filter -fsanitize=%,$(CFLAGS_$(MODE)))
-LDFLAGS_program := $(if $(filter release,$(MODE)),-flto=auto -O2)
+LDFLAGS_program := $(if $(filter release,$(MODE)),$(LTO) -O2)
+LDFLAGS_test    := $(if $(LTO),-fno-lto)
 LDLIBS  := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -pthread
 
 SOURCES := $(wildcard router/*/*.c)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(LLHTTP_SOURCES:/usr/share/llhttp/%.c=$(BUILD)/llhttp/%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(LLHTTP_SOURCES:$(LLHTTP_PLACE)/%.c=$(BUILD)/llhttp/%.o)
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 
-.PHONY: all build debug asan tsan run test check bench install-build install-test install-bench clean
+.PHONY: all build debug asan tsan run test check bench install-build install-run install-test install-bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: install-build
-	@$(MAKE) --no-print-directory build
+	@$(BUILD_LOUD) build
 
 # The link names the mode that was built last.
 build: $(BUILD)/sluice
-	@ln -sfn $(MODE)/sluice build/sluice
+	@ln -sfn $(notdir $(BUILD))/sluice build/sluice
 
 debug asan tsan: install-build
-	@$(MAKE) --no-print-directory MODE=$@ build
+	@$(BUILD_LOUD) MODE=$@ build
 
 $(BUILD)/sluice: $(OBJECTS)
 	$(Q)echo link $@ && $(CC) $(LDFLAGS) $(LDFLAGS_program) -o $@ $^ $(LDLIBS)
@@ -51,30 +65,46 @@ $(BUILD)/router/%.o: router/%.c
 	$(Q)echo cc $< && $(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Generated code: our warnings are not for it.
-$(BUILD)/llhttp/%.o: /usr/share/llhttp/%.c
+$(BUILD)/llhttp/%.o: $(LLHTTP_PLACE)/%.c
 	@mkdir -p $(@D)
 	$(Q)echo cc $< && $(CC) -w -O2 $(LLHTTP_FLAGS) -fPIE $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -c -o $@ $<
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(OBJECTS)
+$(BUILD)/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
-	$(Q)echo cc $< && $(CC) $(CFLAGS) -fno-lto -Itests -MMD -MP $(LDFLAGS) -o $@ $< $(filter-out %/cli/main.o,$(OBJECTS)) -lcmocka $(LDLIBS)
+	$(Q)echo cc $< && $(CC) $(CFLAGS) $(LDFLAGS_test) -Itests -MMD -MP -c -o $@ $<
+
+# A floor is an archive. A test program links the one of its floor and those that router/FLOORS puts below it, from the top down, and of
+# them what it needs: what changes above its floor does not concern it. A word is a floor and the floors below: http:net:base.
+FLOORS := $(shell awk '$$1 !~ /^\#/ && NF { word = $$1; for (i = NF; i > 1; i--) word = word ":" $$i; print word }' router/FLOORS)
+
+define floor_rules
+$(BUILD)/$(1).a: $(filter $(BUILD)/router/$(1)/%,$(OBJECTS))
+$(filter $(BUILD)/tests/unit/$(1)/%,$(TESTS)): %: %.o $(patsubst %,$(BUILD)/%.a,$(subst :, ,$(2))) $(if $(LLHTTP_SOURCES),$(BUILD)/llhttp.a)
+	$(Q)echo link $$@ && $(CC) $(LDFLAGS) $(LDFLAGS_test) -o $$@ $$^ -lcmocka $(LDLIBS)
+endef
+$(foreach word,$(FLOORS),$(eval $(call floor_rules,$(firstword $(subst :, ,$(word))),$(word))))
+$(BUILD)/llhttp.a: $(filter $(BUILD)/llhttp/%,$(OBJECTS))
+
+$(BUILD)/%.a:
+	@rm -f $@
+	$(Q)echo ar $@ && ar rcs $@ $^
 
 # The stand-in cluster with Sluice in front of it; with CONFIG=my.yaml, Sluice alone on a cluster of your own.
-run: install-$(if $(CONFIG),build,test)
-	@$(MAKE) --no-print-directory build
+run: install-$(if $(CONFIG),build,run)
+	@$(BUILD_LOUD) build
 	@CONFIG="$(CONFIG)" deploy/run.sh
 
 test: install-test
-	@$(MAKE) --no-print-directory check
+	@$(BUILD_LOUD) check
 
 check: build $(TESTS)
 	@MODE=$(MODE) tests/run.sh $(TESTS)
 
 bench: install-bench
-	@$(MAKE) --no-print-directory build
+	@$(BUILD_LOUD) build
 	@python3 bench/run.py --sluice build/sluice $(BENCH_FLAGS)
 
-install-build install-test install-bench:
+install-build install-run install-test install-bench:
 	@deploy/install-dependencies.sh $(@:install-%=%)
 
 clean:
