@@ -1,25 +1,34 @@
 #!/bin/sh
 # Runs every test against build/sluice: tests/run.sh UNIT-TEST-PROGRAM...   (make test and make check call it)
 #
-# A suite is a command whose last line is "N passed, N failed"; a cmocka program says so in its own way. Suites run one after the
-# other, their output goes to build/test-logs, and only what failed is printed. ONLY="wire unit" runs those suites alone.
+# A suite is a command whose last line is "N passed, N failed[, N skipped]"; a cmocka program says so in its own way. Suites run one
+# after the other, their output goes to build/test-logs, and only what failed is printed. ONLY="wire unit" runs those suites alone.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 logs=build/test-logs
 mkdir -p $logs
 passed=0
 failed=0
+skipped=0
 began=$(date +%s)
+# Debian keeps nghttpd and nghttpx in /usr/sbin, which is not on every user's PATH.
+export PATH="$PATH:/usr/sbin:/sbin"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:exitcode=99}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:exitcode=99}"
 
 wanted() { [ -z "${ONLY:-}" ] || case " $ONLY " in *" $1 "*) true ;; *) false ;; esac; }
 
-# count SUITE PASSED FAILED
+# verdict PASSED FAILED SKIPPED
+verdict() {
+    echo "$1 passed, $2 failed$([ "$3" -eq 0 ] || echo ", $3 skipped")"
+}
+
+# count SUITE PASSED FAILED [SKIPPED]
 count() {
     passed=$((passed + $2))
     failed=$((failed + $3))
-    echo "$1: $2 passed, $3 failed"
+    skipped=$((skipped + ${4:-0}))
+    echo "$1: $(verdict "$2" "$3" "${4:-0}")"
 }
 
 # unit NAME PROGRAM: cmocka's own words are counted.
@@ -45,9 +54,11 @@ suite() {
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
     ok=$(echo "$line" | sed -n 's/^\([0-9]*\) passed.*/\1/p')
     bad=$(echo "$line" | sed -n 's/^[0-9]* passed, \([0-9]*\) failed.*/\1/p')
+    left=$(echo "$line" | sed -n 's/.* failed, \([0-9]*\) skipped$/\1/p')
     [ -n "$line" ] && { [ $status -eq 0 ] || [ "${bad:-0}" -gt 0 ]; } || bad=$((${bad:-0} + 1))
     [ "${bad:-0}" -eq 0 ] || tail -200 "$log"
-    count "$name" "${ok:-0}" "${bad:-0}"
+    count "$name" "${ok:-0}" "${bad:-0}" "${left:-0}"
+    [ "${left:-0}" -eq 0 ] || grep '^skipped ' "$log" | sed 's/^/  /'
 }
 
 if wanted unit; then
@@ -65,5 +76,5 @@ suite cluster python3 tests/cluster/run.py build/sluice
 suite real python3 tests/real/run.py build/sluice
 
 echo "$(($(date +%s) - began)) seconds; logs in $logs"
-echo "$passed passed, $failed failed"
+verdict $passed $failed $skipped
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -21,6 +21,7 @@ class Tally:
     def __init__(self):
         self.passed = 0
         self.failed = 0
+        self.skipped = 0
 
     def run(self, name, function, *arguments):
         """Runs one test; an exception fails it, and its text is printed."""
@@ -28,6 +29,7 @@ class Tally:
         try:
             note = function(*arguments)
         except Skip as skip:
+            self.skipped += 1
             print(f"skipped {name}: {skip}", flush=True)
             return True
         except Exception:
@@ -73,5 +75,5 @@ def main(package, folder, binary, words):
         if tests:
             run_stage(tally, make_stage, binary, tests)
     sys.stdout.flush()
-    print(f"{tally.passed} passed, {tally.failed} failed")
+    print(f"{tally.passed} passed, {tally.failed} failed" + (f", {tally.skipped} skipped" if tally.skipped else ""))
     return 1 if tally.failed or not tally.passed else 0
