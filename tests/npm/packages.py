@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / "build" / "npm"
@@ -38,6 +39,8 @@ def install():
         raise PackagesMissing("npm is not installed; deploy/install-dependencies.sh test does that")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, CACHE / name)
+    count = len(json.loads((HERE / "package-lock.json").read_text())["packages"]) - 1
+    print(f"npm: installing {count} packages in {os.path.relpath(CACHE)}", file=sys.stderr, flush=True)
     # The packages' own scripts are not needed, so they are not run.
     result = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--prefix",
                              str(CACHE)], capture_output=True, text=True, timeout=SECONDS)
@@ -54,3 +57,10 @@ def javascript(script, job, environment=None):
     if result.returncode != 0 or not result.stdout:
         raise AssertionError(f"{script}: status {result.returncode}\n{result.stdout}{result.stderr}")
     return json.loads(result.stdout)
+
+
+if __name__ == "__main__":
+    try:
+        node_modules()
+    except PackagesMissing as missing:
+        sys.exit(f"npm: {missing}")
