@@ -1,57 +1,90 @@
 #!/bin/sh
-# Installs what Sluice needs on Debian, and only what is missing.
+# Installs what Sluice needs on Debian, and only what is missing. `make` calls it.
 #
 #   deploy/install-dependencies.sh build        compiler, libraries
-#   deploy/install-dependencies.sh test         the same, and what the tests and the stand-in cluster use
-#   deploy/install-dependencies.sh bench        the same, and the proxies and load drivers to compare with
+#   deploy/install-dependencies.sh run          the same, and python3 for the stand-in cluster of the demonstration
+#   deploy/install-dependencies.sh test         the same, and the servers and clients that the tests use
+#   deploy/install-dependencies.sh bench        what `run` has, and the proxies and load drivers to compare with
 #
-# It asks dpkg first, so a machine that has everything is not touched and needs no network.
+# It asks dpkg first, so a machine that has everything is not touched and needs no network. deploy/apt-install.sh does the rest, as root.
 set -eu
+cd "$(dirname "$0")/.."
 
-build="gcc make pkg-config libevent-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev libxxhash-dev"
-test="$build libcmocka-dev python3 python3-grpcio curl openssl varnish nghttp2-client nghttp2-server nghttp2-proxy influxdb \
-      influxdb-client ca-certificates"
-bench="$test haproxy nginx-light wrk strace"
+build="gcc libc6-dev make pkg-config libevent-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev libxxhash-dev"
+run="$build python3"
+# A test that misses one of those with a question mark is skipped, so a distribution may lack them.
+test="$run libcmocka-dev openssl curl ca-certificates varnish nghttp2-client nghttp2-server nghttp2-proxy nodejs npm python3-grpcio? \
+      influxdb? influxdb-client?"
+bench="$run openssl haproxy nginx-light nghttp2-proxy nghttp2-client wrk strace"
 
-case "${1:-build}" in
+purpose=${1:-build}
+case $purpose in
     build) wanted=$build ;;
+    run)   wanted=$run ;;
     test)  wanted=$test ;;
     bench) wanted=$bench ;;
-    *) echo "usage: $0 [build|test|bench]" >&2; exit 2 ;;
+    *) echo "usage: $0 [build|run|test|bench]" >&2; exit 2 ;;
 esac
 
-# llhttp: a distribution's library where there is one, else the C sources that Debian bookworm ships for Node.js.
-if ! pkg-config --exists libllhttp 2>/dev/null && [ ! -f /usr/share/llhttp/llhttp.c ]; then
-    wanted="$wanted node-llhttp"
-fi
-# The npm clients need a Node.js with npm; one that is already on the PATH (of whatever origin) will do.
-if [ "${1:-build}" != build ] && ! { command -v node && command -v npm; } >/dev/null 2>&1; then
-    wanted="$wanted nodejs npm"
+# A Node.js with npm that is already on the PATH (of whatever origin) will do.
+have() {
+    case $1 in nodejs|npm) ! { command -v node && command -v npm; } >/dev/null 2>&1 || return 0 ;; esac
+    case $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null || true) in *"install ok installed"*) true ;; *) false ;; esac
+}
+
+# The Makefile looks in the same three places.
+have_llhttp() {
+    pkg-config --exists libllhttp 2>/dev/null || [ -f /usr/share/llhttp/llhttp.c ] || [ -f build/node-llhttp/usr/share/llhttp/llhttp.c ]
+}
+
+offered() {
+    apt-cache policy "$1" 2>/dev/null | grep -q '^ *Candidate: [^(]'
+}
+
+# Debian bookworm has llhttp as C sources only, in a package that depends on Node.js: unpacked, not installed.
+unpack_llhttp() {
+    echo "llhttp: unpacking the sources of Debian's node-llhttp in build/node-llhttp" >&2
+    folder=build/node-llhttp
+    rm -rf $folder && mkdir -p $folder
+    sandbox=""
+    [ "$(id -u)" != 0 ] || sandbox="-o APT::Sandbox::User=root"
+    (cd $folder && apt-get download -qq $sandbox node-llhttp && dpkg-deb -x node-llhttp_*.deb . && rm node-llhttp_*.deb)
+}
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "$0: this is no Debian, so nothing is installed; needed are (by Debian's names): $wanted llhttp" >&2
+    exit 0
 fi
 
 missing=""
+left_out=""
 for package in $wanted; do
-    case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true) in
-        *"install ok installed"*) ;;
-        *) missing="$missing $package" ;;
-    esac
+    name=${package%\?}
+    if have "$name"; then
+        continue
+    elif [ "$name" != "$package" ] && offered make && ! offered "$name"; then
+        left_out="$left_out $name"
+    else
+        missing="$missing $package"
+    fi
 done
-[ -n "$missing" ] || exit 0
+have_llhttp || missing="$missing libllhttp-dev?"
 
-echo "installing:$missing" >&2
-as_root=""
-if [ "$(id -u)" != 0 ]; then
-    as_root=$(command -v sudo) || { echo "$0: not root and no sudo; as root, run: apt-get install$missing" >&2; exit 1; }
+if [ -n "$left_out" ]; then
+    echo "not offered by this distribution, so tests that need them are skipped:$left_out" >&2
 fi
-# Debian starts a package's services on installation; the tests start their own copies on free ports, and a
-# database that nobody asked for should not appear on this machine: policy-rc.d says no for the time of the call.
-policy=/usr/sbin/policy-rc.d
-made_policy=""
-if [ ! -e $policy ] && { [ -z "$as_root" ]; }; then
-    printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy && made_policy=yes
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ]; then
+        deploy/apt-install.sh $missing
+    elif command -v sudo >/dev/null 2>&1; then
+        echo "asking sudo for the right to install packages" >&2
+        sudo deploy/apt-install.sh $missing
+    else
+        echo "$0: not root and no sudo; as root, run: deploy/apt-install.sh$missing" >&2
+        exit 1
+    fi
 fi
-status=0
-export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null || status=$?
-[ -z "$made_policy" ] || rm -f $policy
-exit $status
+have_llhttp || unpack_llhttp
+if [ "$purpose" = test ]; then
+    python3 tests/npm/packages.py
+fi

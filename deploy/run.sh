@@ -26,14 +26,37 @@ if [ -n "${CONFIG:-}" ]; then
     exec "$SLUICE" serve -c "$CONFIG"
 fi
 
-python3 tests/standin/cluster.py --listen "$LISTEN" --admin "$ADMIN" --writeback "$WRITEBACK" \
-    --run "$SLUICE" serve -c '{config}' &
+# On the nodes HTTP/2 and Arrow Flight are the work of Node.js with some npm packages: taken where they are, or npm to get them with.
+flight=""
+if ! node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null; then
+    echo "no Node.js (18 or later) here, so the nodes speak HTTP/1.1 only and take no Arrow Flight"
+elif [ ! -f build/npm/installed ] && ! command -v npm >/dev/null; then
+    echo "no npm here, so the nodes speak HTTP/1.1 only and take no Arrow Flight"
+elif ! python3 tests/npm/packages.py; then
+    echo "without these packages the nodes speak HTTP/1.1 only and take no Arrow Flight"
+else
+    flight=yes
+fi
+
+nodes=(--listen "$LISTEN" --admin "$ADMIN" --writeback "$WRITEBACK")
+[ -n "$flight" ] || nodes+=(--no-http2)
+python3 tests/standin/cluster.py "${nodes[@]}" --run "$SLUICE" serve -c '{config}' &
 cluster=$!
 trap 'kill -TERM "$cluster" 2>/dev/null || true; wait "$cluster" || true' EXIT
 trap 'exit 0' INT TERM
 
+# Any answer will do.
+answers() {
+    python3 - "$LISTEN" 2>/dev/null <<'PYTHON'
+import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], timeout=1)
+connection.request("GET", "/ping")
+connection.getresponse()
+PYTHON
+}
+
 deadline=$((SECONDS + WAIT_SECONDS))
-until curl --silent --max-time 1 --output /dev/null "http://$LISTEN/ping"; do
+until answers; do
     if ! kill -0 "$cluster" 2>/dev/null; then
         echo "run.sh: the cluster ended before it answered" >&2
         exit 1
@@ -45,8 +68,7 @@ until curl --silent --max-time 1 --output /dev/null "http://$LISTEN/ping"; do
     sleep 0.1
 done
 
-flight=""
-if [ -f build/npm/installed ]; then
+if [ -n "$flight" ]; then
     flight="
   # the official JavaScript client asks by Arrow Flight, at the same port
   echo '{\"host\": \"http://$LISTEN\", \"database\": \"demo\", \"query\": \"SELECT * FROM home ORDER BY time\"}' |
@@ -54,9 +76,12 @@ if [ -f build/npm/installed ]; then
 "
 fi
 
+curl_missing=""
+command -v curl >/dev/null || curl_missing=" (curl is not installed here; 'apt-get install curl' does that)"
+
 cat <<TEXT
 
-Sluice answers at http://$LISTEN, its status page is http://$ADMIN/status. Try in another shell:
+Sluice answers at http://$LISTEN, its status page is http://$ADMIN/status. Try in another shell${curl_missing}:
 
   # three ways to write
   curl -i 'http://$LISTEN/api/v3/write_lp?db=demo' --data-binary 'home,room=kitchen temp=21.5'
