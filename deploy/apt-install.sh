@@ -3,8 +3,9 @@
 #
 # Debian starts a package's services and enables them for the next boot. The tests start programs of their own on free ports, and a
 # database or a proxy that nobody asked for should not run on this machine. So policy-rc.d forbids every start for the time of the
-# call, and what the new packages have enabled is disabled again; services that were here before keep their state. The traps
-# see to both when the call is interrupted. A name with a question mark is left out where the distribution does not offer it.
+# call, and what the new packages have enabled is disabled again; services that were here before keep their state. Traps see to both
+# when the call is interrupted: a download ends at once, an installation when it is whole.
+# A name with a question mark is left out where the distribution does not offer it.
 set -eu
 [ $# -gt 0 ] || { echo "usage: $0 PACKAGE[?]..." >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "$0: only root can install packages" >&2; exit 1; }
@@ -66,6 +67,7 @@ if grep -qs "$mark" $policy; then
 fi
 [ ! -e $kept_policy ] || mv $kept_policy $policy
 installed >"$work/before"
+interrupted=0
 trap restore EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -85,11 +87,18 @@ for package in "$@"; do
 done
 [ -n "$packages" ] || exit 0
 
-count=$(apt-get install -s --no-install-recommends $packages 2>/dev/null | grep -c '^Inst ' || true)
+options="-y -q --no-install-recommends"
+count=$(apt-get install -s $options $packages 2>/dev/null | grep -c '^Inst ' || true)
 echo "installing $count packages:$packages, and what they need" >&2
-{ apt-get install -y -q --no-install-recommends $packages 2>&1 || touch "$work/failed"; } 9>&- | progress "$count" >&2
+{ apt-get install --download-only $options $packages 2>&1 || touch "$work/failed"; } 9>&- | progress "$count" >&2
+# Now whoever is impatient waits: dpkg would go on behind our back, without the policy. In a session of its own it hears no Ctrl-C.
+trap 'interrupted=130' INT
+trap 'interrupted=143' TERM HUP
+[ -e "$work/failed" ] || { setsid --wait apt-get install $options $packages 2>&1 || touch "$work/failed"; } 9>&- |
+    (trap '' INT TERM HUP && progress "$count") >&2
 if [ -e "$work/failed" ]; then
     echo "$0: apt-get install failed; its last words:" >&2
     tail -n 20 "$work/log" >&2
     exit 1
 fi
+exit $interrupted
