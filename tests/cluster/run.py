@@ -11,9 +11,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from cluster import runner  # noqa: E402  needs the path above
+from harness import stages  # noqa: E402  needs the path above
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    sys.exit(runner.main("cluster", HERE, sys.argv[1], sys.argv[2:]))
+    sys.exit(stages.main("cluster.cases", HERE / "cases", sys.argv[1], sys.argv[2:]))

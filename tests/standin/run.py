@@ -4,7 +4,7 @@ import sys
 import unittest
 
 here = os.path.dirname(os.path.abspath(__file__))
-suite = unittest.defaultTestLoader.discover(here, top_level_dir=os.path.dirname(here))
+suite = unittest.defaultTestLoader.discover(os.path.join(here, "cases"), pattern="*.py", top_level_dir=os.path.dirname(here))
 result = unittest.TextTestRunner(verbosity=1, stream=sys.stderr).run(suite)
 failed = len(result.failures) + len(result.errors)
 print(f"{result.testsRun - failed} passed, {failed} failed")

@@ -9,12 +9,13 @@ import importlib
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from up_grid import report, run_case  # noqa: E402  (the path comes first)
-from up_sluice import CASES, House  # noqa: E402
+from wire.up_grid import report, run_case  # noqa: E402  (the path comes first)
+from wire.lib.house import CASES, House  # noqa: E402
 
-MODULES = ("h2_sniff", "h2_version", "h2_stream", "h2_drain", "h2_upstream", "h2_cross", "h2_grpc", "h2_abuse", "h2_tools")
+MODULES = tuple(f"wire.cases.http2_{name}" for name in (
+    "sniff", "versions", "streams", "drain", "upstream", "crossings", "grpc", "abuse", "tools"))
 AT_ONCE = 6
 SECONDS_MAXIMUM = 240  # then every thread says where it is, and the suite has failed
 

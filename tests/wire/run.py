@@ -2,7 +2,7 @@
 """Wire scenarios: run.py BINARY [name-filter...]
 
 Each *.vtc is one behaviour, for Debian's varnishtest. Its first comment lines say what Sluice it wants; run.py starts
-that Sluice (see sluice.py), runs the scenario, ends Sluice with SIGTERM and demands exit status 0.
+that Sluice (see lib/scenario.py), runs the scenario, ends Sluice with SIGTERM and demands exit status 0.
 
     # node mode: ingest, io_threads: 8    a node, in order: node-1, node-2, ...; without any there is one with mode: all
     # set timeouts.idle: 500ms            a key of the configuration
@@ -18,6 +18,7 @@ that Sluice (see sluice.py), runs the scenario, ends Sluice with SIGTERM and dem
 The table tests (TABLES below) are programs of their own, which count by row. The last line is "N passed, N failed".
 """
 import concurrent.futures
+import glob
 import os
 import re
 import shutil
@@ -25,15 +26,18 @@ import subprocess
 import sys
 import tempfile
 
-from sluice import Sluice
-
 HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+sys.path.insert(0, TESTS)
+
+from wire.lib.scenario import Sluice  # noqa: E402  needs the path above
+
 JOBS = 3
 SCENARIO_SECONDS = 30
 TAIL_LINES = 60
 LINE_COLUMNS = 240
-TABLES = ('up_grid.py', 'sec_requests.py', 'sec_position.py', 'h1_answers.py', 'pp_raw.py', 'tls_cases.py', 'h2_self.py',
-          'h2_grid.py', 'h2_heads.py')
+TABLES = ('up_grid.py', 'cases/framing_requests.py', 'cases/framing_positions.py', 'cases/framing_answers.py',
+          'cases/proxy_protocol.py', 'cases/tls.py', 'cases/http2_self.py', 'h2_grid.py', 'cases/http2_heads.py')
 
 
 def read_wishes(path):
@@ -104,7 +108,7 @@ def run_scenario(binary, path, temporary):
 def run_table(binary, name):
     """(passed, failed, output) of a table test, whose last line counts its rows."""
     done = subprocess.run([sys.executable, os.path.join(HERE, name), binary], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False)
+                          stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=TESTS), check=False)
     output = done.stdout.decode('utf-8', 'replace')
     match = re.search(r'^(\d+) passed, (\d+) failed\s*\Z', output, re.MULTILINE)
     if match is None:
@@ -122,7 +126,7 @@ def main():
     def is_wanted(name):
         return not filters or any(word in name for word in filters)
 
-    scenarios = sorted(name for name in os.listdir(HERE) if name.endswith('.vtc') and is_wanted(name))
+    scenarios = sorted(name for name in (os.path.relpath(path, HERE) for path in glob.glob(HERE + '/scenarios/*/*.vtc')) if is_wanted(name))
     tables = [name for name in TABLES if is_wanted(name)]
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix='wire.') as temporary, \

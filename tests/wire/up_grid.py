@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sluice against nodes that fail in every way: up_grid.py SLUICE [WORD...] runs the cases whose name has all the words.
 
-Its last line is "N passed, N failed". Each cell of up_faults.txt and each registered case counts once.
+Its last line is "N passed, N failed". Each cell of upstream_faults.txt and each registered case counts once.
 """
 import concurrent.futures
 import importlib
@@ -10,13 +10,13 @@ import sys
 import time
 import traceback
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import up_faults  # noqa: E402  (the path comes first)
-from up_client import SEEN_FAULTS  # noqa: E402
-from up_sluice import CASES, House  # noqa: E402
+from wire.cases import upstream_faults as up_faults  # noqa: E402  (the path comes first)
+from wire.lib.http1_client import SEEN_FAULTS  # noqa: E402
+from wire.lib.house import CASES, House  # noqa: E402
 
-MODULES = ("up_write", "up_route", "up_health", "up_pool", "up_life")
+MODULES = tuple(f"wire.cases.upstream_{name}" for name in ("writes", "routes", "health", "links", "life"))
 AT_ONCE = 6
 # Of the rows in router/base/fault.c, those that nodes, routes and Sluice's own limits cause. Not among them, because no
 # client ever gets them as an answer: link_closed_unread (always repeated), upstream_stalled (the answer is cut).

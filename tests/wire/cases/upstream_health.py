@@ -1,0 +1,254 @@
+"""Health: what probes and live failures do to a node's traffic, and what the cluster's own health says."""
+import json
+import os
+import tempfile
+import time
+
+from wire.lib.http1_client import check_fault
+from wire.cases.upstream_faults import BARE, LINES, WRITE
+from wire.lib.http1_node import answer
+from wire.cases.upstream_routes import DATABASES, HOOK, QUERY, take_away
+from wire.lib.house import case, wait_for
+from wire.lib.http1_verbs import silence
+
+# Probes so frequent that a case need not wait long for a few of them.
+LIVELY = {"health": {"interval": "250ms", "timeout": "250ms", "rise": 2, "fall": 3}}
+
+
+def no(link, request):
+    return answer(503, "no")(link, request)
+
+
+def health_of(sluice, target="/health"):
+    reply = sluice.ask("GET", target)
+    return reply, json.loads(reply.body)
+
+
+def usable(sluice):
+    return {node["node_id"]: node["usable"] for node in health_of(sluice)[1]["nodes"]}
+
+
+def hang_up(link, _):
+    link.close()
+
+
+def babble(link, _):
+    link.send(b"hello\r\n\r\n")
+
+
+def wait_down(sluice, name):
+    sluice.wait_line(f"event=node_health node={name} state=down")
+
+
+@case(("503", no), ("500", answer(500, "no")), ("silence", silence), ("closes", hang_up), ("no HTTP", babble))
+def a_node_that_fails_its_probes_gets_no_traffic_until_it_is_well(house, _, failure):
+    with house.serve("iiqc", LIVELY) as sluice:
+        good = sluice.i1.on_probe
+        sluice.i1.on_probe = failure
+        wait_down(sluice, "i1")
+        assert {sluice.ask("POST", WRITE, LINES).node for _ in range(6)} == {"i2"}
+        assert not sluice.i1.seen and usable(sluice)["i1"] is False
+        sluice.i1.on_probe = good
+        sluice.wait_line("event=node_health node=i1 state=up", 2)
+        assert {sluice.ask("POST", WRITE, LINES).node for _ in range(6)} == {"i1", "i2"}
+
+
+@case()
+def it_takes_fall_bad_probes_to_be_down_and_rise_good_ones_to_be_up(house):
+    with house.serve("iiqc", LIVELY) as sluice:
+        good = sluice.i1.on_probe
+        sluice.i1.on_probe = no
+        before = len(sluice.i1.probes)
+        wait_down(sluice, "i1")
+        bad = len(sluice.i1.probes) - before
+        assert bad in (3, 4), f"{bad} bad probes, and it should fall after 3"  # one may have been under way
+        sluice.i1.on_probe = good
+        before = len(sluice.i1.probes)
+        sluice.wait_line("event=node_health node=i1 state=up", 2)
+        risen = len(sluice.i1.probes) - before
+        assert risen in (2, 3), f"{risen} good probes, and it should rise after 2"
+
+
+@case()
+def two_bad_probes_in_a_row_change_nothing(house):
+    with house.serve("iiqc", LIVELY) as sluice:
+        count = [0]
+
+        def mostly(link, request):
+            count[0] += 1
+            return (no if count[0] % 3 else answer(200, "OK"))(link, request)
+        sluice.i1.on_probe = mostly
+        sluice.i1.wait_probes(len(sluice.i1.probes) + 8)
+        assert sluice.count_lines("event=node_health node=i1 state=down") == 0
+
+
+@case()
+def the_first_bad_probe_takes_a_node_out_at_the_start(house):
+    def prepare(nodes):
+        nodes["i1"].on_probe = no
+    with house.serve("iiqc", prepare=prepare) as sluice:
+        assert {sluice.ask("POST", WRITE, LINES).node for _ in range(4)} == {"i2"}
+
+
+@case()
+def a_node_whose_port_was_closed_comes_back_without_a_restart(house):
+    with house.serve("iqc", LIVELY) as sluice:
+        take_away(sluice.i1)
+        wait_down(sluice, "i1")
+        check_fault(sluice.ask("POST", WRITE, LINES), 503, "no_node")
+        sluice.i1.accept()
+        sluice.wait_line("event=node_health node=i1 state=up", 2)
+        assert sluice.ask("POST", WRITE, LINES).status == 204
+
+
+@case()
+def where_ready_is_unknown_health_is_asked(house):
+    def old_node(link, request):
+        return answer(404 if request.path == "/ready" else 200, "x")(link, request)
+
+    def prepare(nodes):
+        nodes["i1"].on_probe = old_node
+    with house.serve("iqc", LIVELY, prepare) as sluice:
+        sluice.i1.wait_probes(4)
+        assert [request.path for request in sluice.i1.probes[:2]] == ["/ready", "/health"]
+        assert sluice.ask("POST", WRITE, LINES).status == 204
+        assert usable(sluice)["i1"] is True
+
+
+@case()
+def where_health_is_unknown_too_ping_is_asked(house):
+    def stranger(link, request):
+        return answer(200 if request.path == "/ping" else 404, "x")(link, request)
+
+    def prepare(nodes):
+        nodes["i1"].on_probe = stranger
+    with house.serve("iqc", LIVELY, prepare) as sluice:
+        sluice.i1.wait_probes(5)
+        # What it knows is remembered.
+        assert [request.path for request in sluice.i1.probes[:5]] == ["/ready", "/health", "/ping", "/ping", "/ping"]
+        assert usable(sluice)["i1"] is True
+
+
+@case()
+def another_path_can_be_probed(house):
+    with house.serve("iqc", {"health": {"path": "/api/v1/health"}}) as sluice:
+        assert {request.path for node in sluice.nodes for request in node.probes} == {"/api/v1/health"}
+
+
+@case((401,), (403,))
+def a_node_that_wants_a_token_is_alive(house, status):
+    def prepare(nodes):
+        nodes["i1"].on_probe = answer(status, "")
+    with house.serve("iqc", LIVELY, prepare) as sluice:
+        sluice.i1.wait_probes(5)
+        assert sluice.ask("POST", WRITE, LINES).status == 204
+        assert sluice.node_status("i1")["last_probe"] == "unauthorized"
+
+
+def write_token(path, content):
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(content)
+
+
+@case(("plain", "apiv3_secret", "Bearer apiv3_secret"),
+      ("with a line end", "apiv3_secret\r\nmore\n", "Bearer apiv3_secret"))
+def the_token_file_is_sent_with_each_probe(house, _, content, expected):
+    def tokens(node):
+        return [request.headers.get("authorization") for request in node.probes]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "token")
+        write_token(path, content)
+        with house.serve("iqc", {"health": {"token_file": path, "interval": "250ms", "timeout": "250ms"}}) as sluice:
+            sluice.i1.wait_probes(2)
+            assert set(tokens(sluice.i1)) == {expected}
+            write_token(path, "apiv3_other")
+            sluice.i1.wait(lambda: tokens(sluice.i1)[-1] == "Bearer apiv3_other")
+            os.unlink(path)
+            sluice.i1.wait(lambda: tokens(sluice.i1)[-1] is None)
+            # The probes' token is nobody else's.
+            sluice.ask("POST", WRITE, LINES)
+            assert "authorization" not in sluice.i1.seen[0].headers
+
+
+@case()
+def three_live_connect_failures_set_a_node_aside(house):
+    with house.serve("iiqc") as sluice:  # the next probe comes in an hour
+        sluice.i1.refuse()
+        replies = [sluice.ask("POST", WRITE, BARE).node for _ in range(12)]
+        assert replies == ["i2"] * 12, replies
+        sluice.wait_line("event=attempt_failed .*node=i1", 3)
+        assert sluice.count_lines("event=attempt_failed") == 3
+        assert usable(sluice)["i1"] is False
+        sluice.i1.accept()
+        assert {sluice.ask("POST", WRITE, BARE).node for _ in range(4)} == {"i2"}
+
+
+@case()
+def a_good_probe_brings_a_node_back_that_live_traffic_set_aside(house):
+    settings = {"health": {"interval": "1s", "timeout": "500ms", "fall": 100}}
+    with house.serve("iiqc", settings) as sluice:
+        sluice.i1.refuse()
+        for _ in range(8):
+            sluice.ask("POST", WRITE, BARE)
+        wait_for(lambda: not usable(sluice)["i1"])
+        sluice.i1.accept()
+        wait_for(lambda: usable(sluice)["i1"])
+        assert {sluice.ask("POST", WRITE, LINES).node for _ in range(4)} == {"i1", "i2"}
+
+
+@case(("a write", "POST", WRITE), ("a v1 write", "POST", "/write?db=d"), ("a query", "GET", QUERY),
+      ("the catalog", "GET", DATABASES), ("the engine", "POST", HOOK), ("a backup", "GET", "/api/v3/enterprise/backup"),
+      ("ping", "GET", "/ping"))
+def with_no_usable_node_the_answer_comes_at_once(house, _, method, target):
+    def prepare(nodes):
+        for node in nodes.values():
+            node.on_probe = no
+    with house.serve("iqcp", prepare=prepare) as sluice:
+        replies = [sluice.ask(method, target, LINES if method == "POST" else b"") for _ in range(5)]
+        for reply in replies:
+            check_fault(reply, 503, "no_node", target)
+        assert min(reply.seconds for reply in replies) < 0.1
+        assert not [node.name for node in sluice.nodes if node.seen]
+
+
+# ---- the cluster's health ----
+
+@case(("all", "iqc", "", 200, True, True, True), ("no ingest node", "iqc", "i", 503, False, True, True),
+      ("no query node", "iqc", "q", 503, True, False, True), ("no compactor", "iqc", "c", 200, True, True, False),
+      ("one of two", "iiqqc", "1", 200, True, True, False))
+def health_and_ready_tell_the_clusters_state(house, _, letters, bad, status, write, query, compaction):
+    def prepare(nodes):
+        for name, node in nodes.items():
+            if bad and bad in name:
+                node.on_probe = no
+    with house.serve(letters, prepare=prepare) as sluice:
+        for target in ("/health", "/ready", "/api/v1/health"):
+            reply, body = health_of(sluice, target)
+            assert reply.status == status and reply.field("content-type") == "application/json", reply
+            assert body["status"] == ("pass" if status == 200 else "fail") and body["cluster_id"] == "wire", body
+            assert (body["write"], body["query"], body["compaction"]) == (write, query, compaction), body
+            expected = {node.name: not (bad and bad in node.name) for node in sluice.nodes}
+            assert {node["node_id"]: node["usable"] for node in body["nodes"]} == expected, body
+        assert not [node.name for node in sluice.nodes if node.seen]
+
+
+@case()
+def live_failures_show_in_the_clusters_health(house):
+    with house.serve("iqc") as sluice:
+        assert health_of(sluice)[0].status == 200
+        sluice.i1.refuse()
+        for _ in range(3):
+            assert sluice.ask("POST", WRITE, LINES).status == 503
+        assert health_of(sluice)[0].status == 503
+        assert health_of(sluice, "/ready")[0].status == 503
+        began = time.monotonic()
+        check_fault(sluice.ask("POST", WRITE, LINES), 503, "no_node")
+        assert time.monotonic() - began < 1
+
+
+@case()
+def a_probe_leaves_no_link_behind(house):
+    with house.serve("iqc", LIVELY) as sluice:
+        sluice.i1.wait_probes(6)
+        wait_for(lambda: all(link.ended.is_set() for link in sluice.i1.links[:5]))
+        assert sluice.i1.probes[0].method == "GET" and not sluice.i1.seen
