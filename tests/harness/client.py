@@ -1,26 +1,11 @@
-"""The client's side: requests in all the framings that real clients use, and waiting for a condition."""
+"""The client's side: requests in all the framings that real clients use."""
 import gzip
 import http.client
 import json
 import threading
-import time
 import urllib.parse
 
-DEADLINE_SECONDS = 10.0
-POLL_SECONDS = 0.01
-
-
-def eventually(condition, what="the condition", seconds=DEADLINE_SECONDS):
-    """Polls until condition() is truthy and returns its value; fails loudly at the deadline."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come true within {seconds:.0f} s")
-        pause.wait(POLL_SECONDS)
+from harness.waiting import PATIENCE_SECONDS
 
 
 def target(path, **params):
@@ -29,14 +14,13 @@ def target(path, **params):
 
 
 class Answer:
-    """Status, headers (names in lower case) and body of one answer, and how long it took."""
+    """Status, headers (names in lower case) and body of one answer."""
 
-    def __init__(self, response, began):
+    def __init__(self, response):
         self.status = response.status
         self.reason = response.reason
         self.headers = {name.lower(): value for name, value in response.getheaders()}
         self.body = response.read()
-        self.seconds = time.monotonic() - began
 
     @property
     def text(self):
@@ -67,7 +51,7 @@ class Client:
     """One kept-alive connection; http.client opens it anew when the server has closed it in order."""
 
     def __init__(self, address, headers=None):
-        self.connection = http.client.HTTPConnection(address, timeout=DEADLINE_SECONDS)
+        self.connection = http.client.HTTPConnection(address, timeout=PATIENCE_SECONDS)
         self.headers = headers or {}
 
     def __enter__(self):
@@ -82,9 +66,8 @@ class Client:
         if zipped:
             body = gzip.compress(body)
             headers["Content-Encoding"] = "gzip"
-        began = time.monotonic()
         self.connection.request(method, path, pieces_of(body) if chunked else body, headers, encode_chunked=chunked)
-        return Answer(self.connection.getresponse(), began)
+        return Answer(self.connection.getresponse())
 
 
 def call(address, method, path, body=None, headers=None, **framing):

@@ -1,99 +1,202 @@
-"""A running Sluice: started on a configuration, watched by its log, stopped in order."""
+"""The program under test: one Sluice on one configuration, watched by its log and its admin page, and ended in order.
+
+    with Sluice(binary, folder, config, admin) as sluice:    what a test needs is there; the end of the block judges the end
+        sluice.wait_line("event=drain")
+
+Every suite starts Sluice by this class. What the end has to be: exit status 0, no bug in the log, no report of a sanitizer.
+"""
+import contextlib
+import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
-import urllib.request
 
-from harness.client import eventually
+from harness.waiting import PATIENCE_SECONDS, eventually
 
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
-TIGHT_HEALTH = "health: {interval: 300ms, timeout: 300ms, rise: 1, fall: 4}\n"
+# Probes so frequent that a test hears soon of a node that has gone, and so patient that a busy machine makes none of them fail.
+TIGHT_HEALTH = "health: {interval: 300ms, timeout: 60s, rise: 1, fall: 4}\n"
+# Deadlines that no test is about: longer than a test's patience, so that none of them does what the test waits
+# for. Except linger: who has got everything and does not close is waited for at the end of Sluice.
+PATIENT_TIMEOUTS = {"connect": "1m", "write_deadline": "10m", "response": "10m", "idle": "10m", "request_head": "10m",
+                    "tls_handshake": "1m", "queue": "10m", "drain": "10m", "linger": "1s"}
+PATIENT_SETTINGS = f"timeouts: {json.dumps(PATIENT_TIMEOUTS)}\n{TIGHT_HEALTH}"  # for configurations as text
+PROBLEM = re.compile(r"event=bug\b|(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime error: ")
+# Whatever becomes of the test, its Sluice does not outlive it.
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+END_OF_LOG = "(the end of the log)"
 
 
 def has_sanitizer(binary):
     """Is this a build whose memory says nothing about the router's?"""
     with open(binary, "rb") as file:
-        return b"__asan_init" in file.read()
+        return re.search(rb"__[at]san_init", file.read()) is not None
 
 
 class Sluice:
-    """One process. `log` collects its standard error; the addresses are those of the configuration."""
+    """One process at a time. `config`: text of YAML, or a dictionary; `folder`: where sluice.yaml and sluice.log go;
+    `admin`: the admin page's address, as http.client understands it, for what asks that page."""
 
-    def __init__(self, binary, folder, config, address, admin=None):
-        self.binary = binary
-        self.address = address
-        self.admin = admin
+    def __init__(self, binary, folder, config, admin=None):
+        self.binary = os.path.abspath(binary)
+        self.folder = folder
+        self.config_text = config if isinstance(config, str) else json.dumps(config)  # JSON is YAML, too
         self.config_path = os.path.join(folder, "sluice.yaml")
-        with open(self.config_path, "w", encoding="utf-8") as file:
-            file.write(config)
+        self.log_path = os.path.join(folder, "sluice.log")
+        self.admin = admin
         self.process = None
-        self.log = []
-        self.ready = threading.Event()
+        self.lines = []              # of the log of the process that was started last
+        self.changed = threading.Condition()
         self.watcher = None
 
+    # ---- its life ----
+
     def start(self):
-        """Returns when it accepts connections. May be called again after stop()."""
-        self.ready.clear()
-        self.process = subprocess.Popen([self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True, errors="replace")
-        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        """Returns when it accepts connections. May be called again behind the end of the process before."""
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(self.config_text)
+        self.lines = []
+        self.process = subprocess.Popen([*ENDS_WITH_US, self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder, text=True,
+                                        errors="replace")
+        self.watcher = threading.Thread(target=self._watch, args=(self.process.stdout,), daemon=True)
         self.watcher.start()
-        if not self.ready.wait(START_SECONDS) or self.process.poll() is not None:
-            self.process.kill()
-            raise AssertionError(f"Sluice did not start:\n{self.log_tail()}")
+        try:
+            self.wait_line("event=ready")
+        except BaseException:
+            self.kill()
+            raise
         return self
 
-    def watch(self):
-        for line in self.process.stderr:
-            self.log.append(line)
-            if "event=ready " in line:
-                self.ready.set()
-        self.ready.set()
+    def _watch(self, stream):
+        with stream, open(self.log_path, "w", encoding="utf-8", buffering=1) as file:
+            for line in stream:
+                file.write(line)
+                with self.changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self.changed.notify_all()
+        with self.changed:
+            self.lines.append(END_OF_LOG)
+            self.changed.notify_all()
 
-    def stop(self):
-        """SIGTERM, then status 0: a sanitizer's report would make it another one."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_end(self):
+        """Until the process has ended by itself or by a signal that was sent; how it ended is judged."""
         try:
-            status = self.process.wait(STOP_SECONDS)
+            status = self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"Sluice did not stop within {STOP_SECONDS:.0f} s of SIGTERM\n{self.log_tail()}")
-        self.watcher.join(STOP_SECONDS)
-        assert status == 0, f"Sluice ended with status {status}\n{self.log_tail()}"
+            raise AssertionError(f"Sluice did not end within {PATIENCE_SECONDS:.0f} s\n{self.log_tail()}") from None
+        self.watcher.join(PATIENCE_SECONDS)
+        problems = [line for line in self.lines if PROBLEM.search(line)]
+        assert status == 0 and not problems, f"Sluice ended with status {status} {problems[:3]}\n{self.log_tail(80)}"
+
+    def stop(self):
+        """SIGTERM, unless it has ended already; then as wait_end."""
+        if self.is_running():
+            self.process.terminate()
+        self.wait_end()
 
     def kill(self):
-        """For cleaning up behind a failure."""
-        if self.process is not None and self.process.poll() is None:
+        """For tests of a sudden end, and for cleaning up behind a failure."""
+        if self.is_running():
             self.process.kill()
+        if self.process is not None:
             self.process.wait()
+            self.watcher.join(PATIENCE_SECONDS)
 
-    def log_tail(self, lines=40):
-        return "".join(self.log[-lines:])
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.stop()
+        finally:
+            self.kill()
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Within the block Sluice does not run, so that several things happen to it at one time."""
+        self.signal(signal.SIGSTOP)
+        eventually(lambda: self.read_proc("stat").rsplit(")", 1)[1].split()[0] == "T", "a process that stands still")
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    # ---- its log ----
+
+    def wait_line(self, pattern, count=1):
+        """Until `count` lines match; the last of them. Fails at once when the log ends before."""
+        def enough():
+            return self.lines[-1:] == [END_OF_LOG] or self.count_lines(pattern) >= count
+        with self.changed:
+            self.changed.wait_for(enough, PATIENCE_SECONDS)
+            found = [line for line in self.lines if re.search(pattern, line)]
+        assert len(found) >= count, f"no line {pattern!r} (x{count}) in:\n{self.log_tail(200)}"
+        return found[count - 1]
+
+    def count_lines(self, pattern):
+        return sum(re.search(pattern, line) is not None for line in list(self.lines))
+
+    def log(self):
+        return "\n".join(self.lines)
+
+    def log_tail(self, count=40):
+        return "\n".join(self.lines[-count:])
+
+    # ---- its admin page ----
+
+    def ask_admin(self, path):
+        """The body of an answer, whatever its status."""
+        connection = http.client.HTTPConnection(self.admin, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
 
     def status(self):
         """The status page, as a dictionary."""
-        with urllib.request.urlopen(f"http://{self.admin}/status", timeout=10) as answer:
-            return json.load(answer)
+        return json.loads(self.ask_admin("/status"))
 
-    def nodes(self):
+    def node_states(self):
         """{node_id: its entry on the status page}."""
         return {node["node_id"]: node for node in self.status()["nodes"]}
+
+    def node_status(self, node_id):
+        return self.node_states()[node_id]
 
     def wait_usable(self, wanted=True, *node_ids):
         """Until Sluice deems these nodes (without names: all) usable, or not usable."""
         def reached():
-            nodes = self.nodes()
+            nodes = self.node_states()
             return all(nodes[name]["usable"] == wanted for name in node_ids or nodes)
         eventually(reached, f"usable={wanted} of {', '.join(node_ids) or 'all nodes'}")
 
+    def metric(self, name):
+        """The value of a sample; `name` has its labels, too."""
+        return int(re.search(rf"^{re.escape(name)} (\d+)$", self.ask_admin("/metrics"), re.MULTILINE).group(1))
+
+    def wait_metric(self, name, count):
+        """Until it is that much, and not more."""
+        eventually(lambda: self.metric(name) >= count, f"{name} {count}")
+        assert self.metric(name) == count, (name, self.metric(name))
+
+    # ---- its process ----
+
+    def read_proc(self, name):
+        with open(f"/proc/{self.process.pid}/{name}", encoding="utf-8") as file:
+            return file.read()
+
     def memory_kib(self, field):
         """VmRSS, VmHWM and so on."""
-        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith(field + ":"):
-                    return int(line.split()[1])
-        raise AssertionError(f"no {field} in /proc")
+        return int(re.search(rf"^{field}:\s+(\d+) kB", self.read_proc("status"), re.MULTILINE).group(1))

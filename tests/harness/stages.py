@@ -1,14 +1,19 @@
-"""Finds the tests of a folder, runs them one after the other, and counts.
+"""Tests against a stage: finds those of a folder, runs each file in a process of its own, and counts.
 
 A test file names its *stage*: `stage(binary)` gives a context manager, and what that gives is the only argument of
-each test. Files that name the same stage share it, so a cluster is started once. A stage has `recover()`, which
-mends what a test has broken, and `end()`, which stops Sluice and complains if that does not go in order.
+each test, one after the other. A stage has `recover()`, which mends what a test has broken, and `end()`, which stops
+Sluice and complains if that does not go in order.
 """
 import importlib
 import pathlib
 import sys
 import time
 import traceback
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
+
+from harness.programs import run_files, tail, wanted  # noqa: E402  needs the path above
 
 
 class Skip(Exception):
@@ -42,11 +47,11 @@ class Tally:
 
 
 def tests_of(module, words):
-    """(name, function) in the order of the file; with words, only those whose name contains one of them."""
+    """(name, function) in the order of the file; only those whose name has all the words."""
     short = module.__name__.rpartition(".")[2]
     found = [(f"{short}: {name.removeprefix('test_').replace('_', ' ')}", value)
              for name, value in vars(module).items() if name.startswith("test_") and callable(value)]
-    return [(name, function) for name, function in found if not words or any(word in name for word in words)]
+    return [(name, function) for name, function in found if wanted(name, words)]
 
 
 def run_stage(tally, make_stage, binary, tests):
@@ -63,17 +68,37 @@ def run_stage(tally, make_stage, binary, tests):
         print(f"FAILED  stage {make_stage.__name__}\n{traceback.format_exc()}", flush=True)
 
 
-def main(package, folder, binary, words):
-    """Exit status for run.py."""
-    binary = str(pathlib.Path(binary).resolve())
+def run_one_file(module_name, binary, words):
+    """Exit status. The last line of the output counts."""
+    module = importlib.import_module(module_name)
     tally = Tally()
-    by_stage = {}
-    for path in sorted(pathlib.Path(folder).glob("*.py")):
-        module = importlib.import_module(f"{package}.{path.stem}")
-        by_stage.setdefault(module.stage, []).extend(tests_of(module, words))
-    for make_stage, tests in by_stage.items():
-        if tests:
-            run_stage(tally, make_stage, binary, tests)
-    sys.stdout.flush()
-    print(f"{tally.passed} passed, {tally.failed} failed" + (f", {tally.skipped} skipped" if tally.skipped else ""))
-    return 1 if tally.failed or not tally.passed else 0
+    tests = tests_of(module, words)
+    if tests:
+        run_stage(tally, module.stage, binary, tests)
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed else 0
+
+
+def main(package, folder, long_files=()):
+    """Exit status for a suite's run.py BINARY [WORD...]; `long_files` begin first."""
+    if len(sys.argv) < 2:
+        print("usage: run.py BINARY [WORD...]", file=sys.stderr)
+        return 2
+    binary, words = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2:]
+    files = sorted((path.stem for path in pathlib.Path(folder).glob("*.py")), key=lambda name: (name not in long_files, name))
+    commands = {name: [__file__, f"{package}.{name}", binary, *words] for name in files}
+    passed = failed = skipped = 0
+    for _, file_passed, file_failed, output in run_files(commands):
+        left_out = [line for line in output.splitlines() if line.startswith("skipped ")]
+        passed += file_passed
+        failed += file_failed
+        skipped += len(left_out)
+        print("\n".join([*left_out, tail(output)]), flush=True)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    # Test files know Skip by this module's other name.
+    from harness import stages
+    sys.exit(stages.run_one_file(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -12,7 +12,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / "build" / "npm"
 SECONDS = 300
-CLIENT_SECONDS = 60
+CLIENT_SECONDS = 180
 
 
 class PackagesMissing(Exception):

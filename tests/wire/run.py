@@ -1,155 +1,93 @@
 #!/usr/bin/env python3
-"""Wire scenarios: run.py BINARY [name-filter...]
+"""What goes over the wire, byte by byte: run.py BINARY [WORD...] runs the tests whose name has all the words.
 
-Each *.vtc is one behaviour, for Debian's varnishtest. Its first comment lines say what Sluice it wants; run.py starts
-that Sluice (see lib/scenario.py), runs the scenario, ends Sluice with SIGTERM and demands exit status 0.
-
-    # node mode: ingest, io_threads: 8    a node, in order: node-1, node-2, ...; without any there is one with mode: all
-    # set timeouts.idle: 500ms            a key of the configuration
-    # listen proxy_protocol: true         one more listener with these keys: ${listen1}, ${listen2}, ...
-    # unix mode: "0600"                   the same on a socket file: ${unix1}, ...
-    # yaml routes: [{...}]                a line of YAML as it stands
-    # probes 1 3                          only these nodes answer the first probe (default: all), the others are down
-
-    server s1 -listen "${node1}" {...} -start          the scripted node node-1
-    client c1 -connect "${sluice}" {...} -run          also ${writeback}, ${admin}, ${address}, ${pid}
-    shell { ${wait_for} event=drain ${work}/sluice.log }           a line of sluice.log or access.log
-
-The table tests (TABLES below) are programs of their own, which count by row. The last line is "N passed, N failed".
+scenarios/AREA/NAME.vtc is one behaviour, for Debian's varnishtest; its test is called "AREA/NAME". lib/scenario.py says what
+may stand in its first comment lines. cases/FILE.py holds behaviours as functions, called "FILE: what it is"; each file runs in
+a process of its own. The last line is "N passed, N failed".
 """
 import concurrent.futures
-import glob
-import os
+import pathlib
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
+import threading
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TESTS = os.path.dirname(HERE)
-sys.path.insert(0, TESTS)
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 
-from wire.lib.scenario import Sluice  # noqa: E402  needs the path above
+from harness.programs import run_files, tail, wanted  # noqa: E402  needs the path above
+from wire.lib.run_file import FAULTS_SEEN  # noqa: E402
+from wire.lib.scenario import run_scenario  # noqa: E402
 
-JOBS = 3
-SCENARIO_SECONDS = 30
-TAIL_LINES = 60
-LINE_COLUMNS = 240
-TABLES = ('up_grid.py', 'cases/framing_requests.py', 'cases/framing_positions.py', 'cases/framing_answers.py',
-          'cases/proxy_protocol.py', 'cases/tls.py', 'cases/http2_self.py', 'h2_grid.py', 'cases/http2_heads.py')
-
-
-def read_wishes(path):
-    """The directives in the comments at the top of a scenario, as arguments of Sluice."""
-    wishes = {'nodes': [], 'settings': {}, 'yaml': '', 'probed': None, 'listeners': [], 'unix': []}
-    with open(path, encoding='utf-8') as file:
-        for line in file:
-            if not line.startswith('#'):
-                break
-            match = re.match(r'# (node|set|yaml|probes|listen|unix) (.*)', line)
-            if match is None:
-                continue
-            word, rest = match.groups()
-            if word == 'node':
-                wishes['nodes'].append(rest)
-            elif word == 'listen':
-                wishes['listeners'].append(rest)
-            elif word == 'unix':
-                wishes['unix'].append(rest)
-            elif word == 'yaml':
-                wishes['yaml'] += rest + '\n'
-            elif word == 'probes':
-                wishes['probed'] = [int(number) for number in rest.split() if number != 'none']
-            else:
-                key, _, value = rest.partition(': ')
-                wishes['settings'][key] = value
-    return wishes
+SCENARIOS_AT_ONCE = 2
+# Of the rows in router/base/fault.c, those that nodes, routes and Sluice's own limits cause. Not among them, because no
+# client ever gets them as an answer: link_closed_unread (always repeated), upstream_stalled (the answer is cut).
+UPSTREAM_FAULTS = {
+    "connect_refused", "connect_timeout", "draining", "fan_out_incomplete", "no_node", "node_not_named",
+    "node_unknown", "queue_full", "queue_timeout", "replay_too_large", "request_timeout", "route_denied",
+    "upstream_closed", "upstream_head_too_large", "upstream_malformed", "upstream_refused_role",
+    "upstream_reset", "upstream_timeout", "upstream_truncated",
+}
+# The files that take longest begin first, so that none of them is left alone at the end.
+LONG = ("framing_positions", "framing_requests", "upstream_faults", "http2_streams", "proxy_protocol", "tls")
 
 
-def shorten(line):
-    return line if len(line) <= LINE_COLUMNS else line[:LINE_COLUMNS] + ' ...'
+class Tally:
+    """Counted by two threads."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.passed = 0
+        self.failed = 0
+
+    def count(self, passed, failed, name="", output=""):
+        with self.lock:
+            self.passed += passed
+            self.failed += failed
+            if failed:
+                print(f"FAILED {name}\n{output}\n", flush=True)
 
 
-def tail(text):
-    return '\n'.join(shorten(line) for line in text.splitlines()[-TAIL_LINES:])
+def run_scenarios(binary, words, tally):
+    paths = {f"{path.parent.name}/{path.stem}": path for path in sorted((HERE / "scenarios").glob("*/*.vtc"))}
+    with tempfile.TemporaryDirectory(prefix="wire.") as temporary, \
+            concurrent.futures.ThreadPoolExecutor(SCENARIOS_AT_ONCE) as pool:
+        running = {name: pool.submit(run_scenario, binary, path, temporary) for name, path in paths.items() if wanted(name, words)}
+        for name, future in running.items():
+            complaint = future.result()
+            tally.count(complaint is None, complaint is not None, name, complaint)
 
 
-def run_scenario(binary, path, temporary):
-    """None when it passes, else what to print."""
-    work = tempfile.mkdtemp(prefix=os.path.basename(path) + '.', dir=temporary)
-    try:
-        sluice = Sluice(binary, work, **read_wishes(path))
-        sluice.start()
-    except (OSError, RuntimeError, ValueError) as error:
-        return 'cannot start: %s\n%s' % (error, tail(sluice.read_log()))
-    complaints = []
-    command = ['varnishtest', '-t', str(SCENARIO_SECONDS - 10), '-v']
-    for name, value in sluice.macros().items():
-        command += ['-D', '%s=%s' % (name, value)]
-    try:
-        done = subprocess.run(command + [path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=SCENARIO_SECONDS, env=dict(os.environ, TMPDIR=work), check=False)
-        output = done.stdout.decode('utf-8', 'replace')
-        if done.returncode != 0:
-            complaints.append(tail(output))
-    except subprocess.TimeoutExpired as expired:
-        output = (expired.stdout or b'').decode('utf-8', 'replace')
-        complaints.append('no end within %d s\n%s' % (SCENARIO_SECONDS, tail(output)))
-    end = sluice.stop()
-    if end is not None:
-        complaints.append(end)
-    if not complaints:
-        shutil.rmtree(work, ignore_errors=True)
-        return None
-    return '\n'.join(complaints) + '\n---- sluice.log\n' + tail(sluice.read_log())
-
-
-def run_table(binary, name):
-    """(passed, failed, output) of a table test, whose last line counts its rows."""
-    done = subprocess.run([sys.executable, os.path.join(HERE, name), binary], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=TESTS), check=False)
-    output = done.stdout.decode('utf-8', 'replace')
-    match = re.search(r'^(\d+) passed, (\d+) failed\s*\Z', output, re.MULTILINE)
-    if match is None:
-        return 0, 1, output
-    passed, failed = int(match.group(1)), int(match.group(2))
-    return passed, failed + (1 if done.returncode != 0 and failed == 0 else 0), output
+def run_cases(binary, words, tally):
+    """Returns the faults that clients saw in front of the nodes of the upstream cases, and that check_fault looked at."""
+    files = sorted((path.stem for path in (HERE / "cases").glob("*.py")), key=lambda name: (name not in LONG, name))
+    commands = {name: [str(HERE / "lib" / "run_file.py"), binary, name, *words] for name in files}
+    faults = set()
+    for name, passed, failed, output in run_files(commands):
+        tally.count(passed, failed, name, tail(output))
+        if not failed and "too slow, or wrong" in output:
+            print(tail(output), flush=True)
+        if name.startswith("upstream_"):
+            faults |= {word for line in re.findall(f"^{FAULTS_SEEN}(.*)$", output, re.MULTILINE) for word in line.split()}
+    return faults
 
 
 def main():
     if len(sys.argv) < 2:
-        print('usage: run.py BINARY [name-filter...]', file=sys.stderr)
+        print(__doc__, file=sys.stderr)
         return 2
-    binary, filters = sys.argv[1], sys.argv[2:]
-
-    def is_wanted(name):
-        return not filters or any(word in name for word in filters)
-
-    scenarios = sorted(name for name in (os.path.relpath(path, HERE) for path in glob.glob(HERE + '/scenarios/*/*.vtc')) if is_wanted(name))
-    tables = [name for name in TABLES if is_wanted(name)]
-    passed = failed = 0
-    with tempfile.TemporaryDirectory(prefix='wire.') as temporary, \
-            concurrent.futures.ThreadPoolExecutor(JOBS) as executor:
-        running_tables = [(name, executor.submit(run_table, binary, name)) for name in tables]
-        running = [(name, executor.submit(run_scenario, binary, os.path.join(HERE, name), temporary))
-                   for name in scenarios]
-        for name, future in running_tables:
-            table_passed, table_failed, output = future.result()
-            passed += table_passed
-            failed += table_failed
-            if table_failed:
-                print('FAILED %s\n%s' % (name, tail(output)), flush=True)
-        for name, future in running:
-            complaint = future.result()
-            if complaint is None:
-                passed += 1
-            else:
-                failed += 1
-                print('FAILED %s\n%s\n' % (name, complaint), flush=True)
-    print('%d passed, %d failed' % (passed, failed))
-    return 0 if failed == 0 and passed > 0 else 1
+    binary, words = sys.argv[1], sys.argv[2:]
+    tally = Tally()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        scenarios = pool.submit(run_scenarios, binary, words, tally)
+        faults = run_cases(binary, words, tally)
+        scenarios.result()
+    if not words:
+        missing = sorted(UPSTREAM_FAULTS - faults)
+        tally.count(not missing, bool(missing), "every fault was answered in words that clients understand", f"not seen: {missing}")
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 0 if tally.failed == 0 and tally.passed > 0 else 1
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,8 @@ import http.client
 import json
 from urllib.parse import urlencode
 
-from harness.client import eventually, target
+from harness.client import target
+from harness.waiting import PATIENCE_SECONDS, eventually
 from cluster.lib.stage import PLUGIN_NODES
 from cluster.lib.stage import full as stage
 
@@ -82,7 +83,7 @@ def test_a_long_result_streams(stage):
     """Rows arrive while later ones are still being made: the node sleeps in the middle of its answer."""
     text = "SELECT CASE WHEN value = 20000 THEN sleep(600000) ELSE value END AS v, repeat('x', 100) AS x " \
            "FROM generate_series(1, 30000)"
-    connection = http.client.HTTPConnection(stage.address, timeout=10)
+    connection = http.client.HTTPConnection(stage.address, timeout=PATIENCE_SECONDS)
     connection.request("GET", target("/api/v3/query_sql", db="_internal", q=text, format="jsonl"))
     response = connection.getresponse()
     assert response.status == 200, response.read()

@@ -6,7 +6,8 @@ that is sent twice is stored once; without them a second copy would be a second 
 import http.client
 import threading
 
-from harness.client import Client, eventually, target
+from harness.client import Client, target
+from harness.waiting import PATIENCE_SECONDS, eventually
 from cluster.lib.stage import INGESTERS
 from cluster.lib.stage import full as stage
 
@@ -34,7 +35,7 @@ class Stream:
     def __exit__(self, *error):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(20)
+            thread.join(PATIENCE_SECONDS)
 
     def write(self, writer):
         path = target("/api/v3/write_lp", db=self.database, precision="nanosecond")

@@ -2,7 +2,8 @@
 import json
 import os
 
-from harness.client import Client, eventually, target
+from harness.client import Client, target
+from harness.waiting import eventually
 from cluster.lib.stage import PLUGIN_NODES
 from cluster.lib.stage import full as stage
 

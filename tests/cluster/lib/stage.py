@@ -2,10 +2,11 @@
 import itertools
 import os
 
+from harness.client import call, target
+from harness.loopback import ADMIN, LISTEN, WRITEBACK, own_address
+from harness.sluice import PATIENT_SETTINGS, Sluice
+from harness.waiting import eventually
 from standin.cluster import FAST, LAYOUT, Cluster
-
-from harness.client import call, eventually, target
-from harness.sluice import TIGHT_HEALTH, Sluice
 
 INGESTERS = ("ingester-01", "ingester-02")
 # A second node that can run plugins: what belongs to one of them, and what to both, can only be told apart with two.
@@ -23,21 +24,23 @@ FULL_OPTIONS = {
 class Stage:
     """A cluster and Sluice. `cluster` and `sluice` may be used freely; recover() mends what a test broke."""
 
-    def __init__(self, binary, layout=LAYOUT, options_of=None, token=None, extra="", node_options=(), **more):
-        """`extra` goes into the configuration; `more` are further options of the cluster."""
+    def __init__(self, binary, layout=LAYOUT, options_of=None, token=None, extra="", node_options=(),
+                 settings=PATIENT_SETTINGS, **more):
+        """`settings` and `extra` go into the configuration; `more` are further options of the cluster."""
+        self.host = own_address()
         self.cluster = Cluster(layout=layout, node_options=[*FAST, *node_options], options_of=options_of, token=token,
-                               **more)
+                               listen=f"{self.host}:{LISTEN}", admin=f"{self.host}:{ADMIN}",
+                               writeback=f"{self.host}:{WRITEBACK}", **more)
         self.access_log = os.path.join(self.cluster.directory, "access.log")
         self.binary = binary
-        self.extra = f"workers: 2\naccess_log: {self.access_log}\n{TIGHT_HEALTH}{extra}"
+        self.extra = f"workers: 2\naccess_log: {self.access_log}\n{settings}{extra}"
         self.sluice = None
         self.numbers = itertools.count(1)
 
     def __enter__(self):
         cluster = self.cluster.start()
         try:
-            self.sluice = Sluice(self.binary, cluster.directory, cluster.config_text() + self.extra, cluster.listen,
-                                 cluster.admin)
+            self.sluice = Sluice(self.binary, cluster.directory, cluster.config_text() + self.extra, cluster.admin)
             self.sluice.start()
             self.sluice.wait_usable()
         except BaseException:
@@ -58,7 +61,7 @@ class Stage:
 
     def recover(self):
         """All nodes run, no fault is active, nothing was seen, and Sluice knows."""
-        assert self.sluice.process.poll() is None, f"Sluice ended with status {self.sluice.process.returncode}"
+        assert self.sluice.is_running(), f"Sluice ended with status {self.sluice.process.returncode}"
         for node_id, node in self.cluster.nodes.items():
             if node.process.poll() is not None:
                 self.cluster.restart(node_id)

@@ -4,9 +4,9 @@ import os
 import tempfile
 import threading
 
-from harness.client import eventually
 
-from real.lib.programs import run
+from harness.waiting import PATIENCE_SECONDS, eventually
+from real.lib.programs import SECONDS, run
 from real.lib.stage import TOKEN, clients as stage  # noqa: F401
 
 FORMAT = "%{http_code} %{http_version} %{num_connects} %{time_total}\n"
@@ -16,7 +16,7 @@ LINES = "".join(f"curl,n={number} value={number}i {1700000000000000000 + number}
 def curl(stage, database, *arguments, path="/api/v3/write_lp", stdin=None):
     """Runs curl on a write endpoint: (exit status, the words of FORMAT, what -v told)."""
     with tempfile.NamedTemporaryFile() as output:
-        result = run("curl", "--silent", "--show-error", "--verbose", "--max-time", "30", "--output", output.name,
+        result = run("curl", "--silent", "--show-error", "--verbose", "--max-time", str(SECONDS), "--output", output.name,
                      "--write-out", FORMAT, "-H", f"Authorization: Bearer {TOKEN}",
                      f"{stage.url}{path}?db={database}", *arguments, stdin=stdin)
     return result.returncode, result.stdout.split() or ["nothing"], result.stderr
@@ -49,7 +49,7 @@ def test_expect_continue_with_a_large_body(stage):
 def test_expect_continue_without_any_node(stage):
     """The final answer comes in place of the 100, and the body stays at home."""
     stage.lose_ingest_nodes()
-    eventually(lambda: not any(stage.sluice.nodes()[name]["usable"] for name in ("ingester-01", "ingester-02")),
+    eventually(lambda: not any(stage.sluice.node_states()[name]["usable"] for name in ("ingester-01", "ingester-02")),
                "Sluice knows that there is nobody")
     with tempfile.TemporaryDirectory() as folder:
         status, words, told = curl(stage, "d", "--data-binary", "@" + file_with(LINES, folder))
@@ -121,7 +121,7 @@ def test_retry_until_a_node_is_back(stage):
             return any(f"db={database}" in line and " status=503 " in line for line in file)
     eventually(has_failed_once, "curl has heard a 503")
     stage.cluster.restart("ingester-01")
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
     status, words, told = outcome[0]
     assert (status, words[0]) == (0, "204"), (status, words, told[-2000:])
     check_written(stage, database, 1)

@@ -2,7 +2,8 @@
 import re
 import tempfile
 
-from harness.client import eventually, target
+from harness.client import target
+from harness.waiting import eventually
 from npm import packages
 
 from real.lib.programs import run

@@ -7,9 +7,10 @@ import json
 import os
 import tempfile
 
-from harness.client import call, eventually, target
-from harness.sluice import TIGHT_HEALTH, Sluice
-from standin.cluster import with_port
+from harness.client import call, target
+from harness.waiting import eventually
+from harness.loopback import ADMIN, LISTEN, own_address
+from harness.sluice import PATIENT_SETTINGS, Sluice
 
 from real.lib.influxd import Influxd
 from real.lib.programs import run
@@ -30,11 +31,12 @@ class Influxdb1Stage:
     def __enter__(self):
         try:
             self.server.start()
-            listen, admin = with_port("127.0.0.1:0"), with_port("127.0.0.1:0")
-            config = (f"cluster_id: one\nlisten: [{{address: {listen}}}]\nadmin: {{address: {admin}}}\n"
+            host = own_address()
+            self.address, admin = f"{host}:{LISTEN}", f"{host}:{ADMIN}"
+            config = (f"cluster_id: one\nlisten: [{{address: {self.address}}}]\nadmin: {{address: {admin}}}\n"
                       f"nodes:\n  - {{node_id: influxdb1, url: 'http://{self.server.address}', mode: all}}\n"
-                      f"workers: 2\n{TIGHT_HEALTH}")
-            self.sluice = Sluice(self.binary, self.folder.name, config, listen, admin).start()
+                      f"workers: 2\n{PATIENT_SETTINGS}")
+            self.sluice = Sluice(self.binary, self.folder.name, config, admin).start()
             self.sluice.wait_usable()
             self.statement("CREATE DATABASE real")
         except BaseException:
@@ -55,14 +57,10 @@ class Influxdb1Stage:
         return self.sluice.log_tail()
 
     def recover(self):
-        assert self.sluice.process.poll() is None, "Sluice has ended"
+        assert self.sluice.is_running(), "Sluice has ended"
         if self.server.process.poll() is not None:
             self.server.start()
         self.sluice.wait_usable()
-
-    @property
-    def address(self):
-        return self.sluice.address
 
     def statement(self, text, **params):
         """The first result of a statement, through Sluice."""
@@ -96,8 +94,8 @@ stage = influxdb1
 def test_the_probe_finds_a_node_that_knows_only_ping(stage):
     call(stage.server.address, "GET", "/ready").expect(404)
     call(stage.server.address, "GET", "/health").expect(404)
-    eventually(lambda: stage.sluice.nodes()["influxdb1"]["health"] == "up", "the node is found to be up")
-    assert stage.sluice.nodes()["influxdb1"]["last_probe"] == "good"
+    eventually(lambda: stage.sluice.node_states()["influxdb1"]["health"] == "up", "the node is found to be up")
+    assert stage.sluice.node_states()["influxdb1"]["last_probe"] == "good"
 
 
 def test_ping_passes_through(stage):
@@ -204,7 +202,7 @@ def test_an_outage_is_told_in_sluices_words(stage):
     answer = call(stage.address, "POST", target("/write", db="real"), "m value=1i 1").expect(503)
     sentence = answer.json["error"]
     assert answer.headers["x-influxdb-error"] == sentence, answer.headers
-    eventually(lambda: not stage.sluice.nodes()["influxdb1"]["usable"], "the node is missed")
+    eventually(lambda: not stage.sluice.node_states()["influxdb1"]["usable"], "the node is missed")
     result = stage.shell("-execute", "SHOW DATABASES")
     said = call(stage.address, "GET", "/ping").expect(503).json["error"]
     assert said in result.stdout + result.stderr, result

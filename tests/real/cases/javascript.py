@@ -1,7 +1,8 @@
 """The official JavaScript clients for all three APIs, from npm, write through Sluice; SQL tells what has arrived."""
 import threading
 
-from harness.client import call, eventually, target
+from harness.client import call, target
+from harness.waiting import eventually
 
 from real.lib.programs import javascript, node_modules
 from real.lib.stage import TOKEN, clients as stage  # noqa: F401

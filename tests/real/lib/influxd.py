@@ -6,10 +6,9 @@ import subprocess
 import tempfile
 import threading
 
-from .programs import program
+from harness.waiting import PATIENCE_SECONDS
+from real.lib.programs import program
 
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
 CONFIG = """reporting-enabled = false
 bind-address = "127.0.0.1:0"
 [meta]
@@ -43,7 +42,7 @@ class Influxd:
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         listening = threading.Event()
         threading.Thread(target=self.watch, args=(self.process, listening), daemon=True).start()
-        if not listening.wait(START_SECONDS) or self.process.poll() is not None:
+        if not listening.wait(PATIENCE_SECONDS) or self.process.poll() is not None:
             self.process.kill()
             raise AssertionError("influxd did not start:\n" + "".join(self.log[-20:]))
         return self
@@ -60,13 +59,13 @@ class Influxd:
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(STOP_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(STOP_SECONDS)
+                self.process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
         self.folder.cleanup()

@@ -2,8 +2,8 @@
 import tempfile
 
 from cluster.lib.stage import LAYOUT, Stage
+from harness.loopback import FURTHER, own_address
 from standin.certificates import Authority
-from standin.cluster import with_port
 from standin.flightmessages import SERVICE
 
 TOKEN = "apiv3_a-token-for-real-clients"
@@ -36,8 +36,9 @@ class TwoPorts(ClientStage):
     def __init__(self, binary, encrypted_nodes=False):
         self.folder = tempfile.TemporaryDirectory(prefix="certificates-")
         self.authority = Authority(self.folder.name)
-        certificate, key = self.authority.issue("sluice", "IP:127.0.0.1", "DNS:localhost")
-        self.tls_address = with_port("127.0.0.1:0")
+        host = own_address()
+        certificate, key = self.authority.issue("sluice", f"IP:{host}", "DNS:localhost")
+        self.tls_address = f"{host}:{FURTHER}"
         listener = f"{{address: {self.tls_address}, tls: {{certificate: {certificate}, key: {key}}}}}"
         more = {}
         if encrypted_nodes:

@@ -1,16 +1,16 @@
-#!/usr/bin/env python3
-"""The rows of framing_answers.txt: a node's bytes and what the client hears: framing_answers.py BINARY [name-filter...]
+"""The rows of tables/framing_answers.txt: a node's bytes and what the client hears.
 
 Each row is sent by the node twice, in one piece and byte by byte; both must give the same answer, and each counts.
 Behind every answer that leaves the client's connection open comes one more request on it, which must get the node's
 answer to that.
 """
-import os
-import sys
 import tempfile
 
-from wire.lib.scenario import Sluice
-from wire.lib.http1_strict import Diagnosis, Reader, connect, read_answer, read_rows, send_pieces
+from harness.loopback import Diagnosis, connect, send_pieces
+from wire.lib.house import table
+from wire.lib.http1_strict import Reader, read_answer
+from wire.lib.rows import read_rows
+from wire.lib.scenario import ScenarioSluice
 from wire.lib.strict_node import Node
 
 SHORTHANDS = {b'<O>': b'HTTP/1.1 200 OK\r\n'}
@@ -109,45 +109,33 @@ def run_row(address, index, row):
     return None
 
 
-def run_rows(address, script, rows):
-    passed = failed = 0
-    for index, row in enumerate(rows):
-        # Poison that comes in pieces may come after the next request was sent: nobody could tell it from its answer.
-        for in_pieces in (False,) if row.name.startswith('poison') else (False, True):
-            script.in_pieces = in_pieces
-            try:
-                wrong = run_row(address, index, row)
-            except (EOFError, ValueError, KeyError, OSError) as error:
-                wrong = '%s: %s' % (type(error).__name__, error)
-            if wrong is None:
-                passed += 1
-            else:
-                failed += 1
-                how = ' byte by byte' if in_pieces else ''
-                print('framing_answers.txt:%d: %s%s: %s' % (row.line_number, row.name, how, wrong))
-    return passed, failed
-
-
-def main():
-    rows = read_rows(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'tables', 'framing_answers.txt'))
+def rows_with_meanings():
+    rows = read_rows('framing_answers')
     for row in rows:
         for shorthand, meaning in SHORTHANDS.items():
             row.data = row.data.replace(shorthand, meaning)
-    filters = sys.argv[2:]
-    rows = [row for row in rows if not filters or any(word in row.name for word in filters)]
-    with tempfile.TemporaryDirectory(prefix='wire.') as work:
-        sluice = Sluice(sys.argv[1], work)
-        sluice.start()
-        script = Script(rows)
+    return rows
+
+
+def try_row(address, index, row):
+    try:
+        wrong = run_row(address, index, row)
+    except (EOFError, ValueError, KeyError, OSError, AssertionError) as error:
+        wrong = f'{type(error).__name__}: {error}'
+    return wrong and f'framing_answers.txt:{row.line_number}: {wrong}'
+
+
+@table
+def answers_in_one_piece_and_byte_by_byte(house, wanted):
+    rows = rows_with_meanings()
+    script = Script(rows)
+    with tempfile.TemporaryDirectory(prefix='wire.') as work, ScenarioSluice(house.binary, work) as sluice:
         node = Node(sluice.node(1), script)
-        passed, failed = run_rows(sluice.address_of_listener(), script, rows)
-        end = sluice.stop()
-        for wrong in node.errors + ([end + '\n' + sluice.read_log()] if end else []):
-            failed += 1
-            print(wrong)
-    print('%d passed, %d failed' % (passed, failed))
-    return 0 if failed == 0 and passed > 0 else 1
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+        for index, row in enumerate(rows):
+            # Poison that comes in pieces may come after the next request was sent: nobody could tell it from its answer.
+            for how in ('whole',) if row.name.startswith('poison') else ('whole', 'byte by byte'):
+                script.in_pieces = how != 'whole'
+                if wanted(f'{row.name} {how}'):
+                    yield f'{row.name} {how}', try_row(sluice.address_of_listener(), index, row)
+        yield 'what the node saw', '\n'.join(node.errors) or None
+        node.close()

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Every byte at every place of a framing field: framing_positions.py BINARY [name-filter...]
+"""Every byte at every place of a framing field.
 
 For each of the 256 bytes and each of 12 places around "Transfer-Encoding: chunked" and "Content-Length: 0005" a POST is
 sent with a second request right behind it. A strict reader (below) says which requests these bytes hold. Sluice must
@@ -7,11 +6,12 @@ serve exactly those, or refuse; it must never serve a request that the strict re
 Each place of each field counts once.
 """
 import re
-import sys
 import tempfile
 
-from wire.lib.scenario import Sluice
-from wire.lib.http1_strict import Diagnosis, Reader, connect, is_readable, read_answer, send_pieces
+from harness.loopback import Diagnosis, connect, is_readable, send_pieces
+from wire.lib.house import table
+from wire.lib.http1_strict import Reader, read_answer
+from wire.lib.scenario import ScenarioSluice
 from wire.lib.strict_node import Node
 
 FIELDS = {
@@ -152,8 +152,8 @@ def play(address, diagnosis, data, wanted, ending):
                 return statuses, reader.at_end()
 
 
-def check(house, field, place, byte):
-    address, node, diagnosis = house
+def check(stage, field, place, byte):
+    address, node, diagnosis = stage
     data = build(field, place, byte)
     wanted, ending = strict(data)
     before = len(node.seen)
@@ -170,41 +170,26 @@ def check(house, field, place, byte):
     return None
 
 
-def run_place(house, field, place):
+def run_place(stage, field, place):
     wrong = []
     for byte in range(256):
         try:
-            complaint = check(house, field, place, byte)
-        except (EOFError, ValueError, OSError) as error:
+            complaint = check(stage, field, place, byte)
+        except (EOFError, ValueError, OSError, AssertionError) as error:
             complaint = '%s: %s' % (type(error).__name__, error)
         if complaint is not None:
             wrong.append('%s, 0x%02x %s: %s' % (field, byte, place, complaint))
     return wrong
 
 
-def main():
-    filters = sys.argv[2:]
-    passed = failed = 0
-    with tempfile.TemporaryDirectory(prefix='wire.') as work:
-        sluice = Sluice(sys.argv[1], work)
-        sluice.start()
+@table
+def every_byte_at_every_place(house, wanted):
+    with tempfile.TemporaryDirectory(prefix='wire.') as work, ScenarioSluice(house.binary, work) as sluice:
         node = Node(sluice.node(1))
-        house = sluice.address_of_listener(), node, Diagnosis()
+        stage = sluice.address_of_listener(), node, Diagnosis()
         for field in FIELDS:
             for place in PLACES:
-                if filters and not any(word in field + ' ' + place for word in filters):
-                    continue
-                wrong = run_place(house, field, place)
-                print('\n'.join(wrong[:10]), end='\n' if wrong else '')
-                passed += not wrong
-                failed += bool(wrong)
-        end = sluice.stop()
-        for wrong in node.errors + ([end + '\n' + sluice.read_log()] if end else []):
-            failed += 1
-            print(wrong)
-    print('%d passed, %d failed' % (passed, failed))
-    return 0 if failed == 0 and passed > 0 else 1
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+                if wanted(f'{field}, {place}'):
+                    yield f'{field}, {place}', '\n'.join(run_place(stage, field, place)[:10]) or None
+        yield 'what the node saw', '\n'.join(node.errors) or None
+        node.close()

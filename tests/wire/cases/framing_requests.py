@@ -1,17 +1,17 @@
-#!/usr/bin/env python3
-"""The rows of framing_requests.txt against Sluice: framing_requests.py BINARY [name-filter...]
+"""The rows of tables/framing_requests.txt against Sluice.
 
 Each row is sent three ways: in one piece, byte by byte, and cut at every place. All must give the same answer. A
 request to /query?follow=ROW comes right behind: it is served when the row is served and keeps the connection, and never
 otherwise.
 Each row counts twice: whole, and in pieces.
 """
-import os
-import sys
 import tempfile
 
-from wire.lib.scenario import Sluice
-from wire.lib.http1_strict import Diagnosis, Reader, connect, read_answer, read_rows, send_pieces
+from harness.loopback import Diagnosis, connect, send_pieces
+from wire.lib.house import table
+from wire.lib.http1_strict import Reader, read_answer
+from wire.lib.rows import read_rows
+from wire.lib.scenario import ScenarioSluice
 from wire.lib.strict_node import Node
 
 SHORTHANDS = {
@@ -24,7 +24,7 @@ EVERY_PLACE_BYTES = 300
 SOME_PLACES = 40
 
 
-class House:
+class Stage:
     def __init__(self, sluice, node):
         self.address = sluice.address_of_listener()
         self.node = node
@@ -35,12 +35,12 @@ def follow_of(row):
     return b'/query?follow=' + row.name.encode()
 
 
-def exchange(house, row, pieces, follow_up):
+def exchange(stage, row, pieces, follow_up):
     """Sends a row and what follows it; returns what is wrong, or None."""
     expectation = row.expectation
-    seen_before = len(house.node.seen)
-    with connect(house.address) as sock:
-        if send_pieces(sock, pieces, house.diagnosis) or expectation.endswith('+'):
+    seen_before = len(stage.node.seen)
+    with connect(stage.address) as sock:
+        if send_pieces(sock, pieces, stage.diagnosis) or expectation.endswith('+'):
             try:
                 sock.sendall(follow_up)
             except OSError:
@@ -66,7 +66,7 @@ def exchange(house, row, pieces, follow_up):
             wanted = 1 if expectation.endswith('.') else 0
     # What an earlier row's connection left behind may arrive late: check_node looks at that.
     own = 'follow=' + row.name
-    seen = sum('follow=' not in target or target.endswith(own) for _, target, _, _ in house.node.seen[seen_before:])
+    seen = sum('follow=' not in target or target.endswith(own) for _, target, _, _ in stage.node.seen[seen_before:])
     return None if seen == wanted else 'the node saw %d complete requests instead of %d' % (seen, wanted)
 
 
@@ -84,18 +84,18 @@ def byte_by_byte(data):
     return [head[i:i + 1] for i in range(100)] + [middle] + [end[i:i + 1] for i in range(20)]
 
 
-def run_whole(house, row):
+def run_whole(stage, row):
     follow_up = b'GET ' + follow_of(row) + b' HTTP/1.1\r\nHost: a\r\n\r\n'
-    return exchange(house, row, [row.data + follow_up], b'')
+    return exchange(stage, row, [row.data + follow_up], b'')
 
 
-def run_pieces(house, row):
+def run_pieces(stage, row):
     follow_up = b'GET ' + follow_of(row) + b' HTTP/1.1\r\nHost: a\r\n\r\n'
-    wrong = exchange(house, row, byte_by_byte(row.data), follow_up)
+    wrong = exchange(stage, row, byte_by_byte(row.data), follow_up)
     if wrong is not None:
         return 'byte by byte: ' + wrong
     for cut in cuts_of(row.data):
-        wrong = exchange(house, row, [row.data[:cut], row.data[cut:]], follow_up)
+        wrong = exchange(stage, row, [row.data[:cut], row.data[cut:]], follow_up)
         if wrong is not None:
             return 'cut at %d, %r: %s' % (cut, row.data[max(0, cut - 20):cut], wrong)
     return None
@@ -111,14 +111,14 @@ def check_node(node, rows):
     return wrong
 
 
-def run_loop(house):
+def run_loop(stage):
     """A request that has been here before is 508. The name in Via is only known from what the node sees."""
-    with connect(house.address) as sock:
+    with connect(stage.address) as sock:
         sock.sendall(b'GET /query?first HTTP/1.1\r\nHost: a\r\n\r\n')
         read_answer(Reader(sock))
-    own = [value for name, value in house.node.seen[-1][2] if name == 'via'][0]
+    own = [value for name, value in stage.node.seen[-1][2] if name == 'via'][0]
     for via in (own, '1.0 other, ' + own, '1.1 other\r\nVia: ' + own, own + ' (comment), 1.1 other'):
-        with connect(house.address) as sock:
+        with connect(stage.address) as sock:
             sock.sendall(b'GET /query?loop HTTP/1.1\r\nHost: a\r\nVia: ' + via.encode() + b'\r\n\r\n')
             answer = read_answer(Reader(sock))
             if answer is None or answer.status != 508:
@@ -126,46 +126,33 @@ def run_loop(house):
     return None
 
 
-def run_rows(house, rows):
-    passed = failed = 0
-    for row in rows:
-        for run in (run_whole, run_pieces):
-            try:
-                wrong = run(house, row)
-            except (EOFError, ValueError, OSError) as error:
-                wrong = '%s: %s' % (type(error).__name__, error)
-            if wrong is None:
-                passed += 1
-            else:
-                failed += 1
-                print('framing_requests.txt:%d: %s: %s' % (row.line_number, row.name, wrong))
-    return passed, failed
+def run_row(stage, run, row):
+    try:
+        wrong = run(stage, row)
+    except (EOFError, ValueError, OSError, AssertionError) as error:
+        wrong = f'{type(error).__name__}: {error}'
+    return wrong and f'framing_requests.txt:{row.line_number}: {wrong}'
 
 
-def main():
-    rows = read_rows(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'tables', 'framing_requests.txt'))
+def rows_with_meanings():
+    rows = read_rows('framing_requests')
     for row in rows:
         for shorthand, meaning in SHORTHANDS.items():
             row.data = row.data.replace(shorthand, meaning)
-    filters = sys.argv[2:]
-    rows = [row for row in rows if not filters or any(word in row.name for word in filters)]
-    with tempfile.TemporaryDirectory(prefix='wire.') as work:
-        sluice = Sluice(sys.argv[1], work, settings={'timeouts.linger': '100ms', 'timeouts.connect': '5s'})
-        sluice.start()
+    return rows
+
+
+@table
+def requests_in_one_piece_and_in_many(house, wanted):
+    rows = rows_with_meanings()
+    with tempfile.TemporaryDirectory(prefix='wire.') as work, ScenarioSluice(house.binary, work) as sluice:
         node = Node(sluice.node(1))
-        house = House(sluice, node)
-        passed, failed = run_rows(house, rows)
-        loop = run_loop(house)
-        passed, failed = passed + (loop is None), failed + (loop is not None)
-        if loop is not None:
-            print(loop)
-        end = sluice.stop()
-        for wrong in check_node(node, rows) + ([end + '\n' + sluice.read_log()] if end else []):
-            failed += 1
-            print(wrong)
-    print('%d passed, %d failed' % (passed, failed))
-    return 0 if failed == 0 and passed > 0 else 1
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+        stage = Stage(sluice, node)
+        for row in rows:
+            for how, run in (('whole', run_whole), ('in pieces', run_pieces)):
+                if wanted(f'{row.name} {how}'):
+                    yield f'{row.name} {how}', run_row(stage, run, row)
+        if wanted('a request that comes back'):
+            yield 'a request that comes back', run_loop(stage)
+        yield 'what the node saw', '\n'.join(check_node(node, rows)) or None
+        node.close()

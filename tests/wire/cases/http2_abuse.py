@@ -2,16 +2,16 @@
 import re
 import threading
 
+from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib import http2_peer as h2
+from wire.lib.house import case
 from wire.lib.hpack import index, indexed_literal
+from wire.lib.http1_client import ask
+from wire.lib.http1_node import Script, answer
+from wire.lib.http1_verbs import hold as hold_link, silence
 from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, connect, serve, serve_version
 from wire.lib.http2_node import hang, hold, reply
-from wire.lib.http1_client import ask
-from wire.cases.upstream_life import check_growth
-from wire.lib.http1_node import Script, answer
-from wire.lib.house import case, let_pass, wait_for
-from wire.lib.http1_verbs import hold as hold_link
-from wire.lib.http1_verbs import silence
+from wire.lib.large import check_growth
 
 GOOD = h2.request_fields("GET", QUERY)
 MANY = 20000
@@ -55,8 +55,8 @@ def abuse_counts_connections_whatever_they_had_under_way(house):
                 sluice.q1.wait_seen(3 * count)
                 send_all(client, h2.ping(), MANY)
                 client.wait_closed()
-            wait_for(lambda expected=count: metric(sluice, 'sluice_faults_total{fault="abuse"}') >= expected)
-        wait_for(lambda: sluice.status()["sessions"] == 0)
+            eventually(lambda expected=count: metric(sluice, 'sluice_faults_total{fault="abuse"}') >= expected)
+        eventually(lambda: sluice.status()["sessions"] == 0)
         assert metric(sluice, 'sluice_faults_total{fault="abuse"}') == 2
         assert sluice.count_lines("event=abuse client=127.0.0.1 kind=ping suppressed=0$") >= 1
 
@@ -199,7 +199,7 @@ def a_flood(house, name):
         check_cut(sluice, client)
         assert bystander.ask("GET", QUERY).status == 200
         check_growth(sluice, before_kib)
-        assert sluice.i1.link_of(sluice.i1.seen[0]).ended.wait(5), "the node's side of the upload stays"
+        assert sluice.i1.link_of(sluice.i1.seen[0]).ended.wait(PATIENCE_SECONDS), "the node's side of the upload stays"
 
 
 @case(("PING", h2.ping()), ("SETTINGS", h2.settings()))
@@ -266,19 +266,19 @@ def a_header_block_without_end(house, _, piece):
 @case(("half a block", h2.headers(1, GOOD, end=True, flags=0)), ("half a frame", h2.headers(1, GOOD, end=True)[:20]),
       ("half a frame's head", h2.headers(1, GOOD, end=True)[:5]))
 def a_header_block_that_is_never_finished(house, _, piece):
-    with serve(house, "iqc", {"timeouts": {"request_head": "300ms", "keep_alive": "1s"}}) as sluice, connect(sluice, 2) as client:
+    with serve(house, "iqc", {"timeouts": {"request_head": house.short(300), "keep_alive": house.short(1000)}}) as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
         client.next_number = 3
         client.send(piece[:8] + b"\3" + piece[9:] if len(piece) > 9 else piece)
-        client.wait_closed(5)
+        client.wait_closed()
         check_alive(sluice)
 
 
 @case()
 def a_connection_that_asks_for_nothing(house):
-    with serve(house, "iqc", {"timeouts": {"request_head": "300ms", "keep_alive": "300ms"}}) as sluice:
+    with serve(house, "iqc", {"timeouts": {"request_head": house.short(300), "keep_alive": house.short(300)}}) as sluice:
         with connect(sluice, 2) as client:
-            client.wait_closed(5)
+            client.wait_closed()
             assert client.goaways and client.goaways[-1].code == h2.NO_ERROR, client.goaways
 
 
@@ -372,7 +372,7 @@ def a_wrong_frame_ends_the_connection(house, _, pieces, code, also=0):
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
         client.send(pieces)
         if also is None:  # the stream alone is enough, too
-            wait_for(lambda: client.is_closed or client.streams and client.streams[1].reset_code == code)
+            eventually(lambda: client.is_closed or client.streams and client.streams[1].reset_code == code)
         else:
             client.wait_closed()
             assert client.goaways and client.goaways[-1].code in (code, also or code), client.goaways
@@ -384,12 +384,12 @@ def a_wrong_frame_ends_its_stream(house, _, pieces, code):
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
         sluice.q1.script.put(silence)
         client.send(pieces)
-        wait_for(lambda: client.is_closed or client.streams and client.streams[1].reset_code is not None)
+        eventually(lambda: client.is_closed or client.streams and client.streams[1].reset_code is not None)
         assert (client.goaways[-1].code if client.is_closed else client.streams[1].reset_code) == code, client.streams
         assert not any(request.is_whole for request in sluice.i1.seen), "the node got it whole"
         for node in (sluice.i1, sluice.q1):
             for request in node.seen:
-                assert node.link_of(request).ended.wait(5), "the node is left waiting"
+                assert node.link_of(request).ended.wait(PATIENCE_SECONDS), "the node is left waiting"
         sluice.q1.script = Script()
         check_alive(sluice)
 
@@ -430,7 +430,7 @@ def what_came_late_for_a_closed_stream_is_ignored(house):
 @case()
 def a_client_that_reads_nothing_costs_little(house):
     """Many answers, none of them read, neither by the window nor by the socket."""
-    with serve(house, "iqc", {"timeouts": {"idle": "1s"}}) as sluice:
+    with serve(house, "iqc", {"timeouts": {"idle": house.short(1000)}}) as sluice:
         check_alive(sluice)
         before_kib = sluice.memory_kib("VmHWM")
         sluice.q1.script = Script(*[answer(200, bytes(1 << 20))] * 50)
@@ -438,8 +438,8 @@ def a_client_that_reads_nothing_costs_little(house):
             client.send_raw(h2.PREFACE + h2.settings((h2.INITIAL_WINDOW_SIZE, 1 << 20)) + h2.window_update(0, 1 << 30) +
                             b"".join(h2.headers(number, GOOD, end=True) for number in range(1, 101, 2)))
             sluice.q1.wait(lambda: len(sluice.q1.seen) >= 51)
-            let_pass(0.2)
+            house.pause(0.2)
             check_alive(sluice)
             growth = sluice.memory_kib("VmHWM") - before_kib
             assert growth < 16 * 1024, f"{growth} KiB for 50 answers of 1 MiB each"
-            wait_for(lambda: sluice.node_status("q1")["outstanding"] == 0, what="the end of queries that nobody reads")
+            eventually(lambda: sluice.node_status("q1")["outstanding"] == 0, "the end of queries that nobody reads")

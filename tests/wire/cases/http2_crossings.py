@@ -1,12 +1,13 @@
 """What goes wrong between streams, links and versions when nobody looks: crossed heads, lost framing, trailers that vanish, nodes set back."""
 import threading
 
+from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib import http2_peer as h2
-from wire.lib.http2_house import BARE, FLIGHT, GRPC, QUERY, WRITE, connect, make_nodes, serve, serve_version
-from wire.lib.http2_node import H2Node, close, fields_of, leaves_body, message, reply
+from wire.lib.house import case
 from wire.lib.http1_client import check_fault
 from wire.lib.http1_node import Node, Script, answer, head_of
-from wire.lib.house import case, wait_for
+from wire.lib.http2_house import BARE, FLIGHT, GRPC, QUERY, WRITE, connect, make_nodes, serve, serve_version
+from wire.lib.http2_node import H2Node, close, fields_of, leaves_body, message, reply
 
 CALL = message("ticket")
 MANY = 24
@@ -19,7 +20,7 @@ def hints_together(count):
     together = threading.Barrier(count)
 
     def verb(link, request):
-        together.wait(10)
+        together.wait(PATIENCE_SECONDS)
         own = request.target.split("n=")[1]
         link.send(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + head_of(200, {"X-Mine": f"secret-of-{own}"}, 2) + b"ok")
         return True
@@ -44,7 +45,7 @@ def a_refusal_behind_a_100_is_that_requests_own(house):
     release = threading.Event()
 
     def late(link, request):
-        release.wait(10)
+        release.wait(PATIENCE_SECONDS)
         return answer(204)(link, request)
     nodes = [Node("i1", "ingest", http=1, maximum_links=1), *make_nodes("qc")]
     with house.serve(nodes, {"timeouts": {"queue": "0"}}) as sluice, connect(sluice, 2) as client:
@@ -130,7 +131,7 @@ def trailers_follow_a_body_of_known_length(house):
             body = message("rows")
             node_stream.send_head(fields_of(200, {"content_type": "application/grpc", "content_length": str(len(body))}))
             node_stream.send_data(body)
-            has_all.wait(10)
+            has_all.wait(PATIENCE_SECONDS)
             node_stream.send_head([("grpc-status", "0"), ("x-own", "1")], end=True)
         sluice.q1.script.put(verb)
         stream = client.begin("POST", FLIGHT, CALL, GRPC, True).wait_received(len(message("rows")))
@@ -172,9 +173,9 @@ def a_failed_probe_does_not_set_a_node_back_to_http1(house):
     def probed(stream, request):
         (probes.take() or reply(200, "OK\n"))(stream, request)
     node.on_h2_probe = probed
-    with house.serve(nodes, {"health": {"interval": "100ms", "timeout": "100ms", "fall": 5}}) as sluice, connect(sluice, 2) as client:
+    with house.serve(nodes, {"health": {"interval": "100ms", "timeout": house.short(100), "fall": 5}}) as sluice, connect(sluice, 2) as client:
         probes.put(close)
-        wait_for(lambda: not probes.verbs)
+        eventually(lambda: not probes.verbs)
         node.wait_probes(len(node.probes) + 3)
         assert {getattr(request, "protocol", 1) for request in node.probes} == {2}
         assert client.begin("POST", FLIGHT, CALL, GRPC, True).wait_over().grpc_status == 0
@@ -199,15 +200,15 @@ def a_refused_stream_and_silence_harm_nobody(house):
 
     @leaves_body
     def late(stream, request):
-        release.wait(10)
+        release.wait(PATIENCE_SECONDS)
         reply(200, b"late")(stream, request)
-    with serve(house, "IQC", {"timeouts": {"request_head": "300ms"}, "limits": {"streams": 1}}) as sluice, \
+    with serve(house, "IQC", {"timeouts": {"request_head": house.short(300)}, "limits": {"streams": 1}}) as sluice, \
             connect(sluice, 2) as client:
         sluice.q1.script.put(late)
         slow = client.begin("GET", QUERY)
         sluice.q1.wait_seen(1)
         client.begin("GET", QUERY).wait_reset(h2.REFUSED_STREAM)
-        threading.Event().wait(0.6)  # twice the deadline of a head
+        house.pause(0.6)  # twice the deadline of a head
         release.set()
         assert slow.wait_over().body == b"late", slow
         assert client.ask("GET", QUERY).status == 200

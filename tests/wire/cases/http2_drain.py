@@ -1,15 +1,13 @@
 """The end of a connection that Sluice announces: a drain loses nothing, and idle connections end in order."""
 import signal
 import threading
-import time
 
+from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib import http2_peer as h2
-from wire.lib.http2_house import BARE, GRPC, FLIGHT, LINES, QUERY, WRITE, connect, say, serve, serve_version
-from wire.lib.http2_node import grpc_reply, hold, message
-from wire.cases.http2_streams import half_of, pause_of
+from wire.lib.house import case
 from wire.lib.http1_client import check_fault
-from wire.cases.upstream_life import is_refused
-from wire.lib.house import case, wait_for
+from wire.lib.http2_house import BARE, FLIGHT, GRPC, LINES, QUERY, WRITE, connect, half_of, pause_of, say, serve, serve_version
+from wire.lib.http2_node import grpc_reply, hold, message
 
 
 def begin_held(sluice, client, back):
@@ -17,7 +15,7 @@ def begin_held(sluice, client, back):
     release = threading.Event()
 
     def held(stream, request):
-        assert release.wait(10)
+        assert release.wait(PATIENCE_SECONDS)
         return say(back, 200, b"late")(stream, request)
     sluice.q1.script.put(held)
     stream = client.begin("GET", QUERY)
@@ -32,16 +30,14 @@ def a_drain_is_announced_and_then_carried_out(house, back):
         sluice.signal(signal.SIGTERM)
         notice = client.wait_goaway()
         assert (notice.last, notice.code) == (h2.LAST_STREAM, h2.NO_ERROR), notice
-        noticed_at = time.monotonic()
         final = client.wait_goaway(2)
         assert (final.last, final.code) == (stream.number, h2.NO_ERROR), final
-        assert time.monotonic() - noticed_at < 0.7, "the client has answered the PING: nothing more can have crossed"
         assert not stream.is_over() and sluice.process.poll() is None
         release.set()
         assert stream.wait_over().body == b"late", stream
         client.wait_closed()
         assert not client.was_reset
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case((1,), (2,))
@@ -62,7 +58,7 @@ def a_request_that_crosses_the_announcement_is_served(house, back):
             client.send(h2.ping(came.payload, h2.ACK))
         client.wait_closed()
         assert client.goaways[-1].last >= second.number, client.goaways
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case((1,), (2,))
@@ -76,7 +72,7 @@ def a_drain_lets_an_upload_finish(house, back):
         stream.send_data(LINES, end=True)
         assert stream.wait_over().status == 204, stream
         client.wait_closed()
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case()
@@ -91,21 +87,21 @@ def a_drain_lets_trailers_come(house):
         release.set()
         assert stream.wait_over().grpc_status == 0, stream
         client.wait_closed()
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case()
 def a_drain_ends_idle_connections_at_once(house):
-    with serve(house, "iqc", {"timeouts": {"drain": "1m"}}) as sluice:
+    with serve(house, "iqc", {"timeouts": {"drain": "10m"}}) as sluice:
         clients = [connect(sluice, 2) for _ in range(20)]
         for client in clients:
             assert client.ask("GET", QUERY).status == 200
         sluice.signal(signal.SIGTERM)
         for client in clients:
-            client.wait_closed(3)
+            client.wait_closed()
             assert client.goaways and client.goaways[-1].code == h2.NO_ERROR, client.goaways
             assert client.goaways[-1].last >= 1, client.goaways
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case()
@@ -117,7 +113,7 @@ def a_client_that_does_not_answer_the_notice(house):
         sluice.signal(signal.SIGTERM)
         client.wait_closed()
         assert [each.last for each in client.goaways] == [h2.LAST_STREAM, 1] and not client.was_reset, client.goaways
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case()
@@ -132,13 +128,13 @@ def a_stream_behind_the_last_word_reaches_no_node(house):
         client.wait_closed()
         assert late.fields is None and late.reset_code in (None, h2.REFUSED_STREAM), late
         assert not sluice.i1.seen
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case(*[(how, state, back) for how in ("a second signal", "its time is over") for state in ("waiting", "relaying")
         for back in (1, 2)])
 def a_drain_is_cut_short(house, how, state, back):
-    settings = {"timeouts": {"drain": "300ms" if how == "its time is over" else "1m"}}
+    settings = {"timeouts": {"drain": house.short(300) if how == "its time is over" else "10m"}}
     with serve_version(house, back, settings) as sluice, connect(sluice, 2) as client:
         sluice.q1.script.put(pause_of(back) if state == "waiting" else half_of(back))
         stream = client.begin("GET", QUERY)
@@ -146,7 +142,7 @@ def a_drain_is_cut_short(house, how, state, back):
         if state == "relaying":
             stream.wait_received(1)
         sluice.signal(signal.SIGTERM)
-        wait_for(lambda: is_refused(sluice.port))
+        sluice.wait_drain()
         if how == "a second signal":
             sluice.signal(signal.SIGTERM)
         stream.wait_over()
@@ -155,7 +151,7 @@ def a_drain_is_cut_short(house, how, state, back):
         else:
             check_fault(stream, 503, "draining")
         client.wait_closed()
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
         sluice.wait_line("event=drain_cut")
 
 
@@ -165,9 +161,9 @@ def a_drain_serves_the_first_request_of_who_had_connected(house, _, before):
     with serve(house, "iqc") as sluice, h2.Client(sluice.port, greets=False) as client:
         client.acks_pings = False  # nothing but the test may come before its SETTINGS
         client.send(before)
-        wait_for(lambda: sluice.status()["sessions"] == 1)
+        eventually(lambda: sluice.status()["sessions"] == 1)
         sluice.signal(signal.SIGTERM)
-        wait_for(lambda: is_refused(sluice.port))
+        sluice.wait_drain()
         stream = client.new_stream()
         whole = h2.PREFACE + h2.settings() + h2.headers(stream.number, h2.request_fields("GET", QUERY), end=True)
         client.send(whole[len(before):])
@@ -177,24 +173,24 @@ def a_drain_serves_the_first_request_of_who_had_connected(house, _, before):
         else:
             assert client.goaways[-1].code == h2.NO_ERROR and client.goaways[-1].last == 0 and not sluice.q1.seen, stream
         client.wait_closed()
-        assert sluice.process.wait(5) == 0
+        sluice.wait_end()
 
 
 @case((1,), (2,))
 def an_idle_connection_ends_in_order(house, back):
-    with serve_version(house, back, {"timeouts": {"keep_alive": "300ms"}}) as sluice, connect(sluice, 2) as client:
+    with serve_version(house, back, {"timeouts": {"keep_alive": house.short(300)}}) as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
-        client.wait_closed(5)
+        client.wait_closed()
         assert client.goaways and client.goaways[-1].code == h2.NO_ERROR and client.goaways[-1].last >= 1, client.goaways
         assert not client.was_reset
 
 
 @case()
 def a_connection_with_a_stream_is_not_idle(house):
-    with serve(house, "IQC", {"timeouts": {"keep_alive": "200ms", "request_head": "200ms"}}) as sluice:
+    with serve(house, "IQC", {"timeouts": {"keep_alive": house.short(200)}}) as sluice:
         with connect(sluice, 2) as client:
             stream, release = begin_held(sluice, client, 2)
-            client.wait(lambda: threading.Event().wait(0.5) or True)
+            house.pause(0.5)
             assert not client.is_closed and not client.goaways, client.goaways
             release.set()
             assert stream.wait_over().body == b"late"
@@ -219,6 +215,6 @@ def links_to_nodes_end_in_order(house):
         assert client.ask("GET", QUERY).status == 200
         peer = sluice.q1.peer_of(sluice.q1.seen[0])
         client.close()
-        assert sluice.end() == 0
+        sluice.stop()
         peer.wait_closed()
         assert not peer.was_reset

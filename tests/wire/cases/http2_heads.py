@@ -1,17 +1,13 @@
-#!/usr/bin/env python3
-"""Request heads that are valid HTTP/2 and those that are not: http2_heads.py SLUICE [NAME...]. The rows are in http2_heads.txt.
+"""Request heads that are valid HTTP/2 and those that are not: the rows of tables/http2_heads.txt.
 
 Each row runs in front of a node of HTTP/1 and one of HTTP/2, twice: as plain literals, and in Huffman code. All rows share one
 connection: what is refused is the stream. A row's request must not reach any node when it is refused.
 """
-import os
-import sys
-
 from wire.lib import http2_peer as h2
+from wire.lib.house import table
 from wire.lib.hpack import encode
 from wire.lib.http2_house import QUERY, connect, serve_version
-from wire.lib.house import House
-from wire.lib.http1_strict import read_rows
+from wire.lib.rows import read_rows
 
 GOOD = ":method: %s | :scheme: http | :path: /api/v3/query_sql?q=%s | :authority: a"
 
@@ -44,43 +40,27 @@ def run_row(row, client, nodes, huffman):
     return None if good else f"not {row.expectation}: {stream}"
 
 
-def run_rows(rows, sluice, huffman):
-    failed = 0
-    client = connect(sluice, 2)
-    for row in rows:
-        try:
-            wrong = run_row(row, client, sluice.nodes, huffman)
-        except (AssertionError, OSError) as error:
-            wrong = f"{type(error).__name__}: {error}"
-        if wrong is not None:
-            failed += 1
-            print(f"http2_heads.txt:{row.line_number}: {row.name}{' in Huffman code' if huffman else ''}: {wrong}"[:400])
-        if client.is_closed:
-            client.close()
-            client = connect(sluice, 2)
-    if client.ask("GET", QUERY).status != 200:
-        failed += 1
-        print("the connection no longer serves")
-    client.close()
-    return failed
+def try_row(row, client, nodes, huffman):
+    try:
+        wrong = run_row(row, client, nodes, huffman)
+    except (AssertionError, OSError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+    return wrong and f"http2_heads.txt:{row.line_number}: {wrong}"[:400]
 
 
-def main():
-    rows = read_rows(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tables", "http2_heads.txt"))
-    rows = [row for row in rows if not sys.argv[2:] or row.name in sys.argv[2:]]
-    house = House(os.path.abspath(sys.argv[1]))
-    failed = 0
+@table
+def heads_in_front_of_both_versions(house, wanted):
+    rows = read_rows("http2_heads")
     for version in (1, 2):
-        try:
-            with serve_version(house, version) as sluice:
-                for huffman in (False, True):
-                    failed += run_rows(rows, sluice, huffman)
-        except Exception as error:  # Sluice itself has failed
-            failed += 1
-            print(f"with nodes of HTTP/{version}: {error}")
-    print(f"{len(rows) * 4 - failed} passed, {failed} failed")
-    return 1 if failed or not rows else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        with serve_version(house, version) as sluice:
+            client = connect(sluice, 2)
+            for huffman in (False, True):
+                for row in rows:
+                    name = f"{row.name}, {'Huffman code' if huffman else 'literals'}, to HTTP/{version}"
+                    if wanted(name):
+                        yield name, try_row(row, client, sluice.nodes, huffman)
+                    if client.is_closed:
+                        client.close()
+                        client = connect(sluice, 2)
+            assert client.ask("GET", QUERY).status == 200, "the connection no longer serves"
+            client.close()

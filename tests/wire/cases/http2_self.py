@@ -1,43 +1,40 @@
-#!/usr/bin/env python3
-"""The tool against others' HTTP/2: http2_peer.py and http2_node.py with nghttpd, nghttp, nghttpx and curl. http2_self.py ANYTHING [WORD...]
+"""The tool against others' HTTP/2: lib/http2_peer.py and lib/http2_node.py with nghttpd, nghttp, nghttpx and curl.
 
-What the tool says about Sluice is worth something only if it understands the rest of the world. Its last line is
-"N passed, N failed".
+What the tool says about Sluice is worth something only if it understands the rest of the world.
 """
 import contextlib
 import hashlib
 import os
+import random
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
-import traceback
 
-from wire.lib import hpack as h2_hpack
-from wire.lib import http2_peer as h2
-from wire.lib.http2_node import GRPC, H2Node, grpc_reply, message, reply, reset
+from harness.waiting import PATIENCE_SECONDS, eventually
+from wire.lib import hpack, http2_peer as h2
+from wire.lib.house import case
 from wire.lib.http1_node import Script
-from wire.lib.house import wait_for
+from wire.lib.http2_node import GRPC, H2Node, grpc_reply, message, reply, reset
 
 LARGE = bytes(range(256)) * 4096 * 3
-CASES = []
-
-
-def case(function):
-    CASES.append((function.__name__.replace("_", " "), function))
-    return function
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    """Below the range from which the kernel takes the ports of clients: none of them can come in between."""
+    while True:
+        port = random.randrange(10000, 30000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+        except OSError:
+            continue
 
 
 def is_listening(port):
     try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
+        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS).close()
         return True
     except ConnectionRefusedError:
         return False
@@ -47,7 +44,7 @@ def is_listening(port):
 def running(program, *arguments, port):
     process = subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: is_listening(port), what=program)
+        eventually(lambda: is_listening(port), program)
         yield
     finally:
         process.terminate()
@@ -92,15 +89,15 @@ def nghttpx(made):
 
 
 def run(*command):
-    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
     return done.stdout
 
 
 # ---- HPACK against the examples of RFC 7541, appendix C ----
 
-@case
-def hpack_reads_the_examples_of_its_rfc():
-    decoder = h2_hpack.Decoder()
+@case()
+def hpack_reads_the_examples_of_its_rfc(_house):
+    decoder = hpack.Decoder()
     for block, fields in (
             ("828684418cf1e3c2e5f23a6ba0ab90f4ff", [(":method", "GET"), (":scheme", "http"), (":path", "/"),
                                                     (":authority", "www.example.com")]),
@@ -113,33 +110,33 @@ def hpack_reads_the_examples_of_its_rfc():
     assert decoder.used == 164 and len(decoder.dynamic) == 3
 
 
-@case
-def hpack_writes_what_it_reads():
+@case()
+def hpack_writes_what_it_reads(_house):
     for byte in range(256):
         fields = [("name", chr(byte) * 5)]
         for huffman in (False, True):
-            assert h2_hpack.Decoder().decode(h2_hpack.encode(fields, huffman)) == fields
-    decoder = h2_hpack.Decoder()
-    block = h2_hpack.indexed_literal("a", "b" * 4000) + h2_hpack.index(62) * 2
+            assert hpack.Decoder().decode(hpack.encode(fields, huffman)) == fields
+    decoder = hpack.Decoder()
+    block = hpack.indexed_literal("a", "b" * 4000) + hpack.index(62) * 2
     assert decoder.decode(block) == [("a", "b" * 4000)] * 3
-    assert decoder.decode(h2_hpack.indexed_literal("c", "d" * 100) + h2_hpack.index(62)) == [("c", "d" * 100)] * 2
+    assert decoder.decode(hpack.indexed_literal("c", "d" * 100) + hpack.index(62)) == [("c", "d" * 100)] * 2
     assert len(decoder.dynamic) == 1, "the older entry has to go"
 
 
-@case
-def hpack_refuses_what_it_must():
+@case()
+def hpack_refuses_what_it_must(_house):
     for block in (b"\xc6", b"\x80", b"\x00\x85aaa", b"\x00\x01a\x81\x00", b"\x3f\xe2\x1f", b"\x00\x01a\x84\xff\xff\xff\xff"):
         try:
-            fields = h2_hpack.Decoder().decode(block)
-        except h2_hpack.HpackError:
+            fields = hpack.Decoder().decode(block)
+        except hpack.HpackError:
             continue
         raise AssertionError(f"{block!r} was read as {fields}")
 
 
 # ---- our client ----
 
-@case
-def our_client_with_nghttpd():
+@case()
+def our_client_with_nghttpd(_house):
     with nghttpd("--no-tls", "--trailer=grpc-status: 0") as port, h2.Client(port) as client:
         answer = client.ask("GET", "/file")
         assert (answer.status, answer.body) == (200, LARGE) and answer.is_whole, answer
@@ -149,8 +146,8 @@ def our_client_with_nghttpd():
         assert client.exchange_pings()
 
 
-@case
-def our_client_over_tls():
+@case()
+def our_client_over_tls(_house):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -160,8 +157,8 @@ def our_client_over_tls():
         assert (answer.status, answer.body) == (200, LARGE), answer
 
 
-@case
-def our_client_withholds_its_window():
+@case()
+def our_client_withholds_its_window(_house):
     with nghttpd("--no-tls") as port, h2.Client(port, window=1000, gives_window=False) as client:
         stalled = client.begin("GET", "/file").wait_received(1000)
         assert client.exchange_pings() and stalled.received == 1000
@@ -172,8 +169,8 @@ def our_client_withholds_its_window():
         assert client.exchange_pings()
 
 
-@case
-def our_client_breaks_the_rules():
+@case()
+def our_client_breaks_the_rules(_house):
     with nghttpd("--no-tls") as port:
         with h2.Client(port) as client:
             client.new_stream().send_head(h2.request_fields("GET", "/file", [("Upper", "case")]), end=True)
@@ -187,8 +184,8 @@ def our_client_breaks_the_rules():
 
 # ---- our node ----
 
-@case
-def curl_with_our_node():
+@case()
+def curl_with_our_node(_house):
     with node() as made:
         url = f"http://127.0.0.1:{made.port}/api/v3/query_sql?q=1"
         assert run("curl", "-s", "--http2-prior-knowledge", url) == b'{"node": "q1"}'
@@ -199,8 +196,8 @@ def curl_with_our_node():
         assert run("curl", "-s", "--http2-prior-knowledge", url) == LARGE
 
 
-@case
-def nghttp_with_our_node():
+@case()
+def nghttp_with_our_node(_house):
     with node() as made:
         made.script.put(grpc_reply(message("one")))
         output = run("nghttp", "-v", f"http://127.0.0.1:{made.port}/x").decode()
@@ -209,8 +206,8 @@ def nghttp_with_our_node():
         assert "error_code=REFUSED_STREAM(0x07)" in run("nghttp", "-v", f"http://127.0.0.1:{made.port}/x").decode()
 
 
-@case
-def our_client_and_our_node_with_nghttpx_between():
+@case()
+def our_client_and_our_node_with_nghttpx_between(_house):
     with node() as made, nghttpx(made) as port, h2.Client(port) as client:
         made.script.put(reply(200, LARGE))
         assert client.ask("GET", "/").body == LARGE
@@ -222,7 +219,7 @@ def our_client_and_our_node_with_nghttpx_between():
         release = threading.Event()
 
         def late(stream, request):
-            release.wait(10)
+            release.wait(PATIENCE_SECONDS)
             reply(200, "late", **GRPC)(stream, request)
         made.script = Script(late)
         first = client.begin("GET", "/first")
@@ -230,20 +227,3 @@ def our_client_and_our_node_with_nghttpx_between():
         assert not first.is_over()
         release.set()
         assert first.wait_over().body == b"late"
-
-
-def main():
-    failed = 0
-    cases = [(name, function) for name, function in CASES if all(word in name for word in sys.argv[2:])]
-    for name, function in cases:
-        try:
-            function()
-        except Exception:  # whatever it is, this case has failed and the others go on
-            failed += 1
-            print(f"FAILED {name}\n{traceback.format_exc(limit=-6)}")
-    print(f"{len(cases) - failed} passed, {failed} failed")
-    return 1 if failed or not cases else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,10 @@
 """One port for both versions: the first bytes decide."""
+from harness.loopback import Diagnosis, send_pieces
+from harness.waiting import eventually
 from wire.lib import http2_peer as h2
-from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, serve
+from wire.lib.house import case
 from wire.lib.http1_client import Client
-from wire.lib.house import case, wait_for
-from wire.lib.http1_strict import Diagnosis, send_pieces
+from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, serve
 
 HEAD = f"GET {QUERY} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
@@ -37,7 +38,7 @@ def a_preface_byte_by_byte(house):
         whole = start + h2.headers(stream.number, h2.request_fields("GET", QUERY), end=True)
         for at in range(len(whole)):
             assert client.send(whole[at:at + 1])
-            wait_for(lambda: diagnosis.unread(client.socket) == 0, what="somebody who reads")
+            eventually(lambda: diagnosis.unread(client.socket) == 0, "somebody who reads")
         assert stream.wait_over().status == 200
 
 
@@ -74,7 +75,7 @@ def a_preface_without_settings_ends_the_connection(house, _, start):
 
 @case(("nothing", b""), ("one byte", b"P"), ("most of it", h2.PREFACE[:23]))
 def a_preface_that_does_not_come_is_not_waited_for(house, _, start):
-    with serve(house, "iqc", {"timeouts": {"request_head": "300ms", "keep_alive": "300ms"}}) as sluice:
+    with serve(house, "iqc", {"timeouts": {"request_head": house.short(300), "keep_alive": house.short(300)}}) as sluice:
         with Client(sluice.port) as client:
             client.send_raw(start)
             assert client.read().status in (0, 408)

@@ -2,16 +2,16 @@
 import hashlib
 import threading
 
+from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib import http2_peer as h2
-from wire.lib.http2_house import BARE, FLIGHT, GRPC, LINES, QUERY, VERSIONS, WRITE, check_alive, connect, say, serve, serve_version
-from wire.lib.http2_node import close, fields_of, goaway, grpc_refusal, grpc_reply, hang, hold, leaves_body, message, reply, reset, reset_after
+from wire.lib.house import case
 from wire.lib.http1_client import check_fault
-from wire.cases.upstream_life import BLOCK, LARGE, LARGE_SHA, check_growth, send_counting
 from wire.lib.http1_node import Script, answer, head_of
-from wire.lib.house import case, let_pass, wait_for
-from wire.lib.http1_verbs import then_close, then_silence
+from wire.lib.http1_verbs import then_close
+from wire.lib.http2_house import BARE, FLIGHT, GRPC, LINES, QUERY, SHORT, WRITE, check_alive, connect, half_of, pause_of, say, serve, serve_version
+from wire.lib.http2_node import close, fields_of, goaway, grpc_refusal, grpc_reply, hang, hold, leaves_body, message, reply, reset, reset_after
+from wire.lib.large import BLOCK, LARGE, LARGE_SHA, check_growth, send_counting, wait_still
 
-SHORT = head_of(200, {"Content-Type": "application/json"}, 100) + b'{"half":'
 
 
 # ---- trailers ----
@@ -101,19 +101,9 @@ def large_answer(version, sent):
         stream.send_head(fields_of(200, {"content_length": str(len(BLOCK) * LARGE)}))
         for number in range(LARGE * 64):
             piece = memoryview(BLOCK)[number % 64 * 16384:][:16384]
-            stream.send_data(piece, number == LARGE * 64 - 1, seconds=20)
+            stream.send_data(piece, number == LARGE * 64 - 1)
             sent[0] += len(piece)
     return second if version == 2 else first
-
-
-def wait_still(count):
-    """Until `count()` has been the same for a while, above zero."""
-    wait_for(lambda: count() > 0)
-    before = -1
-    while count() != before:
-        before = count()
-        let_pass(0.15)
-    return before
 
 
 @case((1,), (2,))
@@ -146,7 +136,7 @@ def a_node_without_window_stalls_its_own_upload_only(house, back):
 
     @leaves_body
     def read_late(stream, request):
-        assert release.wait(20)
+        assert release.wait(PATIENCE_SECONDS)
         if back == 2:
             stream.peer.send(h2.window_update(stream.number, 1 << 30) + h2.window_update(0, 1 << 30))
             stream.wait_over()
@@ -164,7 +154,7 @@ def a_node_without_window_stalls_its_own_upload_only(house, back):
             def upload():
                 for number in range(LARGE * 64):
                     piece = memoryview(BLOCK)[number % 64 * 16384:][:16384]
-                    stream.send_data(piece, number == LARGE * 64 - 1, seconds=20)
+                    stream.send_data(piece, number == LARGE * 64 - 1)
                     sent[0] += len(piece)
             sender = threading.Thread(target=upload)
             sender.start()
@@ -185,39 +175,39 @@ def a_node_without_window_stalls_its_own_upload_only(house, back):
 
 @case((1,), (2,))
 def a_window_that_stays_closed_ends_the_stream(house, back):
-    with serve_version(house, back, {"timeouts": {"idle": "400ms"}}) as sluice:
+    with serve_version(house, back, {"timeouts": {"idle": house.short(400)}}) as sluice:
         sluice.q1.script.put(large_answer(back, [0]))
         with h2.Client(sluice.port, window=1000, gives_window="connection") as client:
             stalled = client.begin("GET", QUERY).wait_received(1000)
             stalled.wait_reset()
-            assert 0.3 < stalled.seconds < 5, stalled.seconds
+            assert stalled.seconds > 0.3, stalled.seconds
             assert client.ask("GET", QUERY).status == 200, "the connection lives"
         request = sluice.q1.seen[0]
         if back == 2:
             request.stream.wait_reset()
         else:
-            assert sluice.q1.link_of(request).ended.wait(5)
+            assert sluice.q1.link_of(request).ended.wait(PATIENCE_SECONDS)
 
 
 @case((1,), (2,))
 def a_window_that_stays_closed_ends_a_stream_that_the_node_has_done_with(house, back):
     """The rest of a small answer waits here, where no exchange looks after it any more."""
-    with serve_version(house, back, {"timeouts": {"idle": "400ms"}}) as sluice:
+    with serve_version(house, back, {"timeouts": {"idle": house.short(400)}}) as sluice:
         sluice.q1.script.put(say(back, 200, b"x" * 20000))
         with h2.Client(sluice.port, window=1000, gives_window="connection") as client:
             stalled = client.begin("GET", QUERY).wait_received(1000)
-            wait_for(lambda: sluice.node_status("q1")["outstanding"] == 0)
+            eventually(lambda: sluice.node_status("q1")["outstanding"] == 0)
             stalled.wait_reset()
-            assert 0.3 < stalled.seconds < 5, stalled.seconds
+            assert stalled.seconds > 0.3, stalled.seconds
             assert client.ask("GET", QUERY).status == 200, "the connection lives"
 
 
 @case((1,), (2,))
 def a_slow_upload_is_taken_as_long_as_something_comes(house, back):
-    with serve_version(house, back, {"timeouts": {"idle": "500ms"}}) as sluice, connect(sluice, 2) as client:
+    with serve_version(house, back, {"timeouts": {"idle": house.short(500)}}) as sluice, connect(sluice, 2) as client:
         stream = client.open("POST", WRITE, {"content-length": "8"}, end=False)
         for byte in b"patience":
-            let_pass(0.1)
+            house.pause(0.1)
             stream.send_data(bytes([byte]))
         stream.send_end()
         assert stream.wait_over().status == 204, stream
@@ -226,7 +216,7 @@ def a_slow_upload_is_taken_as_long_as_something_comes(house, back):
 
 @case((1,), (2,))
 def an_upload_that_stops_is_given_up(house, back):
-    with serve_version(house, back, {"timeouts": {"idle": "300ms"}}) as sluice, connect(sluice, 2) as client:
+    with serve_version(house, back, {"timeouts": {"idle": house.short(300)}}) as sluice, connect(sluice, 2) as client:
         stream = client.open("POST", WRITE, {"content-length": "10000"}, end=False)
         stream.send_data(LINES)
         check_fault(stream.wait_head().wait(lambda: stream.is_ended, "an end"), 503, "request_timeout", WRITE)
@@ -235,25 +225,11 @@ def an_upload_that_stops_is_given_up(house, back):
         if back == 2:
             request.stream.wait_reset()
         else:
-            assert sluice.i1.link_of(request).ended.wait(5)
+            assert sluice.i1.link_of(request).ended.wait(PATIENCE_SECONDS)
         assert client.ask("GET", QUERY).status == 200 and not request.is_whole
 
 
 # ---- the client gives up ----
-
-def pause_of(version):
-    """A verb that never answers."""
-    return hang if version == 2 else then_silence(b"")
-
-
-def half_of(version):
-    """A verb that sends half an answer."""
-    def half(stream, _):
-        stream.send_head(fields_of(200, {"content_type": "application/json"}))
-        stream.send_data(b'{"half":')
-        hang(stream, _)
-    return half if version == 2 else then_silence(SHORT)
-
 
 @case((1, "waiting"), (2, "waiting"), (1, "relaying"), (2, "relaying"))
 def a_cancelled_query_is_cancelled_at_the_node(house, back, state):
@@ -262,7 +238,7 @@ def a_cancelled_query_is_cancelled_at_the_node(house, back, state):
         late = say(back, 200, b"late")
 
         def held(stream, request):
-            assert release.wait(10)
+            assert release.wait(PATIENCE_SECONDS)
             return late(stream, request)
         sluice.q1.script.put(pause_of(back) if state == "waiting" else half_of(back), held)
         stream = client.begin("GET", QUERY)
@@ -277,7 +253,7 @@ def a_cancelled_query_is_cancelled_at_the_node(house, back, state):
             first.stream.wait_reset(h2.CANCEL)
             assert not sluice.q1.peer_of(first).is_closed
         else:
-            assert sluice.q1.link_of(first).ended.wait(5), "the query runs on"
+            assert sluice.q1.link_of(first).ended.wait(PATIENCE_SECONDS), "the query runs on"
         release.set()
         assert other.wait_over().body == b"late", other
         assert client.ask("GET", QUERY).status == 200
@@ -296,7 +272,7 @@ def a_cancelled_upload_is_cancelled_at_the_node(house, back):
         if back == 2:
             request.stream.wait_reset()
         else:
-            assert sluice.i1.link_of(request).ended.wait(5)
+            assert sluice.i1.link_of(request).ended.wait(PATIENCE_SECONDS)
         assert client.ask("POST", WRITE, LINES).status == 204 and not request.is_whole
 
 
@@ -305,7 +281,7 @@ def a_lost_client_cancels_all_its_streams_and_no_others(house, back):
     release = threading.Event()
     with serve_version(house, back) as sluice, connect(sluice, 2) as other:
         def held(stream, request):
-            assert release.wait(10)
+            assert release.wait(PATIENCE_SECONDS)
             return say(back, 200, b"late")(stream, request)
         sluice.q1.script.put(held, *[pause_of(back)] * 5)
         survivor = other.begin("GET", QUERY)
@@ -318,7 +294,7 @@ def a_lost_client_cancels_all_its_streams_and_no_others(house, back):
             if back == 2:
                 request.stream.wait_reset()
             else:
-                assert sluice.q1.link_of(request).ended.wait(5)
+                assert sluice.q1.link_of(request).ended.wait(PATIENCE_SECONDS)
         release.set()
         assert survivor.wait_over().body == b"late", survivor
         assert not back == 2 or len({each.link_number for each in sluice.q1.seen}) == 1
@@ -462,7 +438,7 @@ def a_shutdown_notice_of_the_node_moves_new_streams_to_another_link(house, front
                 hold(release, reply(200, b"late"))(stream, request)
             sluice.q1.script.put(goaway(h2.LAST_STREAM, then=after))
             waiting = first.begin("GET", QUERY) if front == 2 else first.send("GET", QUERY)
-            assert said.wait(10)
+            assert said.wait(PATIENCE_SECONDS)
             peer = sluice.q1.peer_of(sluice.q1.seen[0])
             assert peer.exchange_pings()
             assert second.ask("GET", QUERY).status == 200
@@ -491,7 +467,7 @@ def a_lost_link_with_many_streams_answers_each(house):
         gone = threading.Event()
 
         def drop_all(stream, _):
-            wait_for(lambda: len(sluice.q1.seen) + len(sluice.q2.seen) >= 10 or gone.is_set())
+            eventually(lambda: len(sluice.q1.seen) + len(sluice.q2.seen) >= 10 or gone.is_set())
             gone.set()
             stream.peer.close()
         sluice.q1.script = sluice.q2.script = Script(*[drop_all] * 10)

@@ -3,16 +3,17 @@ import hashlib
 import re
 import subprocess
 
+from harness.waiting import PATIENCE_SECONDS
+from wire.lib.house import case
+from wire.lib.http1_node import answer
 from wire.lib.http2_house import BARE, QUERY, WRITE, serve_version
 from wire.lib.http2_node import reply
-from wire.lib.http1_node import answer
-from wire.lib.house import case
 
 LARGE = bytes(range(256)) * 4096 * 4
 
 
 def run(*command, **options):
-    return subprocess.run(command, capture_output=True, timeout=20, check=False, **options)
+    return subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False, **options)
 
 
 @case((1,), (2,))

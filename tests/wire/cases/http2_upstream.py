@@ -2,12 +2,13 @@
 import socket
 import threading
 
+from harness.waiting import eventually
 from wire.lib import http2_peer as h2
-from wire.lib.http2_house import BARE, GRPC, FLIGHT, LINES, QUERY, WRITE, connect, make_nodes, serve
-from wire.lib.http2_node import H2Node, close, goaway, hang, hold, leaves_body, reply, reset
+from wire.lib.house import case
 from wire.lib.http1_client import check_fault
 from wire.lib.http1_node import Node, Script
-from wire.lib.house import case, let_pass, wait_for
+from wire.lib.http2_house import BARE, FLIGHT, GRPC, LINES, QUERY, WRITE, connect, make_nodes, serve
+from wire.lib.http2_node import H2Node, close, goaway, hang, hold, leaves_body, reply, reset
 
 
 def seen_links(node):
@@ -52,10 +53,10 @@ def refuse_preface(how):
 def a_node_of_http1_is_found_out(house, how):
     node = Node("q1", "query", http="auto")
     node.refuse_h2 = refuse_preface(how)
-    settings = {"health": {"timeout": "100ms", "interval": "100ms"}} if how == "silence" else None
+    settings = {"health": {"timeout": house.short(100), "interval": "100ms"}} if how == "silence" else None
     with house.serve(one_node(node), settings) as sluice, connect(sluice, 2) as client:
         if how == "silence":
-            wait_for(lambda: sluice.node_status("q1")["health"] == "up")
+            eventually(lambda: sluice.node_status("q1")["health"] == "up")
         assert sluice.node_status("q1")["health"] == "up", sluice.status()
         assert client.ask("GET", QUERY).status == 200
         assert len(node.seen) == 1
@@ -94,11 +95,11 @@ def a_node_that_changes_its_mind(house, _, speaks_h2):
         for link in node.links:
             if not link.ended.is_set():
                 link.socket.shutdown(socket.SHUT_RDWR)
-        wait_for(lambda: sluice.node_status("q1")["health"] == "down")
+        eventually(lambda: sluice.node_status("q1")["health"] == "down")
         speaks_h2 = not speaks_h2
         node.accept()
         sluice.wait_line(f"event=node_version node=q1 http={2 if speaks_h2 else 1}")  # not with each probe is HTTP/2 tried again
-        wait_for(lambda: sluice.node_status("q1")["health"] == "up")
+        eventually(lambda: sluice.node_status("q1")["health"] == "up")
         assert client.ask("GET", QUERY).status == 200
         assert getattr(node.seen[-1], "protocol", 1) == (2 if speaks_h2 else 1)
 
@@ -143,7 +144,7 @@ def a_node_that_ends_a_stream_within_its_upload_has_not_applied_it(house, how):
 @case()
 def a_link_into_the_void_is_left(house):
     """The node's end of a connection is gone without a word; the node itself is well. One request pays for it, not one after the other."""
-    with serve(house, "IQC", {"timeouts": {"write_deadline": "1s"}}) as sluice, connect(sluice, 1) as client:
+    with serve(house, "IQC", {"timeouts": {"write_deadline": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
         assert client.ask("POST", WRITE, LINES).status == 204
         first = sluice.i1.peer_of(sluice.i1.seen[0])
         first.acks_pings = False
@@ -156,7 +157,7 @@ def a_link_into_the_void_is_left(house):
 
 @case()
 def a_slow_node_that_answers_pings_keeps_its_link(house):
-    with serve(house, "IQC", {"timeouts": {"write_deadline": "1s"}}) as sluice, connect(sluice, 1) as client:
+    with serve(house, "IQC", {"timeouts": {"write_deadline": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
         assert client.ask("POST", WRITE, LINES).status == 204
         sluice.i1.script.put(hang)
         assert client.ask("POST", WRITE, LINES).status == 503
@@ -212,7 +213,7 @@ def a_limit_that_comes_late_is_obeyed(house):
 @case()
 def a_link_that_may_carry_nothing_any_more_is_given_up(house):
     """MAX_CONCURRENT_STREAMS 0 in the middle: no request is lost, and the link does not stay for ever."""
-    with serve(house, "IQC", {"timeouts": {"upstream_idle": "300ms"}}) as sluice, connect(sluice, 2) as client:
+    with serve(house, "IQC", {"timeouts": {"upstream_idle": house.short(300)}}) as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
         peer = sluice.q1.peer_of(sluice.q1.seen[0])
         peer.send(h2.settings((h2.MAX_CONCURRENT_STREAMS, 0)))
@@ -233,7 +234,7 @@ def a_full_node_is_waited_for_in_turn(house):
         streams = []
         for number in range(4):
             streams.append(client.begin("GET", f"{QUERY}&n={number}"))
-            wait_for(lambda count=number + 1: sluice.node_status("q1")["outstanding"] == count)
+            eventually(lambda count=number + 1: sluice.node_status("q1")["outstanding"] == count)
         node.wait(lambda: len(node.seen) == 2)
         release.set()
         assert [stream.wait_over().status for stream in streams] == [200] * 4
@@ -245,7 +246,7 @@ def a_full_node_is_waited_for_in_turn(house):
 def a_wait_for_room_has_an_end(house):
     release = threading.Event()
     node = H2Node("q1", "query", pairs=[(h2.MAX_CONCURRENT_STREAMS, 1)], maximum_links=1)
-    with house.serve(one_node(node), {"timeouts": {"queue": "300ms"}}) as sluice, connect(sluice, 2) as client:
+    with house.serve(one_node(node), {"timeouts": {"queue": house.short(300)}}) as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
         hold_all(node, 1, release)
         first = client.begin("GET", QUERY)
@@ -316,10 +317,10 @@ def a_push_is_refused(house):
 
 @case()
 def an_idle_link_is_closed_in_time_and_replaced(house):
-    with serve(house, "IQC", {"timeouts": {"upstream_idle": "300ms"}}) as sluice, connect(sluice, 2) as client:
+    with serve(house, "IQC", {"timeouts": {"upstream_idle": house.short(300)}}) as sluice, connect(sluice, 2) as client:
         assert client.ask("GET", QUERY).status == 200
         peer = sluice.q1.peer_of(sluice.q1.seen[0])
-        peer.wait_closed(5)
+        peer.wait_closed()
         assert not peer.was_reset
         assert client.ask("GET", QUERY).status == 200
         assert len(seen_links(sluice.q1)) == 2
@@ -398,6 +399,5 @@ def a_ping_of_the_node_is_answered_while_nothing_else_moves(house):
         peer = sluice.q1.peer_of(sluice.q1.seen[0])
         for _ in range(5):
             assert peer.exchange_pings()
-            let_pass(0.01)
         release.set()
         assert stream.wait_over().body == b"late"

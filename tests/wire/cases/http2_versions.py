@@ -3,11 +3,11 @@ import hashlib
 import json
 
 from wire.lib import http2_peer as h2
-from wire.lib.http2_house import GRPC, LINES, QUERY, VERSIONS, WRITE, connect, say, serve, serve_version
-from wire.lib.http2_node import leaves_body, reply
+from wire.lib.house import case
 from wire.lib.http1_client import check_fault
 from wire.lib.http1_node import answer, head_of
-from wire.lib.house import case
+from wire.lib.http2_house import GRPC, LINES, QUERY, VERSIONS, WRITE, connect, say, serve, serve_version
+from wire.lib.http2_node import leaves_body, reply
 
 LARGE = hashlib.sha256(b"seed").digest() * (10 * 1024 * 1024 // 32)
 

@@ -1,39 +1,15 @@
 """The cells of tables/upstream_faults.txt as cases: one Sluice for each row, one request for each cell."""
-import gzip
 import os
 
+from wire.lib.house import CASES, case, table
 from wire.lib.http1_client import Client, check_fault
 from wire.lib.http1_node import Script
 from wire.lib.http1_verbs import BODY, VERBS
+from wire.lib.requests import REQUESTS, capable, port_of
 
-LINES = b"cpu,host=a usage=1 1700000000000000000\ncpu,host=b usage=2 1700000000000000001\n"
-BARE = b"cpu,host=a usage=1\ncpu,host=b usage=2\n"
-MIXED = LINES + b"cpu,host=c usage=3\n"
-GZIP = {"Content-Encoding": "gzip"}
-WRITE = "/api/v3/write_lp?db=d"
-
-# name: method, target, body, header fields, chunked
-REQUESTS = {
-    "query-get": ("GET", "/api/v3/query_sql?db=d&q=SELECT+1", b"", {}, False),
-    "query-post": ("POST", "/api/v3/query_influxql", b'{"db":"d","q":"SHOW TABLES"}', {}, False),
-    "write": ("POST", WRITE, LINES, {}, False),
-    "bare": ("POST", WRITE, BARE, {}, False),
-    "gzip": ("POST", "/write?db=d", gzip.compress(LINES), GZIP, False),
-    "gzip-bare": ("POST", "/write?db=d", gzip.compress(BARE), GZIP, False),
-    "chunked": ("POST", "/api/v2/write?bucket=d", LINES, {}, True),
-    "mixed": ("POST", "/api/v2/write?bucket=d", MIXED, {}, False),
-    "writeback": ("POST", WRITE, LINES, {}, False),
-    "databases": ("GET", "/api/v3/configure/database?format=json", b"", {}, False),
-    "token": ("POST", "/api/v3/configure/token/named_admin", b'{"name":"t"}', {}, False),
-    "engine": ("POST", "/api/v3/engine/hook", b"payload", {}, False),
-    "backups": ("GET", "/api/v3/enterprise/backup", b"", {}, False),
-    "restore": ("POST", "/api/v3/enterprise/restore", b'{"name":"b"}', {}, False),
-}
 NODES = "iiqqcpp"
-SETTINGS = {"timeouts": {"write_deadline": "6s", "response": "6s"}}
 # Where the case is that a node never answers, waiting for it is the case.
-QUICK = {"timeouts": {"write_deadline": "500ms", "response": "500ms"}}
-QUICK_VERBS = ("silence", "stall-body")
+SILENT_VERBS = ("silence", "stall-body")
 
 
 def read_rows():
@@ -46,17 +22,6 @@ def read_rows():
     for words in lines[1:]:
         assert len(words) == len(lines[0]), f"row {words[0]} has {len(words)} cells"
         yield words[0], words[1], dict(zip(columns, words[2:]))
-
-
-def port_of(sluice, column):
-    return sluice.writeback_port if column == "writeback" else sluice.port
-
-
-def capable(sluice, column):
-    """The nodes that may serve it, in any order."""
-    letter = {"query-get": "q", "query-post": "q", "databases": "q", "token": "q", "engine": "p", "backups": "c",
-              "restore": "c"}.get(column, "i")
-    return [node for node in sluice.nodes if node.name.startswith(letter)]
 
 
 def warm_up(sluice, column):
@@ -127,24 +92,41 @@ def check_cell(expected, answer, tries, was_unread, request):
         check_fault(answer, int(status), name, target)
 
 
-def make_cases():
-    """For each row: its name, the verb, the kind of link, and its cells."""
-    for verb, link, cells in read_rows():
-        yield f"{verb} {link}", verb, link, cells
+def run_row(sluice, verb, link, cells):
+    """(name of the cell, None or what went wrong) for each cell."""
+    for column, expected in cells.items():
+        wrong = None
+        try:
+            run_cell(sluice, verb, link == "kept", column, expected)
+        except AssertionError as error:
+            wrong = str(error) or "an assertion"
+            for node in sluice.nodes:
+                node.seen.clear()
+                node.script = Script()
+        yield f"{verb} {link} {column}", wrong
 
 
-def run_row(house, verb, link, cells):
-    """(name of the cell, None or what went wrong) for each cell, all in one Sluice."""
-    results = []
-    settings = QUICK if verb in QUICK_VERBS else SETTINGS
-    with house.serve(NODES, settings) as sluice:
-        for column, expected in cells.items():
-            try:
-                run_cell(sluice, verb, link == "kept", column, expected)
-                results.append((f"{verb} {link} {column}", None))
-            except AssertionError as error:
-                results.append((f"{verb} {link} {column}", str(error) or "an assertion"))
-                for node in sluice.nodes:
-                    node.seen.clear()
-                    node.script = Script()
-    return results
+def register_row(verb, link, cells):
+    @table
+    def cells_of_one_row(house, wanted):
+        chosen = {column: expected for column, expected in cells.items() if wanted(f"{verb} {link} {column}")}
+        if chosen:
+            with house.serve(NODES) as sluice:
+                yield from run_row(sluice, verb, link, chosen)
+    cells_of_one_row.__name__ = f"{verb} {link}"
+
+
+def register_silence(verb, link, column, expected):
+    @case()
+    def cell(house):
+        with house.serve(NODES, {"timeouts": {"write_deadline": house.short(500), "response": house.short(500)}}) as sluice:
+            run_cell(sluice, verb, link == "kept", column, expected)
+    CASES[-1] = (f"{verb} {link} {column}", cell, ())
+
+
+for row_verb, row_link, row_cells in read_rows():
+    if row_verb in SILENT_VERBS:
+        for cell_column, cell_expected in row_cells.items():
+            register_silence(row_verb, row_link, cell_column, cell_expected)
+    else:
+        register_row(row_verb, row_link, row_cells)

@@ -1,12 +1,13 @@
 """Links to nodes: kept, bounded, waited for, and never trusted after something odd."""
 import threading
 
+from harness.loopback import Diagnosis, send_pieces
+from harness.waiting import PATIENCE_SECONDS, eventually
+from wire.lib.house import case
 from wire.lib.http1_client import check_fault
-from wire.cases.upstream_faults import BARE, LINES, WRITE
 from wire.lib.http1_node import Script, answer, head_of
-from wire.cases.upstream_routes import QUERY
-from wire.lib.house import case, let_pass, wait_for
 from wire.lib.http1_verbs import hold
+from wire.lib.requests import BARE, LINES, QUERY, WRITE
 
 def say(data):
     """A verb: exactly these bytes, and the connection stays open."""
@@ -56,7 +57,7 @@ def when_all_links_are_busy_requests_wait_in_turn(house):
             client = sluice.client()
             client.send("GET", f"{QUERY}&n={number}")
             clients.append(client)
-            wait_for(lambda count=number + 1: sluice.node_status("q1")["outstanding"] == count)
+            eventually(lambda count=number + 1: sluice.node_status("q1")["outstanding"] == count)
         sluice.q1.wait_seen(1)
         assert len(sluice.q1.seen) == 1
         release.set()
@@ -75,7 +76,7 @@ def a_nodes_own_maximum_beats_the_general_one(house):
         clients = [sluice.client() for _ in range(3)]
         for client in clients:
             client.send("GET", QUERY)
-        wait_for(lambda: sluice.node_status("q1")["outstanding"] == 3)
+        eventually(lambda: sluice.node_status("q1")["outstanding"] == 3)
         sluice.q1.wait_seen(2)
         assert len(traffic_links(sluice.q1)) == 2 and len(sluice.q1.seen) == 2
         release.set()
@@ -85,15 +86,15 @@ def a_nodes_own_maximum_beats_the_general_one(house):
 @case(("a query", "GET", QUERY), ("a write", "POST", WRITE), ("a v1 write", "POST", "/write?db=d"))
 def waiting_for_a_link_ends_with_a_503(house, _, method, target):
     release = threading.Event()
-    with house.serve("iqc", {"limits": {"upstream_links": 1}, "timeouts": {"queue": "200ms"}}) as sluice:
+    with house.serve("iqc", {"limits": {"upstream_links": 1}, "timeouts": {"queue": house.short(200)}}) as sluice:
         for node in (sluice.i1, sluice.q1):
             node.script = Script(hold(release, answer(204)))
         with sluice.client() as first:
             first.send(method, target, LINES if method == "POST" else b"")
-            wait_for(lambda: sluice.i1.seen or sluice.q1.seen)
+            eventually(lambda: sluice.i1.seen or sluice.q1.seen)
             second = sluice.ask(method, target, LINES if method == "POST" else b"")
             check_fault(second, 503, "queue_timeout", target)
-            assert 0.15 < second.seconds < 2, second.seconds
+            assert second.seconds > 0.15, second.seconds
             release.set()
             assert first.read().status == 204
 
@@ -101,7 +102,7 @@ def waiting_for_a_link_ends_with_a_503(house, _, method, target):
 @case()
 def who_waits_for_a_link_goes_to_another_node_in_the_end(house):
     release = threading.Event()
-    with house.serve("iiqc", {"limits": {"upstream_links": 1}, "timeouts": {"queue": "200ms"}}) as sluice:
+    with house.serve("iiqc", {"limits": {"upstream_links": 1}, "timeouts": {"queue": house.short(200)}}) as sluice:
         sluice.i1.script = Script(hold(release, answer(204)))
         with sluice.client() as first:
             first.send("POST", WRITE, BARE)
@@ -122,7 +123,7 @@ def a_full_queue_is_a_503_at_once(house):
         clients = [sluice.client() for _ in range(3)]
         for number, client in enumerate(clients):
             client.send("GET", QUERY)
-            wait_for(lambda count=number + 1: sluice.node_status("q1")["outstanding"] == count)
+            eventually(lambda count=number + 1: sluice.node_status("q1")["outstanding"] == count)
         check_fault(sluice.ask("GET", QUERY), 503, "queue_full")
         release.set()
         assert [client.read().status for client in clients] == [200] * 3
@@ -137,12 +138,12 @@ def a_client_that_leaves_the_queue_makes_room(house):
         first.send("GET", QUERY)
         sluice.q1.wait_seen(1)
         second.send("GET", QUERY)
-        wait_for(lambda: sluice.node_status("q1")["outstanding"] == 2)
+        eventually(lambda: sluice.node_status("q1")["outstanding"] == 2)
         second.close()
-        wait_for(lambda: sluice.node_status("q1")["outstanding"] == 1)
+        eventually(lambda: sluice.node_status("q1")["outstanding"] == 1)
         third = sluice.client()
         third.send("GET", f"{QUERY}&n=3")
-        wait_for(lambda: sluice.node_status("q1")["outstanding"] == 2)
+        eventually(lambda: sluice.node_status("q1")["outstanding"] == 2)
         release.set()
         assert first.read().status == 200 and third.read().status == 200
         assert len(sluice.q1.seen) == 2
@@ -151,16 +152,14 @@ def a_client_that_leaves_the_queue_makes_room(house):
 @case()
 def all_who_wait_hear_of_it_when_the_node_cannot_be_reached(house):
     """Two wait and one link may be made: its failure must not leave the second one waiting for nothing."""
-    settings = {"limits": {"upstream_links": 1}, "timeouts": {"connect": "200ms", "queue": "5s"}}
+    settings = {"limits": {"upstream_links": 1}, "timeouts": {"connect": house.short(200), "queue": "10m"}}
     with house.serve("iqc", settings) as sluice:
         sluice.q1.block()
         first, second = sluice.client(), sluice.client()
         for client in (first, second):
             client.send("GET", QUERY)
         for client in (first, second):
-            reply = client.read()
-            check_fault(reply, 503, "connect_timeout")
-            assert reply.seconds < 2, f"it waited {reply.seconds} s"
+            check_fault(client.read(), 503, "connect_timeout")
 
 
 @case()
@@ -181,7 +180,7 @@ def bytes_on_an_idle_link_close_it(house, _, data):
         assert sluice.ask("GET", QUERY).status == 200
         link = sluice.q1.link_of(sluice.q1.seen[0])
         link.send(data)
-        assert link.ended.wait(5), "the link is still open"
+        assert link.ended.wait(PATIENCE_SECONDS), "the link is still open"
         reply = sluice.ask("GET", QUERY)
         assert reply.status == 200 and reply.body == b'{"node": "q1"}', reply
         assert len(traffic_links(sluice.q1)) == 2
@@ -215,9 +214,7 @@ def bytes_that_cross_a_request_that_is_still_sent_are_not_its_answer(house):
                 client.send("POST", WRITE, BARE[:4], length=len(BARE))
                 link.send(head_of(408, {"Connection": "close"}, 0))
                 link.kill()
-            for byte in BARE[4:]:
-                let_pass(0.003)
-                client.send_raw(bytes([byte]))
+            send_pieces(client.socket, [BARE[at:at + 1] for at in range(4, len(BARE))], Diagnosis())
             reply = client.read()
             assert reply.status == 204, reply
         assert len(sluice.i1.seen) == 2
@@ -246,25 +243,25 @@ def a_link_that_is_to_close_is_not_kept(house, _, verb):
 
 @case()
 def an_idle_link_is_closed_when_its_time_is_over(house):
-    with house.serve("iqc", {"timeouts": {"upstream_idle": "300ms"}}) as sluice:
+    with house.serve("iqc", {"timeouts": {"upstream_idle": house.short(300)}}) as sluice:
         assert sluice.ask("GET", QUERY).status == 200
-        assert sluice.q1.link_of(sluice.q1.seen[0]).ended.wait(5)
+        assert sluice.q1.link_of(sluice.q1.seen[0]).ended.wait(PATIENCE_SECONDS)
         assert sluice.ask("GET", QUERY).status == 200
 
 
 @case()
 def a_connect_that_hangs_ends_and_the_other_node_is_asked(house):
-    with house.serve("iiqc", {"timeouts": {"connect": "200ms", "queue": "1s"}}) as sluice:
+    with house.serve("iiqc", {"timeouts": {"connect": house.short(200), "queue": house.short(1000)}}) as sluice:
         sluice.i1.block()
         reply = sluice.ask("POST", WRITE, BARE)
         assert (reply.status, reply.node) == (204, "i2"), reply
-        assert 0.15 < reply.seconds < 2, reply.seconds
+        assert reply.seconds > 0.15, reply.seconds
         sluice.wait_line("event=attempt_failed .* node=i1 .* fault=connect_timeout")
 
 
 @case()
 def a_connect_that_hangs_everywhere_is_a_503(house):
-    with house.serve("iqc", {"timeouts": {"connect": "200ms", "queue": "1s"}}) as sluice:
+    with house.serve("iqc", {"timeouts": {"connect": house.short(200), "queue": house.short(1000)}}) as sluice:
         sluice.i1.block()
         check_fault(sluice.ask("POST", "/write?db=d", LINES), 503, "connect_timeout", "/write")
         sluice.q1.block()
@@ -291,14 +288,14 @@ def who_was_suspended_takes_the_answer_that_came_meanwhile(house):
         hold(release)(link, request)
         sent.set()
         return True
-    with house.serve("iqc", {"timeouts": {"response": "300ms"}}) as sluice:
+    with house.serve("iqc", {"timeouts": {"response": house.short(300)}}) as sluice:
         sluice.q1.script = Script(late)
         with sluice.client() as client:
             client.send("GET", QUERY)
             sluice.q1.wait_seen(1)
             with sluice.stopped():
                 release.set()
-                assert sent.wait(5)
-                let_pass(0.4)
+                assert sent.wait(PATIENCE_SECONDS)
+                house.pause(0.4)
             reply = client.read()
             assert (reply.status, reply.body) == (200, b"late"), reply

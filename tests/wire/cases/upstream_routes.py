@@ -2,28 +2,19 @@
 import json
 import threading
 
+from harness.waiting import PATIENCE_SECONDS, eventually
+from wire.lib.house import case
 from wire.lib.http1_client import ask, check_fault
-from wire.cases.upstream_faults import LINES, REQUESTS, WRITE, capable, port_of
 from wire.lib.http1_node import Script, answer
-from wire.lib.house import case, wait_for
 from wire.lib.http1_verbs import hold
+from wire.lib.requests import DATABASES, HOOK, LINES, QUERY, REQUESTS, WRITE, capable, port_of
 
-QUERY = "/api/v3/query_sql?db=d&q=SELECT+1"
-DATABASES = "/api/v3/configure/database?format=json"
-HOOK = "/api/v3/engine/hook"
 NOT_HERE = answer(404, '{error: "not found"}')
 NO_ENGINE = answer(405, "Current node mode does not use the processing engine")
 
 
 def seen_by(sluice):
     return [node.name for node in sluice.nodes if node.seen]
-
-
-def take_away(node):
-    """As if the process had ended: no new connections, and the old ones are closed."""
-    node.refuse()
-    for link in node.links:
-        link.kill()
 
 
 # ---- queries ----
@@ -46,7 +37,7 @@ def a_busy_query_node_gets_nothing_while_another_is_idle(house):
         sluice.q2.script = sluice.q1.script
         with sluice.client() as slow:
             slow.send("GET", QUERY)
-            wait_for(lambda: sluice.q1.seen or sluice.q2.seen)
+            eventually(lambda: sluice.q1.seen or sluice.q2.seen)
             busy, idle = ("q1", "q2") if sluice.q1.seen else ("q2", "q1")
             others = {sluice.ask("GET", QUERY).node for _ in range(12)}
             assert others == {idle}, others
@@ -60,7 +51,7 @@ def queries_reach_query_nodes_only(house, target, method):
     with house.serve("iqcp") as sluice:
         for _ in range(3):
             assert sluice.ask(method, target, b"q=1" if method == "POST" else b"").node == "q1"
-        take_away(sluice.q1)
+        sluice.q1.take_away()
         check_fault(sluice.ask(method, target), 503, "connect_refused", target)
         assert seen_by(sluice) == ["q1"]
 
@@ -120,7 +111,7 @@ def a_client_that_leaves_during_its_upload_ends_it_at_the_node(house):
         client.send_raw(LINES)
         sluice.i1.wait(lambda: sluice.i1.seen)
         client.close()
-        assert sluice.i1.link_of(sluice.i1.seen[0]).ended.wait(5)
+        assert sluice.i1.link_of(sluice.i1.seen[0]).ended.wait(PATIENCE_SECONDS)
         assert not sluice.i1.seen[0].is_whole
 
 
@@ -147,7 +138,7 @@ def a_node_without_the_trigger_is_passed_over_and_remembered(house, _, refusal):
 def a_remembered_node_that_is_gone_is_forgotten(house):
     with house.serve("iqcpp") as sluice:
         first = sluice.ask("GET", HOOK).node
-        take_away(getattr(sluice, first))
+        getattr(sluice, first).take_away()
         reply = sluice.ask("GET", HOOK)
         assert reply.status == 200 and reply.node != first, reply
         assert sluice.ask("GET", HOOK).node == reply.node
@@ -225,7 +216,7 @@ def only_the_compactor_is_asked(house, _, method, target):
             sluice.c1.script.put(answer(status, "own"))
             reply = sluice.ask(method, target)
             assert (reply.status, reply.body) == (status, b"own"), reply
-        take_away(sluice.c1)
+        sluice.c1.take_away()
         check_fault(sluice.ask(method, target), 503, "connect_refused")
         assert seen_by(sluice) == ["c1"]
 
@@ -254,7 +245,7 @@ def the_catalog_stays_with_one_node(house):
 def the_catalog_moves_once_and_stays_there(house):
     with house.serve("iqqc") as sluice:
         first = sluice.ask("GET", DATABASES).node
-        take_away(getattr(sluice, first))
+        getattr(sluice, first).take_away()
         second = sluice.ask("POST", "/api/v3/configure/database", "{}").node
         assert second != first
         getattr(sluice, first).accept()
@@ -268,7 +259,7 @@ def the_catalog_leaves_the_query_nodes_only_when_they_are_gone_and_never_reaches
             assert sluice.c1.seen == []
             reply = sluice.ask("GET", DATABASES)
             assert reply.status == 200 and reply.node != "c1", reply
-            take_away(getattr(sluice, reply.node))
+            getattr(sluice, reply.node).take_away()
         check_fault(sluice.ask("GET", DATABASES), 503, "connect_refused")
 
 
@@ -285,7 +276,7 @@ def a_route_about_one_node_needs_its_name(house, target, method):
             reply = sluice.ask(method, target, headers={"X-Sluice-Node": name})
             assert (reply.status, reply.node) == (200, name), reply
         assert "x-sluice-node" not in sluice.q1.seen[0].headers
-        take_away(sluice.q2)
+        sluice.q2.take_away()
         check_fault(sluice.ask(method, target, headers={"X-Sluice-Node": "q2"}), 503, "connect_refused")
         assert len(sluice.q1.seen) == 1
 

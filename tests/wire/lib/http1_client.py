@@ -3,7 +3,9 @@ import json
 import socket
 import time
 
-# Words that clients act on wherever they find them in an error (docs/clients.md#words-in-errors).
+from harness.waiting import PATIENCE_SECONDS
+
+# Words that clients act on wherever they find them in an error.
 FORBIDDEN_WORDS = (
     "database not found", "retention policy not found", "hinted handoff queue not empty", "partial write",
     "points beyond retention policy", "unable to parse", "field type conflict", "cache-max-memory-size exceeded",
@@ -40,7 +42,7 @@ class Answer:
 class Client:
     """One connection to Sluice. `ask` is send and read; its end where an answer is due makes a cut answer."""
 
-    def __init__(self, port, patience=10.0, receive_buffer=None, wrap=None):
+    def __init__(self, port, patience=PATIENCE_SECONDS, receive_buffer=None, wrap=None):
         """`wrap` makes another socket of the connected one: for TLS."""
         self.socket = socket.socket()
         if receive_buffer is not None:
@@ -176,7 +178,7 @@ def ask(port, method, target, body=b"", headers=(), chunked=False):
 
 
 def check_fault(answer, status, name, target="", retry_after=None):
-    """The answer is one that the router made: the words that every client understands (docs/clients.md#error-bodies)."""
+    """The answer is one that the router made: the words that every client understands."""
     assert answer.status == status, f"{answer}, not {status}"
     assert answer.is_whole, f"cut: {answer}"
     body = json.loads(answer.body)

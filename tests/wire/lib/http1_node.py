@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 
-PATIENCE = 10.0  # seconds that a test waits for something that must happen
+from harness.waiting import PATIENCE_SECONDS
 
 
 class Gone(Exception):
@@ -115,20 +115,20 @@ class Link:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        assert self.ended.wait(PATIENCE), "the link's thread did not end"
+        assert self.ended.wait(PATIENCE_SECONDS), "the link's thread did not end"
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
-    def wait_end(self, seconds=PATIENCE):
+    def wait_end(self):
         """Reads and drops until the other side is gone; Gone then, AssertionError when it stays."""
-        self.socket.settimeout(seconds)
+        self.socket.settimeout(PATIENCE_SECONDS)
         try:
             while True:
                 self.receive()
         except TimeoutError as error:
-            raise AssertionError(f"the connection was still open after {seconds} s") from error
+            raise AssertionError(f"the connection was still open after {PATIENCE_SECONDS} s") from error
 
     def note_end(self):
         if not self.ended.is_set():
@@ -237,6 +237,12 @@ class Node:
         self.listener.listen(128)
         self.wake(True)
 
+    def take_away(self):
+        """As if the process had ended: no new connections, and the old ones are closed."""
+        self.refuse()
+        for link in self.links:
+            link.kill()
+
     def block(self):
         """Connects hang: nobody accepts, and the backlog is full."""
         self.wake(False)
@@ -311,9 +317,9 @@ class Node:
 
     # ---- what tests ask ----
 
-    def wait(self, condition, seconds=PATIENCE):
+    def wait(self, condition):
         with self.changed:
-            assert self.changed.wait_for(condition, seconds), f"node {self.name}: waited {seconds} s in vain"
+            assert self.changed.wait_for(condition, PATIENCE_SECONDS), f"node {self.name}: waited {PATIENCE_SECONDS} s in vain"
 
     def wait_seen(self, count):
         self.wait(lambda: len(self.seen) >= count and (not self.seen or self.seen[count - 1].is_whole))

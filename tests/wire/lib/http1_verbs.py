@@ -1,4 +1,5 @@
 """What a node can do with a request, by the names that upstream_faults.txt uses."""
+from harness.waiting import PATIENCE_SECONDS
 from wire.lib.http1_node import Gone, answer, head_of
 
 BODY = b'{"node":"first"}'
@@ -36,7 +37,7 @@ def then_silence(data):
 def hold(release, verb=answer(200, "late")):
     """A verb that answers when the event is set."""
     def held(link, request):
-        assert release.wait(10)
+        assert release.wait(PATIENCE_SECONDS)
         return verb(link, request)
     return held
 

@@ -6,6 +6,7 @@ thread of its own; it decides about this stream alone, and through `stream.peer`
 import json
 import threading
 
+from harness.waiting import PATIENCE_SECONDS
 from wire.lib import http2_peer as h2
 from wire.lib.http1_node import Gone, Node, Request
 
@@ -57,7 +58,7 @@ class NodePeer(h2.Peer):
     def run(self, verb, stream, request):
         try:
             if not getattr(verb, "leaves_body", False):
-                self.node.wait(lambda: request.is_whole or stream.reset_code is not None or self.is_closed, 30)
+                self.node.wait(lambda: request.is_whole or stream.reset_code is not None or self.is_closed)
                 if not request.is_whole:
                     return
             verb(stream, request)
@@ -208,13 +209,13 @@ def reset_after(code, body=b"{"):
 
 def hang(stream, _):
     """No answer, until the stream or the link ends."""
-    stream.peer.wait(lambda: stream.reset_code is not None or stream.peer.is_closed, "an end", 30)
+    stream.peer.wait(lambda: stream.reset_code is not None or stream.peer.is_closed, "an end")
 
 
 def hold(release, verb):
     """A verb that answers when the event is set, or never when the stream is reset before."""
     def held(stream, request):
-        assert release.wait(20)
+        assert release.wait(PATIENCE_SECONDS)
         if stream.reset_code is None:
             verb(stream, request)
     return held

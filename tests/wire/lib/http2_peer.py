@@ -10,10 +10,10 @@ import struct
 import threading
 import time
 
+from harness.waiting import PATIENCE_SECONDS
 from wire.lib.hpack import Decoder, encode
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-PATIENCE = 10.0
 WINDOW = 65535
 FRAME_BYTES = 16384
 
@@ -200,8 +200,8 @@ class Stream:
     def send_head(self, fields, end=False):
         return self.peer.send(headers(self.number, fields, end))
 
-    def send_data(self, payload, end=False, seconds=PATIENCE):
-        return self.peer.send_data(self, payload, end, seconds)
+    def send_data(self, payload, end=False):
+        return self.peer.send_data(self, payload, end)
 
     def send_end(self):
         return self.peer.send(data(self.number, b"", True))
@@ -474,7 +474,7 @@ class Peer:
         except (OSError, ssl.SSLError):
             return False
 
-    def send_data(self, stream, payload, end=False, seconds=PATIENCE):
+    def send_data(self, stream, payload, end=False):
         """As DATA frames, as the windows allow; False when the stream or the connection is over before."""
         rest = memoryview(payload)
         while True:
@@ -482,7 +482,7 @@ class Peer:
                 def is_over():
                     return self.is_closed or stream.reset_code is not None
                 assert self.changed.wait_for(
-                    lambda: not rest or is_over() or min(self.send_window, stream.send_window) > 0, seconds), \
+                    lambda: not rest or is_over() or min(self.send_window, stream.send_window) > 0, PATIENCE_SECONDS), \
                     f"no window for {len(rest)} bytes on {stream!r}"
                 if is_over():
                     return False
@@ -498,11 +498,11 @@ class Peer:
 
     # ---- waiting ----
 
-    def wait(self, condition, what="a condition", seconds=PATIENCE):
+    def wait(self, condition, what="a condition"):
         with self.changed:
-            in_time = self.changed.wait_for(lambda: condition() or self.wrong, seconds)
+            in_time = self.changed.wait_for(lambda: condition() or self.wrong, PATIENCE_SECONDS)
         assert self.wrong is None, f"the other side is wrong: {self.wrong}"
-        assert in_time, f"waited {seconds} s for {what}; {self!r} got {self.frames[-8:]}"
+        assert in_time, f"waited {PATIENCE_SECONDS} s for {what}; {self!r} got {self.frames[-8:]}"
 
     def wait_settings(self):
         self.wait(lambda: any(each.kind == SETTINGS and not each.flags for each in self.frames), "SETTINGS")
@@ -523,8 +523,8 @@ class Peer:
         assert len(self.goaways) >= count, f"closed after {self.goaways}"
         return self.goaways[count - 1]
 
-    def wait_closed(self, seconds=PATIENCE):
-        self.wait(lambda: self.is_closed, "the end of the connection", seconds)
+    def wait_closed(self):
+        self.wait(lambda: self.is_closed, "the end of the connection")
 
     def exchange_pings(self):
         """Returns when the other side has read all that was sent before and answered: a barrier. False: it has gone."""
@@ -556,7 +556,7 @@ class Client(Peer):
         sock = socket.socket()
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(PATIENCE * 3)
+        sock.settimeout(PATIENCE_SECONDS * 3)
         sock.connect(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock if tls is None else TlsSocket(sock, tls, "localhost"), pairs, window, gives_window)

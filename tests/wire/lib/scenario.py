@@ -1,6 +1,18 @@
-"""Starts one Sluice for one test: its own loopback address, a configuration, nodes whose first probe is answered.
+"""Scenarios of varnishtest: the Sluice that one wants, and its run. Its first comment lines are its wishes:
 
-Every test gets an address of 127.0.0.0/8 for itself, so ports never collide and can be the same everywhere:
+    # node mode: ingest, io_threads: 8    a node, in order: node-1, node-2, ...; without any there is one with mode: all
+    # set limits.streams: 5               a key of the configuration
+    # short timeouts.idle: 500ms          a time that the scenario is about; a run that fails is repeated with longer ones
+    # listen proxy_protocol: true         one more listener with these keys: ${listen1}, ${listen2}, ...
+    # unix mode: "0600"                   the same on a socket file: ${unix1}, ...
+    # yaml routes: [{...}]                a line of YAML as it stands
+    # probes 1 3                          only these nodes answer the first probe (default: all), the others are down
+
+    server s1 -listen "${node1}" {...} -start          the scripted node node-1
+    client c1 -connect "${sluice}" {...} -run          also ${writeback}, ${admin}, ${address}, ${pid}
+    shell { ${wait_for} event=drain ${work}/sluice.log }           a line of sluice.log or access.log
+
+Every scenario gets an address of 127.0.0.0/8 for itself, so ports can be the same everywhere:
 
     ADDRESS:21800 admin    ADDRESS:21801 listener    ADDRESS:21802 writeback    ADDRESS:21811... nodes 1, 2, ...
     ADDRESS:21803... further listeners                     WORK/1.sock, ... listeners in the file system
@@ -9,43 +21,30 @@ A scripted node must not be disturbed by health probes. So the nodes' ports are 
 the one probe which each node gets at the start; once Sluice says that all are up they are let go, and the test's own
 servers take their place. The next probe would come after an hour.
 """
-import itertools
 import os
-import random
 import re
-import signal
+import shutil
 import socket
 import subprocess
+import tempfile
 import threading
-import time
 
-ADMIN, LISTEN, WRITEBACK, FURTHER, NODE = 21800, 21801, 21802, 21803, 21811
-START_SECONDS = 20
-STOP_SECONDS = 20
+from harness.loopback import ADMIN, FURTHER, LISTEN, NODE, WRITEBACK, own_address
+from harness.programs import tail
+from harness.sluice import PATIENT_TIMEOUTS, Sluice
+
+from harness.waiting import PATIENCE_SECONDS, SCALES
+
+# Two limits behind each other, both only for what has failed: varnishtest's own tells more.
+VARNISHTEST_SECONDS = 2 * PATIENCE_SECONDS
+SCENARIO_SECONDS = 3 * PATIENCE_SECONDS
 
 DEFAULTS = {
     'workers': '1',
     'health.interval': '1h',
-    'timeouts.drain': '3s',
+    'health.timeout': '60s',
+    **{f'timeouts.{name}': value for name, value in PATIENT_TIMEOUTS.items()},
 }
-
-_addresses = itertools.count(random.SystemRandom().randrange(256 * 256))
-
-
-def next_address():
-    """An address nobody else uses: free when its listener port can be bound."""
-    for _ in range(1000):
-        number = next(_addresses) % (256 * 254)
-        address = '127.%d.%d.%d' % (20 + os.getpid() % 200, number // 254, 1 + number % 254)
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((address, LISTEN))
-                return address
-            except OSError:
-                continue
-    raise OSError('no free loopback address')
-
 
 # SETTINGS, the acknowledgement of the other side's, and HEADERS on stream 1 with :status 200 and END_STREAM.
 H2_SETTINGS = bytes.fromhex('000000040000000000' '000000040100000000')
@@ -71,7 +70,7 @@ class ProbeAnswerer:
             except OSError:
                 return
             with conn:
-                conn.settimeout(5)
+                conn.settimeout(PATIENCE_SECONDS)
                 try:
                     head = b''
                     while (b'SM\r\n\r\n' if self.is_http2 else b'\r\n\r\n') not in head:
@@ -111,24 +110,21 @@ class ProbeAnswerer:
         self.listener.close()
 
 
-class Sluice:
-    """One running router. `settings`: dotted keys of the configuration to texts of YAML; `nodes`: one text a node, as
-    in "mode: ingest, io_threads: 8"; `probed`: numbers of the nodes whose probe is answered, the others are down;
+class ScenarioSluice(Sluice):
+    """Sluice at an address of its own. `settings`: dotted keys of the configuration to texts of YAML; `nodes`: one text a node,
+    as in "mode: ingest, io_threads: 8"; `probed`: numbers of the nodes whose probe is answered, the others are down;
     `listeners` and `unix`: the keys besides the address of further listeners, one text each."""
 
     def __init__(self, binary, work, nodes=(), settings=None, yaml='', probed=None, listeners=(), unix=()):
-        self.binary = os.path.abspath(binary)
         self.work = work
-        self.address = next_address()
-        self.nodes = list(nodes) or ['mode: all']
+        self.address = own_address()
+        self.scripted = list(nodes) or ['mode: all']
         self.settings = dict(DEFAULTS, access_log=os.path.join(work, 'access.log'), **(settings or {}))
         self.yaml = yaml
         self.listeners = list(listeners)
         self.unix = list(unix)
-        self.probed = set(range(1, len(self.nodes) + 1)) if probed is None else set(probed)
-        self.config = os.path.join(work, 'sluice.yaml')
-        self.log = os.path.join(work, 'sluice.log')
-        self.process = None
+        self.probed = set(range(1, len(self.scripted) + 1)) if probed is None else set(probed)
+        super().__init__(binary, work, self._config_text(), f'{self.address}:{ADMIN}')
 
     def node(self, number):
         return self.address, NODE + number - 1
@@ -154,7 +150,7 @@ class Sluice:
             'binary': self.binary,
             'wait_for': os.path.join(os.path.dirname(os.path.abspath(__file__)), 'wait_for.sh'),
         }
-        for number in range(1, len(self.nodes) + 1):
+        for number in range(1, len(self.scripted) + 1):
             macros['node%d' % number] = '%s:%d' % self.node(number)
         for number in range(1, len(self.listeners) + 1):
             macros['listen%d' % number] = '%s:%d' % self.further_listener(number)
@@ -162,14 +158,14 @@ class Sluice:
             macros['unix%d' % number] = self.unix_path(number)
         return macros
 
-    def config_text(self):
+    def _config_text(self):
         further = [('%s:%d' % self.further_listener(number), keys) for number, keys in enumerate(self.listeners, 1)]
         further += [('unix:' + self.unix_path(number), keys) for number, keys in enumerate(self.unix, 1)]
         lines = ['cluster_id: wire', 'listen:', '  - %s:%d' % (self.address, LISTEN),
                  '  - {address: "%s:%d", class: writeback}' % (self.address, WRITEBACK)]
         lines += ['  - {address: "%s", %s}' % (address, keys) for address, keys in further]
         lines += ['admin: {address: "%s:%d"}' % (self.address, ADMIN), 'nodes:']
-        for number, node in enumerate(self.nodes, 1):
+        for number, node in enumerate(self.scripted, 1):
             version = '' if 'http:' in node else ', http: 1'  # a scripted node hears the probes that its scenario expects
             lines.append('  - {node_id: node-%d, url: "http://%s:%d", %s%s}' % ((number,) + self.node(number) + (node, version)))
         sections = {}
@@ -182,57 +178,90 @@ class Sluice:
             lines += ['  ' + entry for entry in entries]
         return '\n'.join(lines) + '\n' + self.yaml
 
-    def read_log(self):
-        try:
-            with open(self.log, encoding='utf-8', errors='replace') as file:
-                return file.read()
-        except FileNotFoundError:
-            return ''
-
-    def _wait_until_ready(self):
-        deadline = time.monotonic() + START_SECONDS
-        wanted = {'node=node-%d state=%s' % (number, 'up' if number in self.probed else 'down')
-                  for number in range(1, len(self.nodes) + 1)}
-        while True:
-            log = self.read_log()
-            seen = set(re.findall(r'event=node_health (node=\S+ state=\S+)', log))
-            if 'event=ready' in log and wanted <= seen:
-                return
-            if self.process.poll() is not None:
-                raise RuntimeError('sluice ended with status %d before it was ready' % self.process.returncode)
-            if time.monotonic() > deadline:
-                raise RuntimeError('sluice was not ready after %d s: log has %s' % (START_SECONDS, sorted(seen)))
-            time.sleep(0.01)
-
     def start(self):
-        with open(self.config, 'w', encoding='utf-8') as file:
-            file.write(self.config_text())
-        answerers = [ProbeAnswerer(*self.node(number), is_http2='http: 2' in self.nodes[number - 1])
+        """Returns when each node was probed, and its port is free for the test."""
+        answerers = [ProbeAnswerer(*self.node(number), is_http2='http: 2' in self.scripted[number - 1])
                      for number in sorted(self.probed)]
         try:
-            with open(self.log, 'wb') as log:
-                self.process = subprocess.Popen([self.binary, 'serve', '-c', self.config], stdout=log, stderr=log,
-                                                stdin=subprocess.DEVNULL, cwd=self.work)
-            self._wait_until_ready()
+            super().start()
+            for number in range(1, len(self.scripted) + 1):
+                self.wait_line('event=node_health node=node-%d state=%s' % (number, 'up' if number in self.probed else 'down'))
         except BaseException:
             self.kill()
             raise
         finally:
             for answerer in answerers:
                 answerer.close()
+        return self
 
-    def stop(self):
-        """Ends it in order; returns None, or what was wrong with the way it ended."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            status = self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return 'sluice did not end within %d s of SIGTERM' % STOP_SECONDS
-        return None if status == 0 else 'sluice ended with status %d' % status
 
-    def kill(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+def read_wishes(path, scale):
+    """(arguments of ScenarioSluice, are short times among them): the directives in the comments at the top of a scenario."""
+    is_timed = False
+    wishes = {'nodes': [], 'settings': {}, 'yaml': '', 'probed': None, 'listeners': [], 'unix': []}
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            if not line.startswith('#'):
+                break
+            match = re.match(r'# (node|set|short|yaml|probes|listen|unix) (.*)', line)
+            if match is None:
+                continue
+            word, rest = match.groups()
+            if word == 'node':
+                wishes['nodes'].append(rest)
+            elif word == 'listen':
+                wishes['listeners'].append(rest)
+            elif word == 'unix':
+                wishes['unix'].append(rest)
+            elif word == 'yaml':
+                wishes['yaml'] += rest + '\n'
+            elif word == 'probes':
+                wishes['probed'] = [int(number) for number in rest.split() if number != 'none']
+            elif word == 'short':
+                is_timed = True
+                key, _, value = rest.partition(': ')
+                wishes['settings'][key] = '%dms' % (int(value.removesuffix('ms')) * scale)
+            else:
+                key, _, value = rest.partition(': ')
+                wishes['settings'][key] = value
+    return wishes, is_timed
+
+
+def run_varnishtest(sluice, path):
+    """None when it passes, else what to print."""
+    command = ['varnishtest', '-t', '%d' % VARNISHTEST_SECONDS, '-v']
+    for name, value in sluice.macros().items():
+        command += ['-D', '%s=%s' % (name, value)]
+    try:
+        done = subprocess.run([*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=SCENARIO_SECONDS, env=dict(os.environ, TMPDIR=sluice.work), check=False)
+    except subprocess.TimeoutExpired as expired:
+        return 'no end within %d s\n%s' % (SCENARIO_SECONDS, tail((expired.stdout or b'').decode('utf-8', 'replace')))
+    return tail(done.stdout.decode('utf-8', 'replace')) if done.returncode != 0 else None
+
+
+def run_once(binary, path, wishes, temporary):
+    """None when it passes, else what to print."""
+    work = tempfile.mkdtemp(prefix=path.stem + '.', dir=temporary)
+    complaint = None
+    try:
+        sluice = ScenarioSluice(binary, work, **wishes)
+        with sluice:
+            complaint = run_varnishtest(sluice, path)
+    except (OSError, AssertionError) as error:
+        return '%s\n%s: %s' % (complaint or '', type(error).__name__, error)
+    if complaint is None:
+        shutil.rmtree(work, ignore_errors=True)
+        return None
+    return complaint + '\n---- sluice.log\n' + tail(sluice.log())
+
+
+def run_scenario(binary, path, temporary):
+    """As run_once. One with short times is tried again with longer ones: on a slow machine they may have been too short."""
+    for scale in SCALES:
+        wishes, is_timed = read_wishes(path, scale)
+        complaint = run_once(binary, path, wishes, temporary)
+        if complaint is None or not is_timed:
+            break
+        print('too slow, or wrong: %s/%s, with its times x%d' % (path.parent.name, path.stem, scale), flush=True)
+    return complaint

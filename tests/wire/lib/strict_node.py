@@ -2,7 +2,8 @@
 import socket
 import threading
 
-from wire.lib.http1_strict import PATIENCE_SECONDS, Reader
+from harness.waiting import PATIENCE_SECONDS
+from wire.lib.http1_strict import Reader
 
 
 class Node:

@@ -5,11 +5,12 @@ import socket
 import ssl
 import subprocess
 
-from wire.lib.http2_node import H2Node
-from wire.lib.http2_peer import TlsSocket
+from harness.waiting import PATIENCE_SECONDS
+from wire.lib.house import MODES
 from wire.lib.http1_client import Client
 from wire.lib.http1_node import Node
-from wire.lib.house import MODES
+from wire.lib.http2_node import H2Node
+from wire.lib.http2_peer import TlsSocket
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 CERTIFICATES = os.path.join(ROOT, "build", "test-tls")
@@ -135,7 +136,7 @@ def tls_nodes(letters, speaks_http2=False, **options):
 def take_leave(link):
     """close_notify, then the end."""
     try:
-        link.socket.settimeout(5)
+        link.socket.settimeout(PATIENCE_SECONDS)
         link.socket.unwrap()
     except (ssl.SSLError, OSError):
         pass
@@ -144,5 +145,5 @@ def take_leave(link):
 
 def raw_connect(sluice):
     sock = socket.create_connection(("127.0.0.1", sluice.tls_port))
-    sock.settimeout(10)
+    sock.settimeout(PATIENCE_SECONDS)
     return sock
