@@ -1,15 +1,18 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "cli/commands.h"
+#include "cli/options.h"
 #include "topology/build.h"
 
-static const char usage[] =
-    "usage: sluice check FILE...\n"
-    "\n"
-    "Judges each file by itself: a configuration of Sluice, or a layout of a cluster, one document for each kind of\n"
-    "node. Prints every complaint as FILE:LINE:COLUMN, then one line for each file. The exit status is 1 when there\n"
-    "is an error in any of them; warnings leave it at 0.\n";
+static const struct manual manual = {
+    .command = "check",
+    .forms = "FILE...",
+    .text = "Judges each file by itself: a configuration of Sluice, or a layout of a cluster, one document for each kind of "
+            "node. Prints every complaint as FILE:LINE:COLUMN, then one line for each file.",
+    .status_ok = "no file has an error; there may be warnings",
+    .status_failed = "there is an error in one of them",
+    .example = "sluice check sluice.yaml",
+};
 
 static void count_capabilities(const struct topology *topology, char *buffer, size_t capacity)
 {
@@ -74,19 +77,20 @@ static int check_file(const char *path)
 
 int command_check(int argc, char **argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        fputs(usage, stdout);
-        return COMMAND_OK;
-    }
-    if (argc < 2 || (argv[1][0] == '-' && argv[1][1] != '\0')) {
-        if (argc >= 2)
-            fprintf(stderr, "sluice check: unknown option \"%s\"\n\n", argv[1]);
-        fputs(usage, stderr);
-        return COMMAND_MISUSED;
+    struct options options;
+    const char *value;
+    size_t count;
+    options_begin(&options, &manual, argc, argv);
+    if (options_next(&options, &value) != OPTIONS_END)
+        return options.status;
+    char **files = options_operands(&options, &count);
+    if (count == 0) {
+        options_complain(&options, "no FILE; name the configurations or layouts to judge");
+        return options.status;
     }
     int status = COMMAND_OK;
-    for (int i = 1; i < argc; i++) {
-        if (check_file(argv[i]) != COMMAND_OK)
+    for (size_t i = 0; i < count; i++) {
+        if (check_file(files[i]) != COMMAND_OK)
             status = COMMAND_FAILED;
     }
     return status;

@@ -4,22 +4,34 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/text.h"
-#include "cli/commands.h"
+#include "cli/options.h"
 #include "routing/balance.h"
 #include "routing/classify.h"
 #include "routing/retry.h"
 #include "topology/build.h"
 
-static const char usage[] =
-    "usage: sluice explain -c FILE [--grpc] [--writeback] METHOD PATH\n"
-    "\n"
-    "Says how a request would be routed by the configuration or layout in FILE, and why: its class and the row that\n"
-    "decides it, the nodes that may serve it in order of preference, what is tried again, and the timeouts.\n"
-    "  --grpc       the request is gRPC (HTTP/2 with content-type application/grpc)\n"
-    "  --writeback  it comes from a plugin: by a writeback listener, or from the address of a processing node\n";
+enum { OPTION_GRPC = OPTION_LONG_ONLY, OPTION_WRITEBACK };
+
+static const struct option_row option_rows[] = {
+    {'c', "config", "FILE", "the configuration or layout that is asked"},
+    {OPTION_GRPC, "grpc", NULL, "the request is gRPC (HTTP/2 with content-type application/grpc)"},
+    {OPTION_WRITEBACK, "writeback", NULL,
+     "it comes from a plugin: by a writeback listener, or from the address of a processing node"},
+};
+static const struct manual manual = {
+    .command = "explain",
+    .forms = "-c FILE [--grpc] [--writeback] METHOD PATH",
+    .text = "Says how a request would be routed by the configuration or layout in FILE, and why: its class and the row that "
+            "decides it, the nodes that may serve it in order of preference, what is tried again, and the timeouts. Nothing "
+            "is sent.",
+    .options = option_rows,
+    .option_count = OPTION_COUNT(option_rows),
+    .status_ok = "it was explained, a refusal included",
+    .status_failed = "FILE has an error",
+    .example = "sluice explain -c sluice.yaml POST '/api/v3/write_lp?db=plant'",
+};
 
 struct request {
     const char *config;
@@ -27,7 +39,6 @@ struct request {
     const char *target; /* a query may follow the path */
     bool is_grpc;
     bool is_writeback;
-    bool is_help;
 };
 
 /* A request under explanation: what the topology makes of it. */
@@ -40,39 +51,32 @@ struct explanation {
     enum balance_policy policy;
 };
 
-static int misuse(const char *argument, const char *problem)
+/* False: the command ends with options->status. */
+static bool read_arguments(struct request *request, struct options *options)
 {
-    fprintf(stderr, "sluice explain: %s: %s\n\n", argument, problem);
-    fputs(usage, stderr);
-    return COMMAND_MISUSED;
-}
-
-static int parse_arguments(struct request *request, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        const char *argument = argv[i];
-        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
-            request->is_help = true;
-        else if (strcmp(argument, "--grpc") == 0)
+    const char *value;
+    size_t count;
+    int id;
+    while ((id = options_next(options, &value)) > 0) {
+        if (id == 'c')
+            request->config = value;
+        else if (id == OPTION_GRPC)
             request->is_grpc = true;
-        else if (strcmp(argument, "--writeback") == 0)
-            request->is_writeback = true;
-        else if (strcmp(argument, "-c") == 0 && i + 1 < argc)
-            request->config = argv[++i];
-        else if (argument[0] == '-')
-            return misuse(argument, strcmp(argument, "-c") == 0 ? "needs a file after it" : "is no option");
-        else if (request->method == NULL)
-            request->method = argument;
-        else if (request->target == NULL)
-            request->target = argument;
         else
-            return misuse(argument, "is one argument too many");
+            request->is_writeback = true;
     }
-    if (request->is_help)
-        return COMMAND_OK;
+    if (id == OPTIONS_STOP)
+        return false;
+    char **operands = options_operands(options, &count);
     if (request->config == NULL)
-        return misuse("-c FILE", "is missing");
-    return request->target == NULL ? misuse("METHOD PATH", "both are needed") : COMMAND_OK;
+        return options_complain(options, "no configuration; name it with -c FILE");
+    if (count < 2)
+        return options_complain(options, "no %s; both METHOD and PATH are needed, as GET /health", count == 0 ? "request" : "path");
+    if (count > 2)
+        return options_complain(options, "%s: is one argument too many; METHOD and PATH are all", operands[2]);
+    request->method = operands[0];
+    request->target = operands[1];
+    return true;
 }
 
 /* The largest unit that gives a whole number. */
@@ -428,13 +432,10 @@ static int explain_in(const struct topology *topology, const struct request *req
 int command_explain(int argc, char **argv)
 {
     struct request request = {0};
-    int status = parse_arguments(&request, argc, argv);
-    if (status != COMMAND_OK)
-        return status;
-    if (request.is_help) {
-        fputs(usage, stdout);
-        return COMMAND_OK;
-    }
+    struct options options;
+    options_begin(&options, &manual, argc, argv);
+    if (!read_arguments(&request, &options))
+        return options.status;
     struct findings *findings = findings_create();
     if (findings == NULL) {
         fprintf(stderr, "sluice: out of memory\n");
@@ -447,7 +448,7 @@ int command_explain(int argc, char **argv)
     findings_destroy(findings);
     if (topology == NULL)
         return COMMAND_FAILED;
-    status = explain_in(topology, &request);
+    int status = explain_in(topology, &request);
     topology_release(topology);
     return status;
 }

@@ -1,21 +1,32 @@
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/text.h"
-#include "cli/commands.h"
+#include "cli/options.h"
 #include "topology/build.h"
 #include "topology/schema.h"
 #include "topology/sizing.h"
 #include "topology/value.h"
 
-static const char usage[] =
-    "usage: sluice plan --cores N --mode M [--memory SIZE] [--storage-engine ENGINE]\n"
-    "       sluice plan [--memory SIZE] [--storage-engine ENGINE] FILE\n"
-    "\n"
-    "Proposes threads and memory for a node by what InfluxData documents, as an influxdb3 command with the reason for\n"
-    "each number. With FILE, a configuration or a cluster layout, does so for each of its nodes. SIZE is the memory of\n"
-    "the machine, as 64GiB. ENGINE is upgraded or parquet; by default what FILE says, else upgraded.\n";
+enum { OPTION_CORES = OPTION_LONG_ONLY, OPTION_MODE, OPTION_MEMORY, OPTION_ENGINE };
+
+static const struct option_row option_rows[] = {
+    {OPTION_CORES, "cores", "N", "cores of the node"},
+    {OPTION_MODE, "mode", "M", "its modes, as query,process"},
+    {OPTION_MEMORY, "memory", "SIZE", "memory of the machine, as 64GiB"},
+    {OPTION_ENGINE, "storage-engine", "ENGINE", "upgraded or parquet; by default what FILE says, else upgraded"},
+};
+static const struct manual manual = {
+    .command = "plan",
+    .forms = "--cores N --mode M [--memory SIZE] [--storage-engine ENGINE]\n[--memory SIZE] [--storage-engine ENGINE] FILE",
+    .text = "Proposes threads and memory for a node by what InfluxData documents, as an influxdb3 command with the "
+            "reason for each number. With FILE, a configuration or a cluster layout, does so for each of its nodes.",
+    .options = option_rows,
+    .option_count = OPTION_COUNT(option_rows),
+    .status_ok = "the plan is printed",
+    .status_failed = "FILE has an error",
+    .example = "sluice plan --cores 48 --mode ingest --memory 192GiB",
+};
 
 static const char *const engine_notes[STORAGE_ENGINE_COUNT] = {
     [STORAGE_ENGINE_UPGRADED] =
@@ -31,7 +42,6 @@ struct request {
     enum storage_engine engine;
     bool has_engine; /* otherwise FILE decides */
     const char *path;
-    bool is_help;
 };
 
 /* What a node's plan depends on beside the node. */
@@ -42,81 +52,60 @@ struct plan {
     bool has_plugins;       /* some node runs plugins, so all of them need the files */
 };
 
-static int complain(const char *option, const char *problem)
-{
-    fprintf(stderr, "sluice plan: %s: %s\n", option, problem);
-    return COMMAND_MISUSED;
-}
-
-static int take_engine(struct request *request, const char *value)
+static bool take_engine(struct request *request, struct options *options, const char *value)
 {
     unsigned index;
     const struct schema_row *row = schema_find(TEXT("storage_engine"));
     if (!schema_word_index(row, text_of_string(value), &index))
-        return complain("--storage-engine", "is no engine; write upgraded or parquet");
+        return options_complain(options, "--storage-engine: is no engine; write upgraded or parquet");
     request->engine = (enum storage_engine)index;
     request->has_engine = true;
-    return COMMAND_OK;
+    return true;
 }
 
-static int take_option(struct request *request, const char *option, const char *value)
+static bool take_option(struct request *request, struct options *options, int id, const char *value)
 {
     char problem[VALUE_PROBLEM_CAPACITY];
-    if (value == NULL)
-        return complain(option, "needs a value after it");
-    if (strcmp(option, "--memory") == 0) {
+    if (id == OPTION_MEMORY) {
         bool is_good = text_to_size_bytes(text_of_string(value), &request->memory_bytes) && request->memory_bytes > 0;
-        return is_good ? COMMAND_OK : complain(option, "is no size; write it as 64GiB");
+        return is_good || options_complain(options, "--memory: is no size; write it as 64GiB");
     }
-    if (strcmp(option, "--storage-engine") == 0)
-        return take_engine(request, value);
-    const char *path = strcmp(option, "--cores") == 0 ? "nodes[].cores" : "nodes[].mode";
+    if (id == OPTION_ENGINE)
+        return take_engine(request, options, value);
+    const char *path = id == OPTION_CORES ? "nodes[].cores" : "nodes[].mode";
     const struct schema_row *row = schema_find(text_of_string(path));
     /* Modes and cores are numbers in the node: no storage is needed. */
     if (!value_store(row, text_of_string(value), &request->node, NULL, problem))
-        return complain(option, problem);
-    return COMMAND_OK;
+        return options_complain(options, "--%s: %s", id == OPTION_CORES ? "cores" : "mode", problem);
+    return true;
 }
 
-/* Both "--cores 8" and "--cores=8". */
-static int parse_argument(struct request *request, char **argv, int *position)
+static bool judge_request(const struct request *request, struct options *options)
 {
-    static const char *const options[] = {"--cores", "--mode", "--memory", "--storage-engine"};
-    const char *argument = argv[*position];
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        size_t length = strlen(options[i]);
-        if (strncmp(argument, options[i], length) != 0)
-            continue;
-        if (argument[length] == '=')
-            return take_option(request, options[i], argument + length + 1);
-        if (argument[length] == '\0')
-            return take_option(request, options[i], argv[++*position]);
-    }
-    if (argument[0] == '-')
-        return complain(argument, "is no option; see sluice plan --help");
-    if (request->path != NULL)
-        return complain(argument, "is a second file; name one");
-    request->path = argument;
-    return COMMAND_OK;
-}
-
-static int parse_arguments(struct request *request, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        request->is_help = request->is_help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
-        if (request->is_help)
-            return COMMAND_OK;
-        int status = parse_argument(request, argv, &i);
-        if (status != COMMAND_OK)
-            return status;
-    }
     if (request->path != NULL && (request->node.cores > 0 || request->node.modes != 0))
-        return complain(request->path, "has cores and modes of its own; leave out --cores and --mode");
-    if (request->path == NULL && (request->node.cores == 0 || request->node.modes == 0)) {
-        fputs(usage, stderr);
-        return COMMAND_MISUSED;
+        return options_complain(options, "%s: has cores and modes of its own; leave out --cores and --mode", request->path);
+    if (request->path == NULL && (request->node.cores == 0 || request->node.modes == 0))
+        return options_complain(options, "no node; describe one with --cores N and --mode M, or name a FILE with nodes");
+    return true;
+}
+
+/* False: the command ends with options->status. */
+static bool read_arguments(struct request *request, struct options *options)
+{
+    const char *value;
+    size_t count;
+    int id;
+    while ((id = options_next(options, &value)) > 0) {
+        if (!take_option(request, options, id, value))
+            return false;
     }
-    return COMMAND_OK;
+    if (id == OPTIONS_STOP)
+        return false;
+    char **files = options_operands(options, &count);
+    if (count > 1)
+        return options_complain(options, "%s: is a second file; name one", files[1]);
+    request->path = count == 1 ? files[0] : NULL;
+    return judge_request(request, options);
 }
 
 static void print_memory(const struct sizing *sizing, uint64_t memory_bytes)
@@ -231,13 +220,10 @@ static int plan_file(const struct request *request)
 int command_plan(int argc, char **argv)
 {
     struct request request = {0};
-    int status = parse_arguments(&request, argc, argv);
-    if (status != COMMAND_OK)
-        return status;
-    if (request.is_help) {
-        fputs(usage, stdout);
-        return COMMAND_OK;
-    }
+    struct options options;
+    options_begin(&options, &manual, argc, argv);
+    if (!read_arguments(&request, &options))
+        return options.status;
     if (request.path != NULL)
         return plan_file(&request);
     struct plan plan = {

@@ -1,7 +1,16 @@
 #include <stdio.h>
 
-#include "cli/commands.h"
+#include "cli/options.h"
 #include "topology/schema.h"
+
+static const struct manual manual = {
+    .command = "help config",
+    .forms = "",
+    .text = "Prints the reference page of the configuration, in Markdown: every key with its type, default, values and "
+            "meaning.",
+    .status_ok = "the page is printed",
+    .example = "sluice help config | less",
+};
 
 static const char introduction[] =
     "# Configuration of Sluice\n"
@@ -50,8 +59,17 @@ static void print_row(const struct schema_row *row)
 
 int command_reference(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    struct options options;
+    const char *value;
+    size_t count;
+    options_begin(&options, &manual, argc, argv);
+    if (options_next(&options, &value) != OPTIONS_END)
+        return options.status;
+    char **operands = options_operands(&options, &count);
+    if (count > 0) {
+        options_complain(&options, "%s: is one argument too many; the page has all keys", operands[0]);
+        return options.status;
+    }
     fputs(introduction, stdout);
     printf("\n| key | type | default | values | change | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < schema_row_count; i++)

@@ -1,10 +1,9 @@
 /* sluice serve -c FILE...: checks the configuration as `check` does, and runs the router if nothing is wrong with it. */
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
-#include "cli/commands.h"
+#include "cli/options.h"
 #include "control/control.h"
 #include "routing/classify.h"
 #include "topology/build.h"
@@ -13,18 +12,40 @@
 
 #define FILES_MAXIMUM 16
 
-static const char usage[] = "usage: sluice serve -c FILE [-c FILE ...]\n"
-                            "Runs the router. It does not start while `sluice check` finds an error.\n";
+static const struct option_row option_rows[] = {
+    {'c', "config", "FILE", "a configuration; several make one, in which lists are joined"},
+};
+static const struct manual manual = {
+    .command = "serve",
+    .forms = "-c FILE [-c FILE...]",
+    .text = "Runs the router until it is told to end: TERM and INT drain it, a second one ends it at once. It does not start "
+            "while `sluice check` finds an error.",
+    .options = option_rows,
+    .option_count = OPTION_COUNT(option_rows),
+    .status_ok = "it was told to end, and has drained",
+    .status_failed = "it could not start; the reason is printed",
+    .example = "sluice serve -c /etc/sluice/sluice.yaml",
+};
 
-static bool read_arguments(int argc, char **argv, const char **files, size_t *count)
+/* False: the command ends with options->status. */
+static bool read_arguments(struct options *options, const char **files, size_t *count)
 {
-    for (int i = 1; i < argc; i++) {
-        bool takes_file = (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0) && i + 1 < argc;
-        if (!takes_file || *count == FILES_MAXIMUM)
-            return false;
-        files[(*count)++] = argv[++i];
+    const char *value;
+    size_t operands;
+    int id;
+    while ((id = options_next(options, &value)) > 0) {
+        if (*count == FILES_MAXIMUM)
+            return options_complain(options, "-c %s: is one file too many; %d are the limit", value, FILES_MAXIMUM);
+        files[(*count)++] = value;
     }
-    return *count > 0;
+    if (id == OPTIONS_STOP)
+        return false;
+    char **others = options_operands(options, &operands);
+    if (operands > 0)
+        return options_complain(options, "%s: is no option; a configuration is named with -c", others[0]);
+    if (*count == 0)
+        return options_complain(options, "no configuration; name it with -c FILE");
+    return true;
 }
 
 /* Each connection is a descriptor on both sides: take what the system allows. */
@@ -59,14 +80,10 @@ int command_serve(int argc, char **argv)
 {
     const char *files[FILES_MAXIMUM];
     size_t count = 0;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(usage, stdout);
-        return COMMAND_OK;
-    }
-    if (!read_arguments(argc, argv, files, &count)) {
-        fputs(usage, stderr);
-        return COMMAND_MISUSED;
-    }
+    struct options options;
+    options_begin(&options, &manual, argc, argv);
+    if (!read_arguments(&options, files, &count))
+        return options.status;
     struct findings *findings = findings_create();
     if (findings == NULL)
         return COMMAND_FAILED;

@@ -2,7 +2,7 @@
 #define SLUICE_CLI_COMMANDS_H
 /*
  * The commands of `sluice`, one file each (cmd_check.c, ...). main.c has the table. A command gets its own name as
- * argv[0], prints its usage for --help, and returns the exit status.
+ * argv[0], prints its manual for -h and --help (options.h), and returns the exit status.
  */
 
 enum command_status {

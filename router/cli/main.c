@@ -1,8 +1,7 @@
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/text.h"
-#include "cli/commands.h"
+#include "cli/options.h"
 
 struct command {
     const char *name;
@@ -27,7 +26,7 @@ static void print_help(FILE *stream)
         fprintf(stream, "  sluice %s %s\n      %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     fprintf(stream, "  sluice help config\n      every key of the configuration: type, default, range, meaning\n");
     fprintf(stream, "  sluice COMMAND --help\n      how a command is used\n");
-    fprintf(stream, "  sluice --version\n");
+    fprintf(stream, "  sluice -V, --version\n  sluice -h, --help\n");
 }
 
 static const struct command *find_command(const char *name)
@@ -41,17 +40,12 @@ static const struct command *find_command(const char *name)
 
 static int refuse_command(const char *name)
 {
-    const char *near = NULL;
-    size_t near_distance = 3;
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        size_t distance = text_distance(text_of_string(name), text_of_string(commands[i].name));
-        if (distance < near_distance) {
-            near = commands[i].name;
-            near_distance = distance;
-        }
-    }
-    if (near != NULL)
-        fprintf(stderr, "sluice: unknown command \"%s\"; did you mean \"%s\"?\n", name, near);
+    const char *names[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        names[i] = commands[i].name;
+    const char *closest = options_closest(name, names, COMMAND_COUNT);
+    if (closest != NULL)
+        fprintf(stderr, "sluice: unknown command \"%s\"; did you mean \"%s\"?\n", name, closest);
     else
         fprintf(stderr, "sluice: unknown command \"%s\"; `sluice --help` lists all commands\n", name);
     return COMMAND_MISUSED;
@@ -74,25 +68,31 @@ static int run_help(int argc, char **argv)
     return command->run(2, arguments);
 }
 
-static bool is_one_of(const char *word, const char *first, const char *second)
+/* The options before the command; those behind it are the command's own ("+": getopt stops at the first operand). */
+static int run_options(int argc, char **argv)
 {
-    return text_equals(text_of_string(word), text_of_string(first)) ||
-           text_equals(text_of_string(word), text_of_string(second));
+    static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    opterr = 0;
+    switch (getopt_long(argc, argv, "+hV", longs, NULL)) {
+    case 'h':
+        print_help(stdout);
+        return COMMAND_OK;
+    case 'V':
+        puts("sluice " SLUICE_VERSION);
+        return COMMAND_OK;
+    default:
+        fprintf(stderr, "sluice: %s is no option; `sluice --help` lists all options and commands\n", argv[1]);
+        return COMMAND_MISUSED;
+    }
 }
 
 int main(int argc, char **argv)
 {
+    if (argc >= 2 && argv[1][0] == '-')
+        return run_options(argc, argv);
     if (argc < 2) {
-        print_help(stderr);
+        fputs("sluice: no command; `sluice --help` lists all commands\n", stderr);
         return COMMAND_MISUSED;
-    }
-    if (is_one_of(argv[1], "--version", "-V")) {
-        puts("sluice " SLUICE_VERSION);
-        return COMMAND_OK;
-    }
-    if (is_one_of(argv[1], "--help", "-h")) {
-        print_help(stdout);
-        return COMMAND_OK;
     }
     if (text_equals(text_of_string(argv[1]), TEXT("help")))
         return run_help(argc - 1, argv + 1);
