@@ -70,6 +70,7 @@ suite law python3 tests/law/law.py
 suite lint python3 tests/lint/run.py build/sluice
 suite drift python3 tests/lint/drift.py build/sluice
 suite cli tests/cli/explain.sh build/sluice
+suite admin_cli python3 tests/cli/run.py build/sluice
 suite standin python3 tests/standin/run.py
 suite wire python3 tests/wire/run.py build/sluice
 suite cluster python3 tests/cluster/run.py build/sluice

@@ -15,6 +15,8 @@ int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_plan(int argc, char **argv);
+/* These talk to a running Sluice. */
+int command_status(int argc, char **argv);
 /* `sluice help config`: the reference page of all keys. */
 int command_reference(int argc, char **argv);
 

@@ -16,6 +16,7 @@ static const struct command commands[] = {
      command_check},
     {"explain", "-c FILE METHOD PATH", "say how a request would be routed, and why", command_explain},
     {"plan", "--cores N --mode M | FILE", "propose threads and memory of a node as an influxdb3 command", command_plan},
+    {"status", "[--watch] [--json]", "show the nodes of a running Sluice as it sees them, trouble first", command_status},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -23,7 +24,8 @@ static void print_help(FILE *stream)
 {
     fprintf(stream, "Sluice routes requests to the nodes of an InfluxDB 3 Enterprise cluster by what they are.\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(stream, "  sluice %s %s\n      %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(stream, "  sluice %s%s%s\n      %s\n", commands[i].name, commands[i].arguments[0] != '\0' ? " " : "",
+                commands[i].arguments, commands[i].help);
     fprintf(stream, "  sluice help config\n      every key of the configuration: type, default, range, meaning\n");
     fprintf(stream, "  sluice COMMAND --help\n      how a command is used\n");
     fprintf(stream, "  sluice -V, --version\n  sluice -h, --help\n");

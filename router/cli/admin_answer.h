@@ -1,0 +1,63 @@
+#ifndef SLUICE_CLI_ADMIN_ANSWER_H
+#define SLUICE_CLI_ADMIN_ANSWER_H
+/*
+ * The JSON answers of the admin listener as plain structs. Only this file knows the JSON library.
+ *
+ * Each *_read judges the whole answer: on false `problem`, of ADMIN_PROBLEM_CAPACITY bytes, says what is wrong with it, and there is
+ * nothing to clear. Keys that are not known are passed over, because a newer Sluice may say more. Strings are refs into the
+ * document, which *_clear frees; they come from outside, so whoever prints them calls make_printable on a copy.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/text.h"
+
+struct json_t;
+
+/* From good to bad; a node's state is the worst of its classes. */
+enum admin_state { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
+
+/* What an operator has said about a node, by class. */
+struct admin_classes {
+    enum admin_state worst;
+    char text[96]; /* "ready"; "drain"; "drain:write,writeback" when other classes are ready */
+};
+
+struct status_node {
+    const char *node_id;
+    const char *health;
+    char modes[64];
+    struct admin_classes admin;
+    bool is_usable;
+    uint64_t since_s;
+    uint64_t outstanding;
+    uint64_t requests;
+    uint64_t failures;
+};
+
+struct status_report {
+    struct json_t *document;
+    const char *version;
+    const char *cluster_id;
+    uint64_t epoch;
+    uint64_t uptime_s;
+    uint64_t sessions;
+    bool is_draining;
+    struct status_node *nodes; /* owned */
+    size_t node_count;
+};
+
+bool status_report_read(struct status_report *report, struct text body, char *problem);
+void status_report_clear(struct status_report *report);
+/* The document as it came, laid out for readers; unless `address` is NULL, with it under the key "address". */
+void status_report_dump(const struct status_report *report, const char *address, FILE *stream);
+
+/* The sentence under "error" of an answer that refuses; false when there is none. It is printable. */
+bool admin_answer_error(struct text body, char *buffer, size_t capacity);
+
+/* Replaces what could drive a terminal by question marks; bytes of UTF-8 stay. Returns `text`. */
+char *make_printable(char *text);
+
+#endif
