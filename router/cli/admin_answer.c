@@ -33,6 +33,15 @@ char *make_printable(char *text)
     return text;
 }
 
+void print_printable(const char *text, FILE *stream)
+{
+    while (*text != '\0') {
+        size_t bytes = unprintable_bytes(text);
+        fputc(bytes > 0 ? '?' : *text, stream);
+        text += bytes > 0 ? bytes : 1;
+    }
+}
+
 /* ---- reading ---- */
 
 static bool refuse(const struct reader *reader, const char *key, const char *what)
@@ -247,6 +256,71 @@ void status_report_dump(const struct status_report *report, const char *address,
         json_object_set_new(report->document, "address", json_string(address));
     json_dumpf(report->document, stream, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     fputc('\n', stream);
+}
+
+/* ---- drain, ready, maint ---- */
+
+bool drain_report_read(struct drain_report *report, struct text body, char *problem)
+{
+    struct reader reader;
+    *report = (struct drain_report){.document = parse(body, problem)};
+    if (report->document != NULL && start(&reader, report->document, "", problem) &&
+        read_string(&reader, "node_id", true, &report->node_id) && read_admin(&reader, &report->admin) &&
+        read_number(&reader, "outstanding", &report->outstanding) && read_flag(&reader, "done", &report->is_done))
+        return true;
+    drain_report_clear(report);
+    return false;
+}
+
+void drain_report_clear(struct drain_report *report)
+{
+    json_decref(report->document);
+    *report = (struct drain_report){0};
+}
+
+/* ---- reload ---- */
+
+static bool read_finding(const json_t *object, size_t index, struct reload_finding *finding, char *problem)
+{
+    struct reader reader;
+    char place[32];
+    text_append(place, sizeof place, 0, "findings[%zu]", index);
+    return start(&reader, object, place, problem) && read_string(&reader, "file", false, &finding->file) &&
+           read_number(&reader, "line", &finding->line) && read_number(&reader, "column", &finding->column) &&
+           read_string(&reader, "severity", true, &finding->severity) && read_string(&reader, "text", true, &finding->text);
+}
+
+static bool read_reload(struct reload_report *report, char *problem)
+{
+    struct reader reader;
+    if (!start(&reader, report->document, "", problem) || !read_flag(&reader, "applied", &report->is_applied) ||
+        !read_number(&reader, "epoch", &report->epoch))
+        return false;
+    report->findings = read_array(&reader, "findings", sizeof *report->findings, &report->finding_count);
+    if (report->findings == NULL)
+        return false;
+    const json_t *findings = json_object_get(report->document, "findings");
+    for (size_t i = 0; i < report->finding_count; i++) {
+        if (!read_finding(json_array_get(findings, i), i, &report->findings[i], problem))
+            return false;
+    }
+    return true;
+}
+
+bool reload_report_read(struct reload_report *report, struct text body, char *problem)
+{
+    *report = (struct reload_report){.document = parse(body, problem)};
+    if (report->document != NULL && read_reload(report, problem))
+        return true;
+    reload_report_clear(report);
+    return false;
+}
+
+void reload_report_clear(struct reload_report *report)
+{
+    free(report->findings);
+    json_decref(report->document);
+    *report = (struct reload_report){0};
 }
 
 /* ---- refusals ---- */

@@ -5,7 +5,7 @@
  *
  * Each *_read judges the whole answer: on false `problem`, of ADMIN_PROBLEM_CAPACITY bytes, says what is wrong with it, and there is
  * nothing to clear. Keys that are not known are passed over, because a newer Sluice may say more. Strings are refs into the
- * document, which *_clear frees; they come from outside, so whoever prints them calls make_printable on a copy.
+ * document, which *_clear frees; they come from outside, so whoever prints them calls make_printable on a copy or print_printable.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,10 +54,41 @@ void status_report_clear(struct status_report *report);
 /* The document as it came, laid out for readers; unless `address` is NULL, with it under the key "address". */
 void status_report_dump(const struct status_report *report, const char *address, FILE *stream);
 
+struct drain_report {
+    struct json_t *document;
+    const char *node_id;
+    struct admin_classes admin;
+    uint64_t outstanding;
+    bool is_done;
+};
+
+bool drain_report_read(struct drain_report *report, struct text body, char *problem);
+void drain_report_clear(struct drain_report *report);
+
+struct reload_finding {
+    const char *file;
+    uint64_t line; /* 0: the file as a whole */
+    uint64_t column;
+    const char *severity;
+    const char *text;
+};
+
+struct reload_report {
+    struct json_t *document;
+    bool is_applied;
+    uint64_t epoch; /* 0: not said */
+    struct reload_finding *findings; /* owned */
+    size_t finding_count;
+};
+
+bool reload_report_read(struct reload_report *report, struct text body, char *problem);
+void reload_report_clear(struct reload_report *report);
+
 /* The sentence under "error" of an answer that refuses; false when there is none. It is printable. */
 bool admin_answer_error(struct text body, char *buffer, size_t capacity);
 
 /* Replaces what could drive a terminal by question marks; bytes of UTF-8 stay. Returns `text`. */
 char *make_printable(char *text);
+void print_printable(const char *text, FILE *stream);
 
 #endif

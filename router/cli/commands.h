@@ -15,8 +15,13 @@ int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_plan(int argc, char **argv);
-/* These talk to a running Sluice. */
+/* These talk to a running Sluice (cmd_node.c has the next three). */
 int command_status(int argc, char **argv);
+int command_drain(int argc, char **argv);
+int command_ready(int argc, char **argv);
+int command_maint(int argc, char **argv);
+int command_reload(int argc, char **argv);
+int command_log_level(int argc, char **argv);
 /* `sluice help config`: the reference page of all keys. */
 int command_reference(int argc, char **argv);
 

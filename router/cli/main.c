@@ -17,6 +17,11 @@ static const struct command commands[] = {
     {"explain", "-c FILE METHOD PATH", "say how a request would be routed, and why", command_explain},
     {"plan", "--cores N --mode M | FILE", "propose threads and memory of a node as an influxdb3 command", command_plan},
     {"status", "[--watch] [--json]", "show the nodes of a running Sluice as it sees them, trouble first", command_status},
+    {"drain", "NODE [--class C] [--wait T]", "give a node no new requests; what is under way ends", command_drain},
+    {"ready", "NODE [--class C]", "take a node back into service", command_ready},
+    {"maint", "NODE [--class C] [--wait T]", "take a node out of service for maintenance; what is under way ends", command_maint},
+    {"reload", "", "put the changed configuration in force, or print what is wrong with it", command_reload},
+    {"log-level", "LEVEL", "change how much a running Sluice logs", command_log_level},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
