@@ -93,7 +93,7 @@ static int run_options(int argc, char **argv)
     }
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc >= 2 && argv[1][0] == '-')
         return run_options(argc, argv);
@@ -105,4 +105,14 @@ int main(int argc, char **argv)
         return run_help(argc - 1, argv + 1);
     const struct command *command = find_command(argv[1]);
     return command == NULL ? refuse_command(argv[1]) : command->run(argc - 1, argv + 1);
+}
+
+/* What could not be written was not said: a full disk or a closed pipe is no success. */
+int main(int argc, char **argv)
+{
+    int status = run(argc, argv);
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    fputs("sluice: the output cannot be written; see whether its disk is full\n", stderr);
+    return status == COMMAND_OK ? COMMAND_FAILED : status;
 }

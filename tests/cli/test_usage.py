@@ -1,5 +1,8 @@
 """--help, and what is answered to arguments that make no sense: one line with the remedy, exit status 2."""
-from command import CommandTest
+import os
+import subprocess
+
+from command import SECONDS, CommandTest
 
 COMMANDS = ('serve', 'check', 'explain', 'plan', 'status', 'drain', 'ready', 'maint', 'reload', 'log-level')
 
@@ -28,6 +31,13 @@ class Help(CommandTest):
         for form in ('-V', '--version'):
             self.expect([form], 0, self.sluice('-V').stdout, '')
         self.assertRegex(self.sluice('-V').stdout, r'^sluice \d+\.\d+\.\d+\n$')
+
+
+class Output(CommandTest):
+    def test_what_cannot_be_written_is_a_failure(self):
+        with open('/dev/full', 'wb') as full:
+            result = subprocess.run([os.environ['SLUICE'], '--help'], stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+        self.assertEqual((result.returncode, result.stderr), (1, 'sluice: the output cannot be written; see whether its disk is full\n'))
 
 
 class Misuse(CommandTest):
