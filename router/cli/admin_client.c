@@ -256,6 +256,8 @@ static bool read_head(struct transfer *transfer, char *bytes, struct text *rest,
             return false;
         if (count == 0 && used == 0)
             return fail(transfer, "the connection was closed without an answer; try again, and look into the log of that Sluice");
+        if (count == 0 && used < HEAD_BYTES_MAXIMUM && text_starts_with(text_of(bytes, used), TEXT("HTTP/1.")))
+            return fail(transfer, "the answer breaks off in its head; try again");
         if (count == 0)
             return refuse_protocol(transfer);
         used += (size_t)count;

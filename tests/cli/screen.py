@@ -29,12 +29,9 @@ class Screen:
         self.row = self.column = 0
         self.lines = []
         self.scrolled = 0
-        self.process = subprocess.Popen([os.environ['SLUICE'], *arguments], stdin=self.terminal, stdout=self.terminal, stderr=self.terminal,
-                                        env=environment(TERM=term), start_new_session=True, preexec_fn=self._take_terminal)
-
-    @staticmethod
-    def _take_terminal():
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # setsid makes it the terminal that Ctrl-C and a hang-up come from, and becomes the command.
+        self.process = subprocess.Popen(['setsid', '--ctty', os.environ['SLUICE'], *arguments], stdin=self.terminal, stdout=self.terminal,
+                                        stderr=self.terminal, env=environment(TERM=term))
 
     def __enter__(self):
         return self
