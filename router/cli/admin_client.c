@@ -233,9 +233,9 @@ static bool start_body(struct transfer *transfer, struct text head_bytes, const 
     if (h1_parse_response(head_bytes, limits, false, &head, &framing) != FAULT_NONE || head.status < 200)
         return refuse_protocol(transfer);
     transfer->reply->status = head.status;
-    if (framing.is_chunked)
+    if (framing.delimiter == H1_DELIMITER_CHUNKS)
         h1_body_start_chunked(body, ADMIN_BODY_BYTES_MAXIMUM);
-    else if (framing.until_close)
+    else if (framing.delimiter == H1_DELIMITER_CLOSE)
         h1_body_start_until_close(body);
     else
         h1_body_start_length(body, head.body == BODY_LENGTH ? head.content_length : 0, ADMIN_BODY_BYTES_MAXIMUM);
