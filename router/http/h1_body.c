@@ -1,7 +1,7 @@
 #include "http/h1_body.h"
 
 #include "base/hex.h"
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 
 #define EXTENSION_BYTES 256
 #define EXTENSIONS_TOTAL_BYTES 4096

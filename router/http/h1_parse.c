@@ -231,7 +231,7 @@ static enum fault parse_request(struct text bytes, const struct h1_limits *limit
     struct gatherer gatherer = {.head = head};
     start(head, bytes);
     *framing = (struct h1_framing){0};
-    enum fault fault = h1_screen_head(bytes, H1_ROLE_REQUEST, limits);
+    enum fault fault = h1_validate_head(bytes, H1_ROLE_REQUEST, limits);
     if (fault != FAULT_NONE)
         return fault;
     head->method = text_of(bytes.bytes, (size_t)((const char *)memchr(bytes.bytes, ' ', bytes.length) - bytes.bytes));
@@ -270,7 +270,7 @@ enum fault h1_parse_response(struct text bytes, const struct h1_limits *limits, 
     struct gatherer gatherer = {.head = head};
     start(head, bytes);
     *framing = (struct h1_framing){.keep_alive = true};
-    enum fault fault = h1_screen_head(bytes, H1_ROLE_RESPONSE, limits);
+    enum fault fault = h1_validate_head(bytes, H1_ROLE_RESPONSE, limits);
     if (fault != FAULT_NONE)
         return fault;
     llhttp_init(&gatherer.parser, HTTP_RESPONSE, &settings);

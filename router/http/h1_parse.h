@@ -1,12 +1,12 @@
 #ifndef SLUICE_HTTP_H1_PARSE_H
 #define SLUICE_HTTP_H1_PARSE_H
 /*
- * From the bytes of one HTTP/1 head to a message_head: screens it (h1_screen), lets llhttp take it apart, decides the framing of the
+ * From the bytes of one HTTP/1 head to a message_head: validates it (h1_validator), lets llhttp take it apart, decides the framing of the
  * body (RFC 9112 section 6.3) and what becomes of the connection (section 9.3), and removes what concerns this hop only. Pure.
  */
 #include <stdbool.h>
 
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 #include "http/message.h"
 
 /* How the end of the body is told (RFC 9112 section 6.3). */

@@ -1,6 +1,6 @@
 #include "http/h1_partial.h"
 
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 
 static size_t token_length(struct text bytes)
 {

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 #include "http/link.h"
 #include "http/stream.h"
 #include "net/conn.h"

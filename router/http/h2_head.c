@@ -159,7 +159,7 @@ static struct text pseudo(const struct h2_header_block *block, struct text name)
 }
 
 /*
- * The crumbs of Cookie become one field again (RFC 9113 section 8.2.3): HTTP/1 knows only one. They are put together behind everything
+ * The pieces of Cookie become one field again (RFC 9113 section 8.2.3): HTTP/1 knows only one. They are put together behind everything
  * else, for which there must be room already: texts point into the bytes.
  */
 static bool join_cookies(struct h2_header_block *block)

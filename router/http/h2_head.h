@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/fault.h"
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 #include "http/message.h"
 
 /* One field, by its place in the block's bytes, which may move while it grows. */

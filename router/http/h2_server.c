@@ -78,7 +78,7 @@ static struct h2_stream *on_new_stream(struct h2_link *link, int32_t id)
     return stream;
 }
 
-/* The request waits until everything that came with it has been read: if it was reset in the same breath, nobody hears of it. */
+/* The request waits until everything that came with it has been read: if it was reset in the same read, nobody hears of it. */
 static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
 {
     h2_stream_enter_receiving(stream, is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY);

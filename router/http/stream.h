@@ -1,7 +1,7 @@
 #ifndef SLUICE_HTTP_STREAM_H
 #define SLUICE_HTTP_STREAM_H
 /*
- * THE interface between what moves messages (exchange, probe, admin) and what speaks HTTP (h1, later h2). A stream is one
+ * THE interface between what moves messages (exchange, probe, admin) and what speaks HTTP (h1, h2). A stream is one
  * request and its response on a link. On a downstream link it receives the request and sends the response; on an upstream link
  * it does the reverse; the type is the same, and nobody above asks which HTTP it is.
  *
@@ -9,7 +9,7 @@
  *     stream_send_head     first                      on_head      first
  *     stream_send_interim  1xx, before the head       on_interim   a 1xx other than 100, upstream only
  *     stream_send_data     the body, piece by piece   on_data      a piece of the body
- *     stream_send_trailers the last word, if any      on_trailers  fields behind the body; on_end follows
+ *     stream_send_trailers fields behind the body     on_trailers  likewise; on_end follows
  *     stream_send_end      nothing more to send       on_end       the message is complete
  *     stream_pause/resume  stop and start events      on_drained   congestion is over: send again
  *     stream_is_congested  too much waits to go out   on_failed    the stream is dead, nothing follows

@@ -46,7 +46,7 @@ struct h2_stage {
     bool closes_link;     /* as soon as a head is there */
     bool releases_ended;  /* each stream, with its end */
     void (*then)(void);   /* done once, inside the next on_end */
-    void (*meddle)(void); /* done inside of each event of a stream, last */
+    void (*interfere)(void); /* done inside of each event of a stream, last */
     bool is_terse;        /* the link's idle and room are not written down */
     unsigned streams_expected; /* what is known of the node beforehand */
     enum fault closed_fault;
@@ -116,10 +116,10 @@ static inline void let_go(struct h2_actor *actor)
         stream_release(stream);
 }
 
-static inline void meddle(void)
+static inline void interfere(void)
 {
-    if (stage.meddle != NULL)
-        stage.meddle();
+    if (stage.interfere != NULL)
+        stage.interfere();
 }
 
 static inline void note_head(const struct message_head *head)
@@ -155,7 +155,7 @@ static void on_head(void *owner, const struct message_head *head)
     note("%c=%u ", actor->name, head->status);
     note_head(head);
     act_on_head(actor);
-    meddle();
+    interfere();
 }
 
 static void on_interim(void *owner, const struct message_head *head)
@@ -167,7 +167,7 @@ static void on_data(void *owner, struct text bytes)
 {
     assert_true(bytes.length > 0);
     note_data(hearer(owner)->name, bytes);
-    meddle();
+    interfere();
 }
 
 static void on_trailers(void *owner, const struct message_head *head)
@@ -191,13 +191,13 @@ static void on_end(void *owner)
     stage.then = NULL;
     if (then != NULL)
         then();
-    meddle();
+    interfere();
 }
 
 static void on_drained(void *owner)
 {
     note("%c> ", hearer(owner)->name);
-    meddle();
+    interfere();
 }
 
 static void on_failed(void *owner, enum fault fault)
@@ -208,7 +208,7 @@ static void on_failed(void *owner, enum fault fault)
         answer(actor, fault_row(fault)->http_status);
     else
         let_go(actor);
-    meddle();
+    interfere();
 }
 
 static const struct stream_events stage_stream_events = {
@@ -239,7 +239,7 @@ static void on_request(void *owner, struct stream *stream, const struct message_
     note("%c=%.*s %.*s ", actor->name, TEXT_ARGUMENTS(head->method), TEXT_ARGUMENTS(head->target));
     note_head(head);
     act_on_head(actor);
-    meddle();
+    interfere();
 }
 
 static void on_refused(void *owner, struct stream *stream, const struct message_head *head, enum fault fault)

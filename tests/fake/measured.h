@@ -1,7 +1,7 @@
 #ifndef SLUICE_FAKE_MEASURED_H
 #define SLUICE_FAKE_MEASURED_H
 /*
- * Raw inputs whose fate with llhttp alone was measured, row by row, and the one verdict that a strict router gives
+ * Raw inputs whose fate with llhttp alone was measured, row by row, and the one result that a strict router gives
  * each of them. Whoever reads requests writes down what it saw:
  *
  *   METHOD target[body]   a message, complete      (NNN)   refused with this status, and nothing more is read
@@ -15,10 +15,10 @@ struct measured {
     unsigned row;
     const char *input;
     size_t length;
-    const char *verdict;
+    const char *expected;
 };
 
-#define MEASURED(row, input, verdict) {row, input, sizeof(input) - 1, verdict}
+#define MEASURED(row, input, expected) {row, input, sizeof(input) - 1, expected}
 #define GET_HEAD "GET / HTTP/1.1\r\nHost: h\r\n"
 #define POST_HEAD "POST / HTTP/1.1\r\nHost: h\r\n"
 #define CHUNKED_HEAD POST_HEAD "Transfer-Encoding: chunked\r\n\r\n"

@@ -1,6 +1,6 @@
 /*
  * The strict body decoder: each case whole, byte by byte, and cut in two at every point, always with the same data and
- * verdict.
+ * result.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -17,7 +17,7 @@
 struct answered {
     const char *method;
     const char *answer;
-    const char *verdict; /* and, when the answer is whole, whether the link is kept */
+    const char *expected; /* and, when the answer is whole, whether the link is kept */
 };
 
 #define KEPT " kept"
@@ -86,9 +86,9 @@ static void assert_answered(const struct answered *a, const struct split *split)
         end = is_kept() ? KEPT : DROPPED;
     }
     snprintf(seen, sizeof seen, "%.200s%s", stage.transcript, end);
-    if (strcmp(seen, a->verdict) != 0)
-        fail_msg("\"%.*s\" %s: %s, not %s", (int)length, a->answer, split->name, seen, a->verdict);
-    assert_int_equal(stage.failed, strchr(a->verdict, '(') != NULL);
+    if (strcmp(seen, a->expected) != 0)
+        fail_msg("\"%.*s\" %s: %s, not %s", (int)length, a->answer, split->name, seen, a->expected);
+    assert_int_equal(stage.failed, strchr(a->expected, '(') != NULL);
     all_go();
 }
 

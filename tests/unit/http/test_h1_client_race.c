@@ -78,7 +78,7 @@ static void ask_into_the_end(void)
     stream_send_end(stage.stream);
 }
 
-static void await_verdict(void)
+static void await_confirmation(void)
 {
     rig_settle(&stage.rig);
     clock_advance(100);
@@ -91,7 +91,7 @@ static void a_kept_link_that_was_closed_before_proves_it(void **state)
     exchange_once();
     node_closes();
     ask_into_the_end();
-    await_verdict();
+    await_confirmation();
     assert_transcript(UNREAD);
 }
 
@@ -102,12 +102,12 @@ static void a_node_that_only_stopped_talking_may_have_read(void **state)
     shutdown(stage.far, SHUT_WR);
     ask_into_the_end();
     node_hears();
-    await_verdict();
+    await_confirmation();
     assert_transcript("(upstream_closed)");
 }
 
-/* The verdict waits for the kernel, but not long, and the stream may be let go of meanwhile. */
-static void a_stream_may_be_let_go_of_before_the_verdict(void **state)
+/* The link waits for the kernel, but not long, and the stream may be let go of meanwhile. */
+static void a_stream_may_be_let_go_of_before_it_is_confirmed(void **state)
 {
     (void)state;
     exchange_once();
@@ -129,7 +129,7 @@ static void a_fresh_link_that_closes_after_the_request_proves_nothing(void **sta
     ask("GET");
     node_hears();
     node_closes();
-    await_verdict();
+    await_confirmation();
     assert_transcript("(upstream_closed)");
 }
 
@@ -138,19 +138,19 @@ static void a_request_of_which_no_byte_has_left_was_not_read(void **state)
     (void)state;
     node_resets();
     ask_into_the_end();
-    await_verdict();
+    await_confirmation();
     assert_transcript(UNREAD);
 }
 
-/* A parting word crosses the request: it is nobody's answer. */
-static void a_parting_word_is_not_taken_for_an_answer(void **state)
+/* A 408 for the idle time crosses the request: it is nobody's answer. */
+static void an_idle_timeout_is_not_taken_for_an_answer(void **state)
 {
     (void)state;
     exchange_once();
     far_send(stage.far, TEXT("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"));
     node_closes();
     ask_into_the_end();
-    await_verdict();
+    await_confirmation();
     assert_transcript(UNREAD);
 }
 
@@ -173,10 +173,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_tcp, tear_down)
         TEST(a_kept_link_that_was_closed_before_proves_it),
         TEST(a_node_that_only_stopped_talking_may_have_read),
-        TEST(a_stream_may_be_let_go_of_before_the_verdict),
+        TEST(a_stream_may_be_let_go_of_before_it_is_confirmed),
         TEST(a_fresh_link_that_closes_after_the_request_proves_nothing),
         TEST(a_request_of_which_no_byte_has_left_was_not_read),
-        TEST(a_parting_word_is_not_taken_for_an_answer),
+        TEST(an_idle_timeout_is_not_taken_for_an_answer),
         TEST(a_node_that_has_read_may_answer_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

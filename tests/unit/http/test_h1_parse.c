@@ -154,7 +154,7 @@ static void feed(struct reader *reader, struct text piece)
     }
 }
 
-static void assert_transcript(unsigned row, struct text input, const char *verdict, size_t ways)
+static void assert_transcript(unsigned row, struct text input, const char *expected, size_t ways)
 {
     static struct reader reader;
     struct split split = split_first(input.length);
@@ -162,17 +162,17 @@ static void assert_transcript(unsigned row, struct text input, const char *verdi
         memset(&reader, 0, sizeof reader);
         for (size_t from = 0, to; (to = split_end(&split, from)) > from; from = to)
             feed(&reader, text_of(input.bytes + from, to - from));
-        if (strcmp(reader.transcript, verdict) != 0)
-            fail_msg("row %u, \"%.200s\" %s: %s, not %s", row, input.bytes, split.name, reader.transcript, verdict);
+        if (strcmp(reader.transcript, expected) != 0)
+            fail_msg("row %u, \"%.200s\" %s: %s, not %s", row, input.bytes, split.name, reader.transcript, expected);
     }
 }
 
-static void each_measured_request_gets_the_strict_verdict(void **state)
+static void each_measured_request_is_read_strictly(void **state)
 {
     (void)state;
     for (size_t i = 0; i < MEASURED_REQUESTS; i++) {
         const struct measured *m = &measured_requests[i];
-        assert_transcript(m->row, text_of(m->input, m->length), m->verdict, SIZE_MAX);
+        assert_transcript(m->row, text_of(m->input, m->length), m->expected, SIZE_MAX);
     }
 }
 
@@ -506,7 +506,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(llhttp_is_built_strict),
-        cmocka_unit_test(each_measured_request_gets_the_strict_verdict),
+        cmocka_unit_test(each_measured_request_is_read_strictly),
         cmocka_unit_test(the_table_has_every_row),
         cmocka_unit_test(large_extensions_and_heads_are_refused),
         cmocka_unit_test(a_request_is_taken_apart),

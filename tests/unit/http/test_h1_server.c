@@ -31,14 +31,14 @@ static void assert_measured(const struct measured *m, const struct split *split)
     const char *end = is_over && stage.transcript[stage.used - 1] == ']' ? " close" : "";
     char seen[512];
     snprintf(seen, sizeof seen, "%.400s%s", stage.transcript, end);
-    if (strcmp(seen, m->verdict) != 0)
-        fail_msg("row %u, \"%.200s\" %s: %s, not %s", m->row, m->input, split->name, seen, m->verdict);
+    if (strcmp(seen, m->expected) != 0)
+        fail_msg("row %u, \"%.200s\" %s: %s, not %s", m->row, m->input, split->name, seen, m->expected);
     /* After a refusal the connection ends. */
-    assert_int_equal(is_over, strchr(m->verdict, '(') != NULL || strstr(m->verdict, "close") != NULL);
+    assert_int_equal(is_over, strchr(m->expected, '(') != NULL || strstr(m->expected, "close") != NULL);
     client_goes();
 }
 
-static void each_measured_request_gets_the_strict_verdict(void **state)
+static void each_measured_request_is_read_strictly(void **state)
 {
     (void)state;
     client_goes();
@@ -282,7 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-        TEST(each_measured_request_gets_the_strict_verdict),
+        TEST(each_measured_request_is_read_strictly),
         TEST(requests_come_in_pieces_of_any_size),
         TEST(pipelined_requests_are_answered_one_by_one),
         TEST(the_link_tells_when_a_head_begins_and_when_it_is_idle),

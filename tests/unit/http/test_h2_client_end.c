@@ -48,7 +48,7 @@ static void node_resets(void)
 
 /* ---- GOAWAY ---- */
 
-static void a_goodbye_refuses_what_came_after_its_last_stream(void **state)
+static void goaway_refuses_what_came_after_its_last_stream(void **state)
 {
     (void)state;
     ask("GET");
@@ -82,8 +82,8 @@ static void a_notice_without_a_last_stream_refuses_nothing(void **state)
     (void)actor;
 }
 
-/* Submitted, and the goodbye was in the same turn. */
-static void a_request_that_meets_a_goodbye_is_refused(void **state)
+/* Submitted, and GOAWAY came in the same turn. */
+static void a_request_that_meets_goaway_is_refused(void **state)
 {
     (void)state;
     ask("GET");
@@ -98,7 +98,7 @@ static void a_request_that_meets_a_goodbye_is_refused(void **state)
 }
 
 /* Nothing was sent: any method may be repeated. */
-static void a_stream_without_a_head_that_meets_a_goodbye_was_not_read(void **state)
+static void a_stream_without_a_head_that_meets_goaway_was_not_read(void **state)
 {
     (void)state;
     open_stream();
@@ -117,7 +117,7 @@ static void assert_begins(const char *expected)
 }
 
 /* Its reader is slow, but the answer is all here. */
-static void a_whole_answer_that_waits_survives_a_goodbye(void **state)
+static void a_whole_answer_that_waits_survives_goaway(void **state)
 {
     (void)state;
     stage.pauses = true;
@@ -308,7 +308,7 @@ static void overtake(void)
     assert_heard("5{:method=POST :scheme=http :authority=n :path=/}. 7" H2_ASKED);
 }
 
-static void a_head_that_went_out_with_another_ones_is_not_refused_by_a_goodbye(void **state)
+static void a_head_that_went_out_with_another_ones_is_not_refused_by_goaway(void **state)
 {
     (void)state;
     overtake();
@@ -335,11 +335,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_TCP(name) cmocka_unit_test_setup_teardown(name, set_up_tcp, tear_down)
-        TEST(a_goodbye_refuses_what_came_after_its_last_stream),
+        TEST(goaway_refuses_what_came_after_its_last_stream),
         TEST(a_notice_without_a_last_stream_refuses_nothing),
-        TEST(a_request_that_meets_a_goodbye_is_refused),
-        TEST(a_stream_without_a_head_that_meets_a_goodbye_was_not_read),
-        TEST(a_whole_answer_that_waits_survives_a_goodbye),
+        TEST(a_request_that_meets_goaway_is_refused),
+        TEST(a_stream_without_a_head_that_meets_goaway_was_not_read),
+        TEST(a_whole_answer_that_waits_survives_goaway),
         TEST(a_whole_answer_that_waits_survives_the_connections_end),
         TEST(an_end_is_for_each_stream_what_it_means_to_it),
         TEST(an_idle_link_that_the_node_closes_is_closed),
@@ -351,7 +351,7 @@ int main(void)
         TEST(a_node_that_breaks_the_rules_is_left),
         TEST(a_node_that_speaks_http_1_is_left),
         TEST(a_link_that_is_drained_is_closed),
-        TEST(a_head_that_went_out_with_another_ones_is_not_refused_by_a_goodbye),
+        TEST(a_head_that_went_out_with_another_ones_is_not_refused_by_goaway),
         TEST_TCP(a_head_that_went_out_with_another_ones_may_have_been_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static void requests_that_wait_were_not_read(void **state)
     assert_transcript("B!upstream_closed C!link_closed_unread D!link_closed_unread closed(upstream_closed) ");
 }
 
-static void requests_that_wait_meet_a_goodbye(void **state)
+static void requests_that_wait_meet_goaway(void **state)
 {
     (void)state;
     crowd();
@@ -331,11 +331,11 @@ static void a_link_that_is_over_has_no_room(void **state)
     taken_late = NULL;
     ask("GET");
     forget();
-    stage.meddle = take_late;
+    stage.interfere = take_late;
     for (int i = 0; i < 3000; i++)
         far_ping(&stage.far, false);
     say();
-    stage.meddle = NULL;
+    stage.interfere = NULL;
     assert_null(taken_late);
     assert_transcript("A!upstream_malformed closed(upstream_malformed) ");
 }
@@ -350,7 +350,7 @@ int main(void)
         TEST(a_request_that_waits_can_be_cancelled),
         TEST(a_cancelled_request_that_waits_is_not_taken_for_output_that_stands_still),
         TEST(requests_that_wait_were_not_read),
-        TEST(requests_that_wait_meet_a_goodbye),
+        TEST(requests_that_wait_meet_goaway),
         TEST(a_node_that_is_known_gets_as_many_as_it_is_known_to_take),
         TEST(a_head_that_comes_too_late_for_the_nodes_number_waits),
         TEST(a_link_is_not_made_fuller_than_256),

@@ -149,7 +149,7 @@ static void a_length_makes_the_body_known(void **state)
     assert_int_equal(read_request(GET "content-length: +1\n", false), FAULT_REQUEST_MALFORMED);
 }
 
-static void the_crumbs_of_a_cookie_are_joined(void **state)
+static void the_pieces_of_a_cookie_are_joined(void **state)
 {
     (void)state;
     assert_int_equal(read_request(GET "cookie: a=1\n", true), FAULT_NONE);
@@ -500,7 +500,7 @@ int main(void)
         TEST(a_request_is_read),
         TEST(a_head_that_was_read_can_be_copied),
         TEST(a_length_makes_the_body_known),
-        TEST(the_crumbs_of_a_cookie_are_joined),
+        TEST(the_pieces_of_a_cookie_are_joined),
         TEST(long_cookies_are_joined),
         TEST(te_is_for_us_alone),
         TEST(authority_rules_over_host),

@@ -264,7 +264,7 @@ static void begin_play(bool is_server)
     stage.answers = is_server && chance(2) == 0 ? 200 : 0;
     stage.releases_ended = stage.answers == 0 && chance(2) == 0;
     is_downstream = is_server;
-    stage.meddle = chance(2) == 0 ? act_in_event : NULL;
+    stage.interfere = chance(2) == 0 ? act_in_event : NULL;
     next_id = 1;
     if (!is_server) {
         rig_turn(&stage.rig);
@@ -276,7 +276,7 @@ static void begin_play(bool is_server)
 /* Everybody has let go, and the far side reads and allows everything: after a while no stream is left. */
 static void expect_peace(bool is_server)
 {
-    stage.meddle = NULL;
+    stage.interfere = NULL;
     for (unsigned i = 0; i < stage.actor_count; i++)
         let_go(&stage.actors[i]);
     stage.is_terse = false;
@@ -321,7 +321,7 @@ static void play(bool is_server)
             far_hears(is_server);
         forget();
     }
-    stage.meddle = NULL;
+    stage.interfere = NULL;
     if (stage.closed_fault == FAULT_OUT_OF_MEMORY)
         fail_msg("play %u: there is memory enough", play_number);
     stage.closed_fault = FAULT_NONE;

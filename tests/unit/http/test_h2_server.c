@@ -191,7 +191,7 @@ static void trailers_of_a_paused_stream_wait_behind_its_body(void **state)
     assert_transcript("A[abc] A{a=b} A. ");
 }
 
-static void a_request_that_is_reset_in_the_same_breath_reaches_nobody(void **state)
+static void a_request_that_is_reset_in_the_same_read_reaches_nobody(void **state)
 {
     (void)state;
     far_head(&stage.far, 1, H2_GET, true);
@@ -478,7 +478,7 @@ int main(void)
         TEST(a_body_that_breaks_its_length_is_no_whole_request),
         TEST(trailers_come_before_the_end),
         TEST(trailers_of_a_paused_stream_wait_behind_its_body),
-        TEST(a_request_that_is_reset_in_the_same_breath_reaches_nobody),
+        TEST(a_request_that_is_reset_in_the_same_read_reaches_nobody),
         TEST(a_refused_request_is_answered_and_the_others_go_on),
         TEST(what_was_understood_is_handed_up_with_a_refusal),
         TEST(more_streams_than_allowed_are_refused),

@@ -141,7 +141,7 @@ static void a_header_block_in_a_drain_has_its_whole_time(void **state)
     answer(actor, 204);
 }
 
-static void trailers_after_the_last_word_do_not_end_the_link(void **state)
+static void trailers_after_the_last_goaway_do_not_end_the_link(void **state)
 {
     (void)state;
     struct h2_actor *actor = get(1);
@@ -160,7 +160,7 @@ static void trailers_after_the_last_word_do_not_end_the_link(void **state)
     answer(actor, 204);
 }
 
-static void a_client_that_says_goodbye_is_answered_first(void **state)
+static void a_client_that_sends_goaway_is_answered_first(void **state)
 {
     (void)state;
     struct h2_actor *actor = get(1);
@@ -440,8 +440,8 @@ static size_t answer_on_bytes(void *owner, struct text bytes)
 
 static const struct conn_events answering_events = {.on_bytes = answer_on_bytes};
 
-/* Another connection's event, in the same turn but behind the flood's, answers on a session that says goodbye already. */
-static void an_answer_behind_the_goodbye_changes_nothing(void **state)
+/* Another connection's event, in the same turn but behind the flood's, answers on a session that has sent GOAWAY. */
+static void an_answer_behind_goaway_changes_nothing(void **state)
 {
     (void)state;
     struct h2_actor *actor = get(1);
@@ -477,8 +477,8 @@ int main(void)
         TEST(a_drain_waits_for_long_answers),
         TEST(a_drain_before_the_clients_first_word_still_serves_it),
         TEST(a_header_block_in_a_drain_has_its_whole_time),
-        TEST(trailers_after_the_last_word_do_not_end_the_link),
-        TEST(a_client_that_says_goodbye_is_answered_first),
+        TEST(trailers_after_the_last_goaway_do_not_end_the_link),
+        TEST(a_client_that_sends_goaway_is_answered_first),
         TEST(a_broken_rule_ends_the_connection_with_its_name),
         TEST(a_header_block_that_cannot_be_read_ends_the_connection),
         TEST(resets_run_out),
@@ -495,7 +495,7 @@ int main(void)
         TEST(a_head_that_unfolds_without_end_is_abuse),
         TEST(an_abuser_takes_its_streams_along),
         TEST(an_abuser_that_does_not_read_is_cut_off),
-        TEST(an_answer_behind_the_goodbye_changes_nothing),
+        TEST(an_answer_behind_goaway_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

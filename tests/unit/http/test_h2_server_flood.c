@@ -115,7 +115,7 @@ static void speak_answer_to_no_ping(int number)
     far_ping(&stage.far, true);
 }
 
-static void speak_goodbye(int number)
+static void send_goaway(int number)
 {
     (void)number;
     far_goaway(&stage.far, 0, 0);
@@ -130,12 +130,12 @@ static void frames_that_nobody_waits_for_run_out(void **state)
         const char *kind;
     } floods[] = {{speak_head_of_the_past, 380, "stale_frame"},
                   {speak_answer_to_no_ping, 380, "ping"},
-                  {speak_goodbye, 95, "settings"}};
+                  {send_goaway, 95, "settings"}};
     for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
         renew_context();
         client_comes();
         answer(get(1), 204);
-        get(3); /* a link without streams reads nothing behind a goodbye */
+        get(3); /* a link without streams reads nothing behind GOAWAY */
         hear();
         far_forget(&stage.far);
         forget();

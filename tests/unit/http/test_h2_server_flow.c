@@ -253,7 +253,7 @@ static void a_client_that_goes_before_an_answered_stream_is_let_go_is_gone(void 
     assert_transcript("A!downstream_gone closed(downstream_gone) ");
 }
 
-static void a_goodbye_reaches_whoever_has_yet_to_say_the_end_of_his_answer(void **state)
+static void goaway_reaches_the_owner_of_an_unfinished_answer(void **state)
 {
     (void)state;
     struct h2_actor *actor = taken_get(1);
@@ -432,7 +432,7 @@ static void who_hears_of_the_end_may_let_go_of_another_stream(void **state)
     (void)state;
     taken_get(1);
     taken_get(3);
-    stage.meddle = let_go_of_the_second;
+    stage.interfere = let_go_of_the_second;
     far_goes();
     assert_transcript("A!downstream_gone closed(downstream_gone) ");
     /* Nothing of the link may be left in the loop. */
@@ -472,7 +472,7 @@ static void a_link_that_is_closed_in_an_event_tells_nobody(void **state)
 
 static void close_the_link(void)
 {
-    stage.meddle = NULL;
+    stage.interfere = NULL;
     link_close(stage.link);
     stage.link = NULL;
     let_go(&stage.actors[0]);
@@ -483,7 +483,7 @@ static void a_request_behind_the_event_that_closes_the_link_leaves_nothing(void 
 {
     (void)state;
     taken_post(1);
-    stage.meddle = close_the_link;
+    stage.interfere = close_the_link;
     far_data(&stage.far, 1, TEXT("abc"), false);
     far_head(&stage.far, 3, H2_POST, false);
     far_data(&stage.far, 3, TEXT("def"), true);
@@ -555,7 +555,7 @@ int main(void)
         TEST(a_stream_that_waits_for_window_can_be_reset),
         TEST(a_stream_that_waits_for_window_goes_on_when_it_is_let_go),
         TEST(a_client_that_goes_before_an_answered_stream_is_let_go_is_gone),
-        TEST(a_goodbye_reaches_whoever_has_yet_to_say_the_end_of_his_answer),
+        TEST(goaway_reaches_the_owner_of_an_unfinished_answer),
         TEST(an_early_answer_ends_the_upload),
         TEST(an_early_answer_with_a_length_ends_the_upload),
         TEST(an_early_answer_that_is_let_go_later_ends_the_upload),

@@ -1,4 +1,4 @@
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 
 #include "http/message.h"
 
@@ -49,7 +49,7 @@ enum h1_search_result h1_find_head_end(struct h1_search *search, struct text byt
     *fault = FAULT_NONE;
     while ((at = memchr(bytes.bytes + search->looked_at, '\n', bytes.length - search->looked_at)) != NULL) {
         size_t position = (size_t)(at - bytes.bytes);
-        /* The limit first, so that the verdict does not depend on how the bytes were cut. */
+        /* The limit first, so that the result does not depend on how the bytes were cut. */
         *fault = passed_limit(search, position + 1, role, limits);
         if (*fault != FAULT_NONE)
             return H1_SEARCH_BAD;
@@ -100,7 +100,7 @@ bool h1_is_framing_lookalike(struct text name)
 }
 
 /* method SP target SP HTTP/1.x, each blank exactly one (RFC 9112 section 3). */
-static enum fault screen_request_line(struct text line, const struct h1_limits *limits)
+static enum fault validate_request_line(struct text line, const struct h1_limits *limits)
 {
     size_t method = span_of(line.bytes, line.length, TOKEN);
     if (method == 0 || method >= line.length || line.bytes[method] != ' ')
@@ -126,7 +126,7 @@ static bool is_digit(char c)
 }
 
 /* HTTP/1.x SP 3 digits [SP reason] (RFC 9112 section 4); the reason may be missing with its blank. */
-static bool screen_status_line(struct text line)
+static bool validate_status_line(struct text line)
 {
     if (line.length < 12 || !text_starts_with(line, TEXT("HTTP/1.")))
         return false;
@@ -153,7 +153,7 @@ bool h1_is_field_line(struct text line)
     return !h1_is_framing_lookalike(text_of(line.bytes, name));
 }
 
-static enum fault screen_fields(struct text rest, enum h1_role role, const struct h1_limits *limits)
+static enum fault validate_fields(struct text rest, enum h1_role role, const struct h1_limits *limits)
 {
     bool is_request = role == H1_ROLE_REQUEST;
     size_t fields = 0;
@@ -173,7 +173,7 @@ static enum fault screen_fields(struct text rest, enum h1_role role, const struc
     }
 }
 
-enum fault h1_screen_head(struct text head, enum h1_role role, const struct h1_limits *limits)
+enum fault h1_validate_head(struct text head, enum h1_role role, const struct h1_limits *limits)
 {
     const char *end = memchr(head.bytes, '\n', head.length);
     enum fault malformed = role == H1_ROLE_REQUEST ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
@@ -181,11 +181,11 @@ enum fault h1_screen_head(struct text head, enum h1_role role, const struct h1_l
         return malformed;
     struct text line = text_of(head.bytes, (size_t)(end - head.bytes) - 1);
     if (role == H1_ROLE_REQUEST) {
-        enum fault fault = screen_request_line(line, limits);
+        enum fault fault = validate_request_line(line, limits);
         if (fault != FAULT_NONE)
             return fault;
-    } else if (!screen_status_line(line)) {
+    } else if (!validate_status_line(line)) {
         return malformed;
     }
-    return screen_fields(text_of(end + 1, head.length - (size_t)(end + 1 - head.bytes)), role, limits);
+    return validate_fields(text_of(end + 1, head.length - (size_t)(end + 1 - head.bytes)), role, limits);
 }

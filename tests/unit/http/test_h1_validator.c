@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "fake/split.h"
-#include "http/h1_screen.h"
+#include "http/h1_validator.h"
 #include "http/message.h"
 
 static const struct h1_limits limits = {.head_bytes = 1024, .target_bytes = 100, .fields = 20};
@@ -62,7 +62,7 @@ static void a_head_ends_with_the_first_empty_line(void **state)
     assert_end(TEXT("GET / HTTP/1.1\r\nHost: h\r\n\r\n\n\n\r\r"), 27);
     assert_end(TEXT("\r\nGET / HTTP/1.1\r\n\r\n"), 2);
     assert_found(TEXT("GET / HTTP/1.1\r\nHost: h\r\n\r"), H1_ROLE_REQUEST, H1_SEARCH_MORE, 0, FAULT_NONE);
-    /* A CR alone ends nothing: h1_screen_head refuses it when the head is whole. */
+    /* A CR alone ends nothing: h1_validate_head refuses it when the head is whole. */
     assert_end(TEXT("GET / HTTP/1.1\r\nA: 1\r\r\n\r\n"), 25);
     assert_end(TEXT("GET / HTTP/1.1\r\n\rX: 1\r\n\r\n"), 25);
 }
@@ -100,7 +100,7 @@ static void limits_are_counted_while_reading(void **state)
     assert_found(long_line(3000, ""), H1_ROLE_REQUEST, H1_SEARCH_BAD, 0, FAULT_REQUEST_TARGET_TOO_LONG);
     assert_found(long_line(900, "\r\n\r\n"), H1_ROLE_RESPONSE, H1_SEARCH_FOUND, 904, FAULT_NONE);
     assert_found(long_line(3000, ""), H1_ROLE_RESPONSE, H1_SEARCH_BAD, 0, FAULT_UPSTREAM_HEAD_TOO_LARGE);
-    /* Whatever stands behind the limit does not change the verdict. */
+    /* Whatever stands behind the limit does not change the result. */
     assert_found(long_line(3000, "\n\r\n"), H1_ROLE_REQUEST, H1_SEARCH_BAD, 0, FAULT_REQUEST_TARGET_TOO_LONG);
 }
 
@@ -122,9 +122,9 @@ static void a_head_may_fill_its_limit_and_no_more(void **state)
 
 /* ---- what may stand in it ---- */
 
-static void assert_screen(struct text head, enum h1_role role, enum fault fault)
+static void assert_validated(struct text head, enum h1_role role, enum fault fault)
 {
-    enum fault result = h1_screen_head(head, role, &limits);
+    enum fault result = h1_validate_head(head, role, &limits);
     if (result != fault)
         fail_msg("\"%.*s\": %s, not %s", TEXT_ARGUMENTS(head), fault_row(result)->name, fault_row(fault)->name);
 }
@@ -133,7 +133,7 @@ static void assert_request_line(const char *line, enum fault fault)
 {
     char head[512];
     size_t length = text_append(head, sizeof head, 0, "%s\r\nHost: h\r\n\r\n", line);
-    assert_screen(text_of(head, length), H1_ROLE_REQUEST, fault);
+    assert_validated(text_of(head, length), H1_ROLE_REQUEST, fault);
 }
 
 static void a_request_line_is_three_words_and_two_blanks(void **state)
@@ -189,7 +189,7 @@ static void assert_status_line(const char *line, bool good)
 {
     char head[256];
     size_t length = text_append(head, sizeof head, 0, "%s\r\nX: y\r\n\r\n", line);
-    assert_screen(text_of(head, length), H1_ROLE_RESPONSE, good ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED);
+    assert_validated(text_of(head, length), H1_ROLE_RESPONSE, good ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED);
 }
 
 /* Rows 37 and 39 of the measured table. */
@@ -212,8 +212,8 @@ static void a_status_line_is_a_version_three_digits_and_a_reason(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_status_line(bad[i], false);
-    assert_screen(TEXT("HTTP/1.1 200 a\0b\r\n\r\n"), H1_ROLE_RESPONSE, FAULT_UPSTREAM_MALFORMED);
-    assert_screen(TEXT("HTTP/1.1 200 OK\n\r\n"), H1_ROLE_RESPONSE, FAULT_UPSTREAM_MALFORMED);
+    assert_validated(TEXT("HTTP/1.1 200 a\0b\r\n\r\n"), H1_ROLE_RESPONSE, FAULT_UPSTREAM_MALFORMED);
+    assert_validated(TEXT("HTTP/1.1 200 OK\n\r\n"), H1_ROLE_RESPONSE, FAULT_UPSTREAM_MALFORMED);
 }
 
 static void assert_field_line(struct text line, bool good)
@@ -221,10 +221,10 @@ static void assert_field_line(struct text line, bool good)
     char head[1024] = "GET / HTTP/1.1\r\n";
     memcpy(head + 16, line.bytes, line.length);
     memcpy(head + 16 + line.length, "\r\n\r\n", 4);
-    assert_screen(text_of(head, 20 + line.length), H1_ROLE_REQUEST, good ? FAULT_NONE : FAULT_REQUEST_MALFORMED);
+    assert_validated(text_of(head, 20 + line.length), H1_ROLE_REQUEST, good ? FAULT_NONE : FAULT_REQUEST_MALFORMED);
     memcpy(head, "HTTP/1.1 200 \r\n", 15);
     memmove(head + 15, head + 16, line.length + 4);
-    assert_screen(text_of(head, 19 + line.length), H1_ROLE_RESPONSE, good ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED);
+    assert_validated(text_of(head, 19 + line.length), H1_ROLE_RESPONSE, good ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED);
 }
 
 static void a_field_line_is_a_token_a_colon_and_a_value(void **state)
@@ -285,9 +285,9 @@ static void names_and_counts_have_bounds(void **state)
         for (int i = 0; i < count; i++)
             request = text_append(head, sizeof head, request, "X: 1\r\n");
         request = text_append(head, sizeof head, request, "\r\n");
-        assert_screen(text_of(head, request), H1_ROLE_REQUEST, count <= 20 ? FAULT_NONE : FAULT_REQUEST_HEAD_TOO_LARGE);
+        assert_validated(text_of(head, request), H1_ROLE_REQUEST, count <= 20 ? FAULT_NONE : FAULT_REQUEST_HEAD_TOO_LARGE);
         memcpy(head, "HTTP/1.1 200 a", 14);
-        assert_screen(text_of(head, request), H1_ROLE_RESPONSE,
+        assert_validated(text_of(head, request), H1_ROLE_RESPONSE,
                       count <= 20 ? FAULT_NONE : FAULT_UPSTREAM_HEAD_TOO_LARGE);
     }
 }
@@ -303,7 +303,7 @@ static void no_configuration_allows_more_fields_than_there_is_room_for(void **st
         for (int i = 0; i < count; i++)
             length = text_append(head, sizeof head, length, "X: 1\r\n");
         length = text_append(head, sizeof head, length, "\r\n");
-        assert_int_equal(h1_screen_head(text_of(head, length), H1_ROLE_REQUEST, &generous),
+        assert_int_equal(h1_validate_head(text_of(head, length), H1_ROLE_REQUEST, &generous),
                          count <= MESSAGE_FIELDS_MAXIMUM ? FAULT_NONE : FAULT_REQUEST_HEAD_TOO_LARGE);
     }
 }
@@ -314,8 +314,8 @@ static void an_unfinished_head_does_not_pass(void **state)
     (void)state;
     static const char whole[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     for (size_t length = 0; length < sizeof whole - 1; length++)
-        assert_screen(text_of(whole, length), H1_ROLE_REQUEST, FAULT_REQUEST_MALFORMED);
-    assert_screen(text_of(whole, sizeof whole - 1), H1_ROLE_REQUEST, FAULT_NONE);
+        assert_validated(text_of(whole, length), H1_ROLE_REQUEST, FAULT_REQUEST_MALFORMED);
+    assert_validated(text_of(whole, sizeof whole - 1), H1_ROLE_REQUEST, FAULT_NONE);
 }
 
 int main(void)

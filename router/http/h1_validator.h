@@ -1,9 +1,9 @@
-#ifndef SLUICE_HTTP_H1_SCREEN_H
-#define SLUICE_HTTP_H1_SCREEN_H
+#ifndef SLUICE_HTTP_H1_VALIDATOR_H
+#define SLUICE_HTTP_H1_VALIDATOR_H
 /*
  * The security boundary in front of llhttp: finds the end of a head and checks each raw byte of it. llhttp 8.1, even built strict, lets
- * folds, bare LF, several blanks, empty names and more through, and its callbacks cannot show them (so: "screen, then parse").
- * Pure: bytes in, verdict out.
+ * folds, bare LF, several blanks, empty names and more through, and its callbacks cannot show them (so: validate, then parse).
+ * Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ enum h1_search_result h1_find_head_end(struct h1_search *search, struct text byt
  * Checks a whole head: line shapes, characters, single blanks, version, no folds (RFC 9112 sections 2.2, 3, 4, 5). FAULT_NONE when it
  * may be given to llhttp. For a response each fault is FAULT_UPSTREAM_MALFORMED or FAULT_UPSTREAM_HEAD_TOO_LARGE.
  */
-enum fault h1_screen_head(struct text head, enum h1_role role, const struct h1_limits *limits);
+enum fault h1_validate_head(struct text head, enum h1_role role, const struct h1_limits *limits);
 
 /* tchar of RFC 9110 section 5.6.2. */
 bool h1_is_token_character(unsigned char c);
