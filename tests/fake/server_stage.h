@@ -26,6 +26,7 @@ struct server_stage {
     unsigned refuses;          /* likewise, as soon as its head is there */
     const char *body_text;       /* body of the answers; NULL: none */
     bool pauses;               /* the stream, as soon as its head is there */
+    bool keeps_refused;        /* a refused request is not answered at once */
     unsigned heads_started, idle, drained, failed, closed;
     enum fault fault;          /* of on_failed */
     char refused[512];         /* what was understood of the last request that was refused: "METHOD target path X-Request-Id" */
@@ -121,7 +122,9 @@ static void on_refused(void *owner, struct stream *stream, const struct message_
     stage.used =
         text_append(stage.transcript, sizeof stage.transcript, stage.used, "(%u)", fault_row(fault)->http_status);
     stage.stream = stream;
-    answer(fault_row(fault)->http_status);
+    stream_set_owner(stream, &stage_stream_events, &stage);
+    if (!stage.keeps_refused)
+        answer(fault_row(fault)->http_status);
 }
 
 static void on_head_started(void *owner)

@@ -355,6 +355,21 @@ static void what_was_understood_is_handed_up_with_a_refusal(void **state)
     }
 }
 
+/* Its rest is no body, whatever its owner asks for. */
+static void a_refused_request_cannot_be_resumed(void **state)
+{
+    (void)state;
+    stage.keeps_refused = true;
+    say_words("GET / HTTP/1.1\r\nHost: h\r\nBad Name: 1\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    stream_resume(stage.stream);
+    say_words("GET /third HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_transcript("(400)");
+    answer(400);
+    rig_settle(&stage.rig);
+    assert_transcript("(400)");
+    assert_heard("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
 static void a_refused_head_request_is_answered_without_a_body(void **state)
 {
     (void)state;
@@ -398,6 +413,7 @@ int main(void)
         TEST(a_downstream_link_opens_no_streams),
         TEST(a_refusal_after_a_head_request_has_its_body),
         TEST(what_was_understood_is_handed_up_with_a_refusal),
+        TEST(a_refused_request_cannot_be_resumed),
         TEST(a_refused_head_request_is_answered_without_a_body),
         TEST(a_client_that_is_refused_and_gone_harms_nobody),
     };

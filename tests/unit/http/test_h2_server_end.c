@@ -174,6 +174,19 @@ static void a_client_that_sends_goaway_is_answered_first(void **state)
     assert_transcript("A=GET / A. closed(downstream_gone) ");
 }
 
+/* Nobody pinged: it proves nothing, and the client's GOAWAY is no drain of ours. */
+static void an_answer_to_no_ping_is_not_taken_for_one_behind_our_goaway(void **state)
+{
+    (void)state;
+    struct h2_actor *actor = get(1);
+    far_goaway(&stage.far, 0, 0);
+    far_ping(&stage.far, true);
+    say();
+    assert_heard("");
+    answer(actor, 204);
+    assert_heard("1{:status=204}. ");
+}
+
 /* ---- broken rules ---- */
 
 static void a_broken_rule_ends_the_connection_with_its_name(void **state)
@@ -479,6 +492,7 @@ int main(void)
         TEST(a_header_block_in_a_drain_has_its_whole_time),
         TEST(trailers_after_the_last_goaway_do_not_end_the_link),
         TEST(a_client_that_sends_goaway_is_answered_first),
+        TEST(an_answer_to_no_ping_is_not_taken_for_one_behind_our_goaway),
         TEST(a_broken_rule_ends_the_connection_with_its_name),
         TEST(a_header_block_that_cannot_be_read_ends_the_connection),
         TEST(resets_run_out),
