@@ -10,7 +10,8 @@
 void reply_send(struct stream *stream, const struct reply *reply)
 {
     struct header_field fields[FIELDS];
-    struct message_head head = {.status = reply->status, .ends_connection = reply->ends_connection, .fields = fields};
+    struct message_head head = {.status = reply->status, .fields = fields};
+    message_set(&head, MESSAGE_ENDS_CONNECTION, reply->ends_connection);
     char date[CLOCK_HTTP_BYTES];
     char retry_after[12];
     message_add(&head, FIELDS, HEADER_DATE, TEXT("Date"), text_of(date, clock_format_http(clock_wall_ms(), date)));
@@ -34,7 +35,7 @@ void reply_send(struct stream *stream, const struct reply *reply)
     }
     bool may_have_body = reply->status != 204 && reply->status != 304;
     head.content_length = reply->body.length;
-    head.announces_length = may_have_body;
+    message_set(&head, MESSAGE_ANNOUNCES_LENGTH, may_have_body);
     head.body = may_have_body && reply->body.length > 0 ? BODY_LENGTH : BODY_NONE;
     stream_send_head(stream, &head);
     if (head.body == BODY_LENGTH)

@@ -454,7 +454,7 @@ void exchange_start(struct exchange_context *context, struct session *session, s
         exchange->deadline_ms = exchange->started_ms + context->topology->timeouts.write_deadline_ms;
     /* Admitted: a client that asks first is told to go on at once; the node never sees the question (docs/security.md#expectations). */
     bool has_node = (exchange->candidates & cluster_usable_nodes(context->cluster)) != 0;
-    if (head->expects_continue && has_node) {
+    if (message_has(head, MESSAGE_EXPECTS_CONTINUE) && has_node) {
         struct message_head interim = {.status = 100};
         stream_send_interim(stream, &interim);
     }

@@ -113,7 +113,7 @@ static enum fault frame_request(struct message_head *head, struct h1_framing *fr
     if (!read_length(&found, &head->content_length))
         return FAULT_REQUEST_MALFORMED;
     head->body = head->content_length > 0 ? BODY_LENGTH : BODY_NONE;
-    head->announces_length = found.lengths > 0;
+    message_set(head, MESSAGE_ANNOUNCES_LENGTH, found.lengths > 0);
     return FAULT_NONE;
 }
 
@@ -128,7 +128,7 @@ static enum fault frame_response(struct message_head *head, bool to_head_request
         return FAULT_UPSTREAM_MALFORMED;
     bool is_informational = head->status < 200;
     if (to_head_request || is_informational || head->status == 204 || head->status == 304) {
-        head->announces_length = found.lengths > 0 && !is_informational && head->status != 204;
+        message_set(head, MESSAGE_ANNOUNCES_LENGTH, found.lengths > 0 && !is_informational && head->status != 204);
         /* A 204 has neither (RFC 9110 section 8.6): whoever announces a body there may send it as well. */
         if (head->status == 204 && (found.codings > 0 || head->content_length > 0))
             framing->keep_alive = false;
@@ -139,7 +139,7 @@ static enum fault frame_response(struct message_head *head, bool to_head_request
         framing->delimiter = H1_DELIMITER_CHUNKS;
         head->body = BODY_STREAM;
     } else if (found.lengths > 0) {
-        head->announces_length = true;
+        message_set(head, MESSAGE_ANNOUNCES_LENGTH, true);
         head->body = head->content_length > 0 ? BODY_LENGTH : BODY_NONE;
     } else {
         framing->delimiter = H1_DELIMITER_CLOSE;
@@ -209,7 +209,7 @@ static enum fault read_expectation(struct message_head *head)
     if (!text_equals_ignoring_case(expect->value, TEXT("100-continue")))
         return FAULT_REQUEST_EXPECTATION;
     /* RFC 9110 section 10.1.1: ignored in HTTP/1.0 and without a body. */
-    head->expects_continue = head->version != MESSAGE_HTTP_1_0 && head->body != BODY_NONE;
+    message_set(head, MESSAGE_EXPECTS_CONTINUE, head->version != MESSAGE_HTTP_1_0 && head->body != BODY_NONE);
     return FAULT_NONE;
 }
 

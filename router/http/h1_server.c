@@ -77,7 +77,7 @@ static void take_request(struct h1_server *server, struct text bytes, bool more_
     }
     server->to_head_request = text_equals(head.method, TEXT("HEAD"));
     server->version = head.version;
-    server->waits_for_continue = head.expects_continue;
+    server->waits_for_continue = message_has(&head, MESSAGE_EXPECTS_CONTINUE);
     server->link.used++;
     if (server->persistence != H1_PERSISTENCE_DRAINING)
         h1_server_enter_persistence(server, framing.keep_alive ? H1_PERSISTENCE_KEEP_ALIVE : H1_PERSISTENCE_CLOSE);

@@ -68,15 +68,15 @@ static void send_head(struct stream *stream, const struct message_head *head)
         return;
     bool is_http10 = server->version == MESSAGE_HTTP_1_0;
     /* An answer before the end of the request: unless little is left, the connection ends with it. */
-    if ((server->state != H1_SERVER_RECEIVED && !is_rest_small(server)) || head->ends_connection ||
+    if ((server->state != H1_SERVER_RECEIVED && !is_rest_small(server)) || message_has(head, MESSAGE_ENDS_CONNECTION) ||
         (head->body == BODY_STREAM && is_http10))
         h1_server_end_persistence(server);
     h1_server_enter_response(server, response_of(server, head));
     /* HTTP/2 can end an answer with its head and say nothing of a length; here the client would wait for the end of the connection. */
     struct message_head framed = *head;
     bool may_have_body = head->status >= 200 && head->status != 204 && head->status != 304 && !server->to_head_request;
-    if (head->body == BODY_NONE && may_have_body && !head->announces_length) {
-        framed.announces_length = true;
+    if (head->body == BODY_NONE && may_have_body && !message_has(head, MESSAGE_ANNOUNCES_LENGTH)) {
+        message_set(&framed, MESSAGE_ANNOUNCES_LENGTH, true);
         framed.content_length = 0;
     }
     enum h1_connection_option persists = is_http10 ? H1_CONNECTION_KEEP_ALIVE : H1_CONNECTION_UNSAID;
@@ -96,7 +96,7 @@ static void send_interim(struct stream *stream, const struct message_head *head)
     struct message_head interim = *head;
     server->waits_for_continue = server->waits_for_continue && head->status != 100;
     interim.body = BODY_NONE;
-    interim.announces_length = false;
+    message_set(&interim, MESSAGE_ANNOUNCES_LENGTH, false);
     send_response_head(server, &interim, &form);
 }
 

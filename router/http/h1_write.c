@@ -72,7 +72,7 @@ size_t h1_write_request_head(char *out, const struct message_head *head)
     at = put_fields(at, head);
     if (head->body == BODY_STREAM)
         at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
-    else if (head->body == BODY_LENGTH || head->announces_length)
+    else if (head->body == BODY_LENGTH || message_has(head, MESSAGE_ANNOUNCES_LENGTH))
         at = put_length(at, head->content_length);
     at = put(at, TEXT("\r\n"));
     return (size_t)(at - out);
@@ -89,7 +89,7 @@ size_t h1_write_response_head(char *out, const struct message_head *head, const 
     /* Never both (RFC 9112 section 6.2). */
     if (form->is_chunked)
         at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
-    else if (head->body == BODY_LENGTH || head->announces_length)
+    else if (head->body == BODY_LENGTH || message_has(head, MESSAGE_ANNOUNCES_LENGTH))
         at = put_length(at, head->content_length);
     if (form->connection == H1_CONNECTION_CLOSE)
         at = put(at, TEXT("Connection: close\r\n"));

@@ -227,7 +227,7 @@ static bool read_length(struct message_head *head, uint64_t present, bool is_end
     const struct header_field *length = find_present(head, present, HEADER_CONTENT_LENGTH);
     if (length != NULL && (!text_to_u64(length->value, &head->content_length) || head->content_length > INT64_MAX))
         return false;
-    head->announces_length = length != NULL;
+    message_set(head, MESSAGE_ANNOUNCES_LENGTH, length != NULL);
     /* Nothing of length 0 follows, even if the end of the stream comes in a frame of its own. */
     if (is_end || (length != NULL && head->content_length == 0))
         head->body = BODY_NONE;
@@ -275,11 +275,11 @@ enum fault h2_read_request(struct h2_header_block *block, const struct h1_limits
     if (!read_length(head, present, is_end))
         return FAULT_REQUEST_MALFORMED;
     /* nghttp2 lets no other value of TE in. */
-    head->accepts_trailers = find_present(head, present, HEADER_TE) != NULL;
+    message_set(head, MESSAGE_ACCEPTS_TRAILERS, find_present(head, present, HEADER_TE) != NULL);
     const struct header_field *expect = find_present(head, present, HEADER_EXPECT);
     if (expect != NULL && !text_equals_ignoring_case(expect->value, TEXT("100-continue")))
         return FAULT_REQUEST_EXPECTATION;
-    head->expects_continue = expect != NULL && head->body != BODY_NONE;
+    message_set(head, MESSAGE_EXPECTS_CONTINUE, expect != NULL && head->body != BODY_NONE);
     for (size_t i = 0; i < head->field_count; i++) {
         if (h1_is_framing_lookalike(head->fields[i].name))
             return FAULT_REQUEST_MALFORMED;
@@ -300,7 +300,7 @@ enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct m
         return FAULT_UPSTREAM_MALFORMED;
     head->status = (unsigned)status;
     if (status < 200 || status == 204)
-        head->announces_length = false;
+        message_set(head, MESSAGE_ANNOUNCES_LENGTH, false);
     /* RFC 9110 section 6.4.1: without a body, whenever the stream ends. */
     if (status < 200 || status == 204 || status == 304)
         head->body = BODY_NONE;
@@ -392,7 +392,7 @@ static bool put_fields(struct h2_writer *writer, const struct message_head *head
 
 static void put_length(struct h2_writer *writer, const struct message_head *head)
 {
-    if (head->body != BODY_LENGTH && !head->announces_length)
+    if (head->body != BODY_LENGTH && !message_has(head, MESSAGE_ANNOUNCES_LENGTH))
         return;
     char *at = writer->length_text + sizeof writer->length_text;
     const char *end = at;
@@ -411,7 +411,7 @@ bool h2_write_request(struct h2_writer *writer, const struct message_head *head,
     if (head->authority.length > 0)
         put(writer, TEXT(":authority"), head->authority, NGHTTP2_NV_FLAG_NONE);
     put(writer, TEXT(":path"), head->target, NGHTTP2_NV_FLAG_NONE);
-    if (head->accepts_trailers)
+    if (message_has(head, MESSAGE_ACCEPTS_TRAILERS))
         put(writer, TEXT("te"), TEXT("trailers"), NGHTTP2_NV_FLAG_NONE);
     put_length(writer, head);
     return put_fields(writer, head);

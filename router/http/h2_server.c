@@ -379,7 +379,7 @@ static void send_interim(struct stream *stream, const struct message_head *head)
     if (own->sending != H2_SENDING_HEAD)
         return;
     interim.body = BODY_NONE;
-    interim.announces_length = false;
+    message_set(&interim, MESSAGE_ANNOUNCES_LENGTH, false);
     own->heads_queued++;
     if (!h2_write_response(&link->context->writer, &interim) ||
         nghttp2_submit_headers(link->session, NGHTTP2_FLAG_NONE, own->id, NULL, link->context->writer.fields,

@@ -68,6 +68,14 @@ enum body_kind {
     BODY_STREAM,  /* of unknown length; its end is signalled */
 };
 
+/* Facts of a head: bits of one set, because each is about messages of another kind and none depends on another. */
+enum message_flag {
+    MESSAGE_EXPECTS_CONTINUE = 1, /* requests: Expect: 100-continue */
+    MESSAGE_ACCEPTS_TRAILERS = 2, /* requests: te: trailers; from an HTTP/2 client only, because HTTP/1 drops trailers here */
+    MESSAGE_ANNOUNCES_LENGTH = 4, /* content_length is to be sent although body is BODY_NONE */
+    MESSAGE_ENDS_CONNECTION = 8,  /* responses we make: the client is not to be heard on this connection again, where HTTP allows */
+};
+
 struct message_head {
     struct text method;        /* requests */
     struct text target;        /* requests: path and query, as sent (an absolute form is reduced to it) */
@@ -75,16 +83,23 @@ struct message_head {
     struct text authority;     /* requests: host and port */
     unsigned status;           /* responses */
     enum message_version version; /* what the sender speaks */
-    bool expects_continue;     /* requests: Expect: 100-continue */
-    bool accepts_trailers;     /* requests: te: trailers; from an HTTP/2 client only, because HTTP/1 drops trailers here */
+    unsigned flags;            /* of enum message_flag */
     enum body_kind body;
     uint64_t content_length;   /* with BODY_LENGTH; also with BODY_NONE for what a HEAD or 304 answer announces */
-    bool announces_length;     /* content_length is to be sent although body is BODY_NONE */
-    bool ends_connection;      /* responses we make: the client is not to be heard on this connection again, where HTTP allows */
     size_t field_count;
     struct header_field *fields;
     struct text raw;           /* the memory that all texts of a received head point into */
 };
+
+static inline bool message_has(const struct message_head *head, enum message_flag flag)
+{
+    return (head->flags & flag) != 0;
+}
+
+static inline void message_set(struct message_head *head, enum message_flag flag, bool value)
+{
+    head->flags = value ? head->flags | flag : head->flags & ~(unsigned)flag;
+}
 
 /* Which known name this is, whatever its case. */
 enum header_name header_name_of(struct text name);

@@ -216,7 +216,7 @@ static inline void client_asks(const char *method, const char *target, const cha
     head->target = line;
     struct text rest = line;
     head->path = text_cut(&rest, '?');
-    head->accepts_trailers = true;
+    message_set(head, MESSAGE_ACCEPTS_TRAILERS, true);
     head->body = body;
     exchange_start(&stage.context, &stage.session, &stage.client.stream, head);
 }

@@ -49,9 +49,9 @@ static inline void fake_stream_head(struct stream *stream, const struct message_
     struct fake_stream *fake = fake_stream_note(stream, 'h');
     fake->status = head->status;
     fake->body_kind = head->body;
-    fake->announces_length = head->announces_length;
+    fake->announces_length = message_has(head, MESSAGE_ANNOUNCES_LENGTH);
     fake->content_length = head->content_length;
-    fake->ends_connection = head->ends_connection;
+    fake->ends_connection = message_has(head, MESSAGE_ENDS_CONNECTION);
     text_append(fake->target, sizeof fake->target, 0, "%.*s", TEXT_ARGUMENTS(head->target));
     fake->fields_length = fake_stream_put_fields(head, fake->fields, sizeof fake->fields, fake->fields_length);
 }

@@ -43,7 +43,8 @@ static void note(struct text words)
 static inline void answer(unsigned status)
 {
     struct text body = text_of_string(stage.body_text);
-    struct message_head head = {.status = status, .announces_length = status != 204, .content_length = body.length};
+    struct message_head head = {.status = status, .content_length = body.length};
+    message_set(&head, MESSAGE_ANNOUNCES_LENGTH, status != 204);
     head.body = body.length > 0 ? BODY_LENGTH : BODY_NONE;
     struct stream *stream = stage.stream;
     stage.stream = NULL;

@@ -55,7 +55,6 @@ KNOWN_BOOLEANS = {
     "cli/cmd_explain:situation": 3,
     "downstream/reply:reply_fault": 3,
     "exchange/state:exchange": 11,
-    "http/message:message_head": 4,
     "routing/retry:retry_question": 6,
     "topology/topology:topology_listener": 3,
     "upstream/pool:pool_ticket": 3,
@@ -263,17 +262,17 @@ def judge_size(sources):
 # ---- booleans ----
 
 def structs_of(path):
-    """Yields (line, name, booleans) of each struct; those inside of it count as its own."""
+    """Yields (line, name, booleans) of each struct; those inside of it count as its own, and so does a field of one bit."""
     source = without_comments(read(path))
     for match in re.finditer(r"\bstruct\s+(\w+)\s*\{", source):
         depth, end = 1, match.end()
         while depth > 0 and end < len(source):
             depth += {"{": 1, "}": -1}.get(source[end], 0)
             end += 1
-        members = [re.match(r"\s*bool\s+([\w\s,:\[\]]+)$", member, flags=re.S)
+        members = [re.match(r"\s*(?:bool\s+([\w\s,:\[\]]+)|\w+\s+(\w+\s*:\s*1))$", member, flags=re.S)
                    for member in re.split(r"[;{}]", source[match.end():end])]
         yield (source.count("\n", 0, match.start()) + 1, match.group(1),
-               sum(member.group(1).count(",") + 1 for member in members if member))
+               sum((member.group(1) or "").count(",") + 1 for member in members if member))
 
 
 def judge_booleans(router):

@@ -367,10 +367,10 @@ static void how_a_request_is_framed(void **state)
     (void)state;
     struct parsed parsed = parse(POST_HEAD "\r\n");
     assert_int_equal(parsed.head.body, BODY_NONE);
-    assert_false(parsed.head.announces_length);
+    assert_false(message_has(&parsed.head, MESSAGE_ANNOUNCES_LENGTH));
     parsed = parse(POST_HEAD "Content-Length: 0\r\n\r\n");
     assert_int_equal(parsed.head.body, BODY_NONE);
-    assert_true(parsed.head.announces_length);
+    assert_true(message_has(&parsed.head, MESSAGE_ANNOUNCES_LENGTH));
     parsed = parse("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 9223372036854775807\r\n\r\n");
     assert_int_equal(parsed.fault, FAULT_NONE);
     assert_int_equal(parsed.head.body, BODY_LENGTH);
@@ -386,15 +386,21 @@ static void how_a_request_is_framed(void **state)
     assert_false(parsed.framing.keep_alive);
 }
 
+static bool expects_continue(const char *request)
+{
+    struct parsed parsed = parse(request);
+    return message_has(&parsed.head, MESSAGE_EXPECTS_CONTINUE);
+}
+
 static void what_a_client_may_expect(void **state)
 {
     (void)state;
-    assert_true(parse(POST_HEAD "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\n").head.expects_continue);
-    assert_true(parse(POST_HEAD "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n").head.expects_continue);
+    assert_true(expects_continue(POST_HEAD "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\n"));
+    assert_true(expects_continue(POST_HEAD "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"));
     struct parsed parsed = parse(POST_HEAD "Expect: 100-continue\r\n\r\n");
     assert_int_equal(parsed.fault, FAULT_NONE);
-    assert_false(parsed.head.expects_continue);
-    assert_false(parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n").head.expects_continue);
+    assert_false(message_has(&parsed.head, MESSAGE_EXPECTS_CONTINUE));
+    assert_false(expects_continue("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"));
     assert_int_equal(parse(POST_HEAD "Expect: 200-ok\r\n\r\n").fault, FAULT_REQUEST_EXPECTATION);
     assert_int_equal(parse(POST_HEAD "Expect:\r\n\r\n").fault, FAULT_REQUEST_EXPECTATION);
 }
@@ -428,12 +434,12 @@ static void how_a_response_is_framed(void **state)
     assert_int_equal(parsed.fault, FAULT_NONE);
     assert_int_equal(parsed.head.status, 200);
     assert_int_equal(parsed.head.body, BODY_LENGTH);
-    assert_true(parsed.head.content_length == 5 && parsed.head.announces_length && parsed.framing.keep_alive);
+    assert_true(parsed.head.content_length == 5 && message_has(&parsed.head, MESSAGE_ANNOUNCES_LENGTH) && parsed.framing.keep_alive);
     assert_int_equal(parsed.head.field_count, 1);
     parsed = answer("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", false);
     assert_int_equal(parsed.fault, FAULT_NONE);
     assert_int_equal(parsed.head.body, BODY_NONE);
-    assert_true(parsed.head.announces_length);
+    assert_true(message_has(&parsed.head, MESSAGE_ANNOUNCES_LENGTH));
     parsed = answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", false);
     assert_int_equal(parsed.head.body, BODY_STREAM);
     assert_true(parsed.framing.delimiter == H1_DELIMITER_CHUNKS && parsed.framing.keep_alive);
@@ -465,13 +471,13 @@ static void some_responses_have_no_body(void **state)
             assert_int_equal(parsed.framing.keep_alive, statuses[j] != 204 || i == 0);
             assert_int_equal(parsed.framing.delimiter, H1_DELIMITER_LENGTH);
             /* Only a 304 may say how long the body would have been (RFC 9110 section 8.6). */
-            assert_int_equal(parsed.head.announces_length, statuses[j] == 304 && i == 1);
+            assert_int_equal(message_has(&parsed.head, MESSAGE_ANNOUNCES_LENGTH), statuses[j] == 304 && i == 1);
         }
         snprintf(response, sizeof response, "HTTP/1.1 200 OK\r\n%s\r\n", framings[i]);
         struct parsed parsed = answer(response, true);
         assert_int_equal(parsed.head.body, BODY_NONE);
         assert_true(parsed.framing.keep_alive);
-        assert_int_equal(parsed.head.announces_length, i == 1);
+        assert_int_equal(message_has(&parsed.head, MESSAGE_ANNOUNCES_LENGTH), i == 1);
     }
 }
 

@@ -251,7 +251,7 @@ static void interim_answers_come_before_the_final_one(void **state)
     assert_heard("HTTP/1.1 100 Continue\r\n\r\n");
     say_words("abc");
     assert_transcript("POST /[abc]");
-    struct message_head hints = {.status = 103, .announces_length = true, .body = BODY_LENGTH, .content_length = 3};
+    struct message_head hints = {.status = 103, .flags = MESSAGE_ANNOUNCES_LENGTH, .body = BODY_LENGTH, .content_length = 3};
     stream_send_interim(stage.stream, &hints);
     answer(204);
     assert_heard("HTTP/1.1 103 Early Hints\r\n\r\n" NO_CONTENT);

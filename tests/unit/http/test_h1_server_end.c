@@ -247,7 +247,7 @@ static void an_answer_may_end_the_connection(void **state)
     (void)state;
     stage.answers = 0;
     say_words(GET_HEAD "\r\n");
-    struct message_head head = {.status = 204, .ends_connection = true};
+    struct message_head head = {.status = 204, .flags = MESSAGE_ENDS_CONNECTION};
     stream_send_head(stage.stream, &head);
     stream_send_end(stage.stream);
     stream_release(stage.stream);

@@ -46,7 +46,7 @@ static void a_request_head_is_written_with_its_framing(void **state)
     };
     assert_request(&head,
                    "POST /api/v2/write?b=x HTTP/1.1\r\nHost: n1:8181\r\nContent-Type: text/plain\r\nX-Empty: \r\n\r\n");
-    head.announces_length = true;
+    message_set(&head, MESSAGE_ANNOUNCES_LENGTH, true);
     assert_request(&head,
                    "POST /api/v2/write?b=x HTTP/1.1\r\nHost: n1:8181\r\nContent-Type: text/plain\r\nX-Empty: \r\n"
                    "Content-Length: 0\r\n\r\n");
@@ -96,7 +96,7 @@ static void a_response_head_is_written_in_each_form(void **state)
     assert_response(&head, plain, "HTTP/1.1 204 No Content\r\n\r\n");
     /* What a HEAD or 304 answer announces. */
     head.status = 304;
-    head.announces_length = true;
+    message_set(&head, MESSAGE_ANNOUNCES_LENGTH, true);
     assert_response(&head, plain, "HTTP/1.1 304 Not Modified\r\nContent-Length: 12\r\n\r\n");
     struct message_head odd = {.status = 599};
     assert_response(&odd, plain, "HTTP/1.1 599 Unknown\r\n\r\n");

@@ -42,7 +42,7 @@ static void a_request_has_its_pseudo_fields_first(void **state)
     struct header_field fields[] = {{TEXT("X-Name"), TEXT("Value"), HEADER_OTHER},
                                     {TEXT("Authorization"), TEXT("Bearer t"), HEADER_AUTHORIZATION}};
     struct message_head head = {.method = TEXT("POST"), .target = TEXT("/a?b"), .authority = TEXT("n:1"), .fields = fields,
-                                .field_count = 2, .body = BODY_LENGTH, .content_length = 5, .accepts_trailers = true};
+                                .field_count = 2, .body = BODY_LENGTH, .content_length = 5, .flags = MESSAGE_ACCEPTS_TRAILERS};
     struct h2_actor *actor = open_stream();
     stream_send_head(actor->stream, &head);
     stream_send_data(actor->stream, TEXT("hello"));
@@ -150,7 +150,7 @@ static void an_answer_says_how_long_its_body_is(void **state)
     far_head(&stage.far, 3, ":status: 200\ncontent-length: 3\n", true);
     say();
     assert_int_equal(stage.last_head.body, BODY_NONE);
-    assert_true(stage.last_head.announces_length);
+    assert_true(message_has(&stage.last_head, MESSAGE_ANNOUNCES_LENGTH));
     assert_int_equal(stage.last_head.content_length, 3);
     ask("GET");
     far_head(&stage.far, 5, ":status: 200\n", false);

@@ -103,7 +103,7 @@ static void a_request_is_read(void **state)
     assert_text(head.authority, "h:8181");
     assert_int_equal(head.version, MESSAGE_HTTP_2);
     assert_int_equal(head.body, BODY_STREAM);
-    assert_false(head.accepts_trailers || head.expects_continue || head.announces_length);
+    assert_int_equal(head.flags, 0);
     assert_string_equal(listed(), "x-a=1 authorization=Token t content-type=text/plain x-empty=");
     assert_int_equal(head.fields[1].known, HEADER_AUTHORIZATION);
     assert_int_equal(read_request(GET, true), FAULT_NONE);
@@ -139,7 +139,7 @@ static void a_length_makes_the_body_known(void **state)
     /* Nothing follows, even if the end of the stream comes later: HTTP/1 must not be told of chunks. */
     assert_int_equal(read_request(GET "content-length: 0\n", false), FAULT_NONE);
     assert_int_equal(head.body, BODY_NONE);
-    assert_true(head.announces_length);
+    assert_true(message_has(&head, MESSAGE_ANNOUNCES_LENGTH));
     assert_int_equal(read_request(GET "content-length: 0\n", true), FAULT_NONE);
     assert_int_equal(head.body, BODY_NONE);
     assert_int_equal(read_request(GET "content-length: 9223372036854775807\n", false), FAULT_NONE);
@@ -181,7 +181,7 @@ static void te_is_for_us_alone(void **state)
 {
     (void)state;
     assert_int_equal(read_request(GET "te: trailers\n", true), FAULT_NONE);
-    assert_true(head.accepts_trailers);
+    assert_true(message_has(&head, MESSAGE_ACCEPTS_TRAILERS));
     assert_string_equal(listed(), "");
 }
 
@@ -207,10 +207,10 @@ static void an_expectation_is_understood_or_refused(void **state)
 {
     (void)state;
     assert_int_equal(read_request(GET "expect: 100-Continue\n", false), FAULT_NONE);
-    assert_true(head.expects_continue);
+    assert_true(message_has(&head, MESSAGE_EXPECTS_CONTINUE));
     assert_string_equal(listed(), "");
     assert_int_equal(read_request(GET "expect: 100-continue\n", true), FAULT_NONE);
-    assert_false(head.expects_continue);
+    assert_false(message_has(&head, MESSAGE_EXPECTS_CONTINUE));
     assert_int_equal(read_request(GET "expect: 200-ok\n", false), FAULT_REQUEST_EXPECTATION);
     assert_int_equal(read_request(GET "expect: \n", true), FAULT_REQUEST_EXPECTATION);
 }
@@ -344,11 +344,11 @@ static void an_answer_is_read(void **state)
     assert_string_equal(listed(), "content-type=a/b date=x");
     assert_int_equal(read_response(":status: 304\ncontent-length: 7\n", true), FAULT_NONE);
     assert_int_equal(head.body, BODY_NONE);
-    assert_true(head.announces_length);
+    assert_true(message_has(&head, MESSAGE_ANNOUNCES_LENGTH));
     assert_int_equal(read_response(":status: 204\ncontent-length: 0\n", true), FAULT_NONE);
-    assert_false(head.announces_length);
+    assert_false(message_has(&head, MESSAGE_ANNOUNCES_LENGTH));
     assert_int_equal(read_response(":status: 103\nlink: a\n", false), FAULT_NONE);
-    assert_false(head.announces_length);
+    assert_false(message_has(&head, MESSAGE_ANNOUNCES_LENGTH));
 }
 
 static void an_answer_without_a_good_status_is_malformed(void **state)
@@ -434,7 +434,7 @@ static void a_request_is_written(void **state)
                                  {TEXT("lower"), TEXT(""), HEADER_OTHER}};
     struct message_head out = {.method = TEXT("POST"), .target = TEXT("/a?b"), .authority = TEXT("n:1"), .fields = own,
                                .field_count = 3, .body = BODY_LENGTH, .content_length = 18446744073709551615u,
-                               .accepts_trailers = true};
+                               .flags = MESSAGE_ACCEPTS_TRAILERS};
     assert_true(h2_write_request(&writer, &out, TEXT("https")));
     assert_string_equal(written(), ":method=POST :scheme=https :authority=n:1 :path=/a?b te=trailers "
                                    "content-length=18446744073709551615 x-upper-case=As It Is !authorization=Token t lower=");
@@ -457,7 +457,7 @@ static void an_answer_is_written(void **state)
     out.content_length = 5;
     assert_true(h2_write_response(&writer, &out));
     assert_string_equal(written(), ":status=200 content-length=5 content-type=a/b");
-    out = (struct message_head){.status = 304, .announces_length = true, .content_length = 0};
+    out = (struct message_head){.status = 304, .flags = MESSAGE_ANNOUNCES_LENGTH, .content_length = 0};
     assert_true(h2_write_response(&writer, &out));
     assert_string_equal(written(), ":status=304 content-length=0");
     out = (struct message_head){.status = 103};
@@ -481,7 +481,7 @@ static void as_many_fields_as_there_may_be_are_written(void **state)
     for (size_t i = 0; i < MESSAGE_FIELDS_MAXIMUM + 8; i++)
         own[i] = (struct header_field){TEXT("X-A-Rather-Long-Name"), TEXT("v"), HEADER_OTHER};
     struct message_head out = {.method = TEXT("GET"), .target = TEXT("/"), .authority = TEXT("n"), .fields = own,
-                               .field_count = MESSAGE_FIELDS_MAXIMUM + 8, .accepts_trailers = true, .body = BODY_LENGTH,
+                               .field_count = MESSAGE_FIELDS_MAXIMUM + 8, .flags = MESSAGE_ACCEPTS_TRAILERS, .body = BODY_LENGTH,
                                .content_length = 1};
     assert_true(h2_write_request(&writer, &out, TEXT("http")));
     assert_int_equal(writer.count, MESSAGE_FIELDS_MAXIMUM + 8 + 6);
