@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "exchange/state.h"
 #include "http/grpc.h"
-#include "http/hygiene.h"
 #include "http/link.h"
+#include "http/sanitise.h"
 #include "upstream/cluster.h"
 
 /* Of a write's gzip body, this much is inflated to look for timestamps: the database's own default limit. */
@@ -160,10 +160,10 @@ static void start_again_here(struct exchange *exchange)
 /* ---- sending ---- */
 
 /* The request as the node is to see it, made anew from what was understood. */
-static enum fault make_request_head(struct exchange *exchange, struct hygiene_room *room, struct message_head *out)
+static enum fault make_request_head(struct exchange *exchange, struct sanitise_room *room, struct message_head *out)
 {
     struct exchange_context *context = exchange->context;
-    struct hygiene_context hygiene = {
+    struct sanitise_context sanitise = {
         /* A Unix-domain client has no address; that is the word for it (RFC 7239 section 6.2). */
         .client_host = strcmp(exchange->client_host, ADDRESS_HOST_UNIX) == 0 ? TEXT("unknown")
                                                                              : text_of_string(exchange->client_host),
@@ -173,13 +173,13 @@ static enum fault make_request_head(struct exchange *exchange, struct hygiene_ro
         .trust_forwarded = context->topology->trust_forwarded,
     };
     out->fields = context->fields;
-    return hygiene_forward_request(exchange->head, &hygiene, room, out);
+    return sanitise_request(exchange->head, &sanitise, room, out);
 }
 
 static void send_request_trailers(struct exchange *exchange)
 {
     struct message_head out = {.fields = exchange->context->fields};
-    hygiene_forward_trailers(exchange->request_trailers, &out);
+    sanitise_trailers(exchange->request_trailers, &out);
     if (out.field_count > 0)
         stream_send_trailers(exchange->upstream, &out);
 }
@@ -190,7 +190,7 @@ static void begin_sending(struct exchange *exchange, struct link *link, struct s
     exchange->upstream = stream;
     exchange->link_was_reused = link->used > 1;
     stream_set_owner(stream, &relay_upstream_events, exchange);
-    struct hygiene_room room = {.used = 0};
+    struct sanitise_room room = {.used = 0};
     char timeout[GRPC_TIMEOUT_BYTES];
     struct message_head out;
     enum fault fault = make_request_head(exchange, &room, &out);

@@ -8,7 +8,7 @@
 #include "downstream/session.h"
 #include "exchange/state.h"
 #include "http/grpc.h"
-#include "http/hygiene.h"
+#include "http/sanitise.h"
 #include "observe/access_log.h"
 #include "upstream/cluster.h"
 
@@ -316,7 +316,7 @@ static const struct stream_events downstream_events = {
 static size_t choose_request_id(struct exchange_context *context, const struct message_head *head, char id[REQUEST_ID_BYTES])
 {
     const struct header_field *given = message_find(head, HEADER_X_REQUEST_ID);
-    if (given != NULL && hygiene_is_request_id(given->value)) {
+    if (given != NULL && sanitise_is_request_id(given->value)) {
         memcpy(id, given->value.bytes, given->value.length);
         return given->value.length;
     }

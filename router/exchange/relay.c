@@ -6,7 +6,7 @@
 
 #include "exchange/state.h"
 #include "http/grpc.h"
-#include "http/hygiene.h"
+#include "http/sanitise.h"
 
 /* Reads an integer Retry-After as milliseconds and burns its retries within a second (docs/clients.md#retry-after). */
 static bool misreads_retry_after(const struct message_head *request)
@@ -21,7 +21,7 @@ static void commit(struct exchange *exchange, const struct message_head *head)
 {
     struct exchange_context *context = exchange->context;
     struct message_head out = {.fields = context->fields};
-    hygiene_forward_response(head, text_of(exchange->request_id, exchange->request_id_length),
+    sanitise_response(head, text_of(exchange->request_id, exchange->request_id_length),
                              text_of_string(context->topology->nodes[exchange->node_index].node_id),
                              misreads_retry_after(exchange->head), &out);
     exchange->status = head->status;
@@ -54,7 +54,7 @@ static void relay_data(struct exchange *exchange, struct text bytes)
 static void relay_trailers(struct exchange *exchange, const struct message_head *trailers)
 {
     struct message_head out = {.fields = exchange->context->fields};
-    hygiene_forward_trailers(trailers, &out);
+    sanitise_trailers(trailers, &out);
     exchange->active_ms = loop_now_ms(exchange->context->loop);
     exchange->may_send_status = false;
     grpc_call_note_status(exchange, trailers);

@@ -14,7 +14,7 @@
 #include "routing/retry.h"
 #include "upstream/pool.h"
 
-/* The longest that hygiene_is_request_id takes, with room to align what follows. */
+/* The longest that sanitise_is_request_id takes, with room to align what follows. */
 #define REQUEST_ID_BYTES 132
 
 enum exchange_state {

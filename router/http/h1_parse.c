@@ -3,7 +3,7 @@
 #include <llhttp.h>
 
 #include "http/h1_partial.h"
-#include "http/hygiene.h"
+#include "http/sanitise.h"
 
 /* llhttp's callbacks gather the pieces; a head is whole when it comes here, so each piece comes in one span. */
 struct gatherer {
@@ -251,7 +251,7 @@ static enum fault parse_request(struct text bytes, const struct h1_limits *limit
     if ((fault = read_target(head)) != FAULT_NONE || (fault = frame_request(head, framing)) != FAULT_NONE ||
         (fault = read_expectation(head)) != FAULT_NONE)
         return fault;
-    return hygiene_strip_hop(head, &framing->keep_alive) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
+    return sanitise_strip_hop_by_hop(head, &framing->keep_alive) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
 }
 
 enum fault h1_parse_request(struct text bytes, const struct h1_limits *limits, struct message_head *head,
@@ -284,7 +284,7 @@ enum fault h1_parse_response(struct text bytes, const struct h1_limits *limits, 
     fault = frame_response(head, to_head_request, framing);
     if (fault != FAULT_NONE)
         return fault;
-    if (!hygiene_strip_hop(head, &keep_alive))
+    if (!sanitise_strip_hop_by_hop(head, &keep_alive))
         return FAULT_UPSTREAM_MALFORMED;
     framing->keep_alive = framing->keep_alive && keep_alive;
     return FAULT_NONE;

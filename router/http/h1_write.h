@@ -1,7 +1,7 @@
 #ifndef SLUICE_HTTP_H1_WRITE_H
 #define SLUICE_HTTP_H1_WRITE_H
 /*
- * Heads and chunks as HTTP/1.1 bytes. The heads come from hygiene, whose texts were validated on arrival or made here, so no piece holds
+ * Heads and chunks as HTTP/1.1 bytes. The heads are sanitised ones: their texts were validated on arrival or made here, so no piece holds
  * a line end.
  */
 #include <stdbool.h>

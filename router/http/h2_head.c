@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "http/h1_parse.h"
-#include "http/hygiene.h"
+#include "http/sanitise.h"
 
 /* A usual head fits in; a longer one doubles it. */
 #define BLOCK_BYTES 1024
@@ -285,7 +285,7 @@ enum fault h2_read_request(struct h2_header_block *block, const struct h1_limits
             return FAULT_REQUEST_MALFORMED;
     }
     bool ignored;
-    return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
+    return sanitise_strip_hop_by_hop(head, &ignored) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
 }
 
 enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct message_head *head)
@@ -305,7 +305,7 @@ enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct m
     if (status < 200 || status == 204 || status == 304)
         head->body = BODY_NONE;
     bool ignored;
-    return hygiene_strip_hop(head, &ignored) ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
+    return sanitise_strip_hop_by_hop(head, &ignored) ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
 }
 
 enum fault h2_read_trailers(struct h2_header_block *block, bool is_request, struct message_head *head)
@@ -315,7 +315,7 @@ enum fault h2_read_trailers(struct h2_header_block *block, bool is_request, stru
         return block->fault;
     list_fields(block, head);
     bool ignored;
-    if (hygiene_strip_hop(head, &ignored))
+    if (sanitise_strip_hop_by_hop(head, &ignored))
         return FAULT_NONE;
     return is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
 }

@@ -405,7 +405,7 @@ static void what_a_client_may_expect(void **state)
     assert_int_equal(parse(POST_HEAD "Expect:\r\n\r\n").fault, FAULT_REQUEST_EXPECTATION);
 }
 
-/* Connection, hop fields: the same rules as in hygiene, so one case that passes through here is enough. */
+/* Connection, hop fields: the same rules as in sanitise.c, so one case that passes through here is enough. */
 static void hop_fields_end_here(void **state)
 {
     (void)state;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "http/hygiene.h"
+#include "http/sanitise.h"
 
 #define ROOM (MESSAGE_FIELDS_MAXIMUM + 8)
 
@@ -48,7 +48,7 @@ static struct stripped strip(const char *lines, bool is_http10)
     struct message_head head = {.fields = fields, .version = is_http10 ? MESSAGE_HTTP_1_0 : MESSAGE_HTTP_1_1};
     struct stripped result = {.keep_alive = false};
     parse_fields(&head, lines);
-    result.is_accepted = hygiene_strip_hop(&head, &result.keep_alive);
+    result.is_accepted = sanitise_strip_hop_by_hop(&head, &result.keep_alive);
     result.fields = print_fields(&head);
     return result;
 }
@@ -176,7 +176,7 @@ struct forwarded {
     const char *fields;
 };
 
-static const struct hygiene_context plain_context = {
+static const struct sanitise_context plain_context = {
     .client_host = {"192.0.2.7", 9},
     .scheme = {"http", 4},
     .via = {"1.1 sluice-0badcafe", 19},
@@ -187,14 +187,14 @@ static struct forwarded forward(const char *lines, bool trust)
 {
     static struct header_field in_fields[MESSAGE_FIELDS_MAXIMUM];
     static struct header_field out_fields[ROOM];
-    static struct hygiene_room room;
-    struct hygiene_context context = plain_context;
+    static struct sanitise_room room;
+    struct sanitise_context context = plain_context;
     struct message_head in = {.fields = in_fields, .authority = TEXT("db.example:8181"), .method = TEXT("GET")};
     struct message_head out = {.fields = out_fields};
     context.trust_forwarded = trust;
     room.used = 0;
     parse_fields(&in, lines);
-    struct forwarded result = {.fault = hygiene_forward_request(&in, &context, &room, &out)};
+    struct forwarded result = {.fault = sanitise_request(&in, &context, &room, &out)};
     if (result.fault != FAULT_NONE)
         return result;
     result.fields = print_fields(&out);
@@ -298,10 +298,10 @@ static void a_request_without_host_gets_no_forwarded_host(void **state)
 {
     (void)state;
     struct header_field fields[ROOM];
-    struct hygiene_room room = {.used = 0};
+    struct sanitise_room room = {.used = 0};
     struct message_head in = {.version = MESSAGE_HTTP_1_0};
     struct message_head out = {.fields = fields};
-    assert_int_equal(hygiene_forward_request(&in, &plain_context, &room, &out), FAULT_NONE);
+    assert_int_equal(sanitise_request(&in, &plain_context, &room, &out), FAULT_NONE);
     assert_string_equal(print_fields(&out), "X-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: http\n"
                                             "Via: 1.1 sluice-0badcafe\nX-Request-Id: id-1\n");
 }
@@ -315,7 +315,7 @@ static const char *respond(const char *lines, bool drop_retry_after)
     struct message_head in = {.fields = in_fields, .status = 207};
     struct message_head out = {.fields = out_fields};
     parse_fields(&in, lines);
-    hygiene_forward_response(&in, TEXT("id-1"), TEXT("query-01"), drop_retry_after, &out);
+    sanitise_response(&in, TEXT("id-1"), TEXT("query-01"), drop_retry_after, &out);
     assert_int_equal(out.status, 207);
     return print_fields(&out);
 }
@@ -356,13 +356,13 @@ static void trailers_travel_without_what_belongs_into_a_head(void **state)
     /* A field without a name, or with one that only a frame may carry, cannot come from a codec; it goes no further. */
     assert_true(message_add(&in, MESSAGE_FIELDS_MAXIMUM, HEADER_OTHER, TEXT(":status"), TEXT("500")));
     assert_true(message_add(&in, MESSAGE_FIELDS_MAXIMUM, HEADER_OTHER, TEXT_EMPTY, TEXT("x")));
-    hygiene_forward_trailers(&in, &out);
+    sanitise_trailers(&in, &out);
     assert_string_equal(print_fields(&out), "grpc-status: 0\ngrpc-message: a%20b\ngrpc-status-details-bin: AAEC\n"
                                             "x-influxdata-execution-duration-seconds: 0.5\nx-empty: \n");
     assert_int_equal(out.status, 0);
     assert_int_equal(out.body, BODY_NONE);
     in.field_count = 0;
-    hygiene_forward_trailers(&in, &out);
+    sanitise_trailers(&in, &out);
     assert_int_equal(out.field_count, 0);
 }
 
@@ -371,16 +371,16 @@ static void a_request_id_is_short_and_visible(void **state)
     (void)state;
     char longest[130];
     memset(longest, 'a', sizeof longest);
-    assert_true(hygiene_is_request_id(TEXT("a")));
-    assert_true(hygiene_is_request_id(TEXT("0af7651916cd43dd-8448eb211c80319c")));
-    assert_true(hygiene_is_request_id(TEXT("!~\"\\")));
-    assert_true(hygiene_is_request_id(text_of(longest, 128)));
-    assert_false(hygiene_is_request_id(text_of(longest, 129)));
-    assert_false(hygiene_is_request_id(TEXT_EMPTY));
+    assert_true(sanitise_is_request_id(TEXT("a")));
+    assert_true(sanitise_is_request_id(TEXT("0af7651916cd43dd-8448eb211c80319c")));
+    assert_true(sanitise_is_request_id(TEXT("!~\"\\")));
+    assert_true(sanitise_is_request_id(text_of(longest, 128)));
+    assert_false(sanitise_is_request_id(text_of(longest, 129)));
+    assert_false(sanitise_is_request_id(TEXT_EMPTY));
     for (int c = 0; c < 256; c++) {
         char id[3] = {'a', (char)c, 'b'};
-        assert_int_equal(hygiene_is_request_id(text_of(id, 3)), c > ' ' && c < 0x7f);
-        assert_int_equal(hygiene_is_request_id(text_of(id + 1, 1)), c > ' ' && c < 0x7f);
+        assert_int_equal(sanitise_is_request_id(text_of(id, 3)), c > ' ' && c < 0x7f);
+        assert_int_equal(sanitise_is_request_id(text_of(id + 1, 1)), c > ' ' && c < 0x7f);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "http/hygiene.h"
+#include "http/sanitise.h"
 
 /* Fields of one hop. Host and Expect are here because their meaning has moved into the head. */
 static bool is_hop_field(enum header_name known)
@@ -87,7 +87,7 @@ static bool is_named(const struct options *options, struct text name)
     return false;
 }
 
-bool hygiene_strip_hop(struct message_head *head, bool *keep_alive)
+bool sanitise_strip_hop_by_hop(struct message_head *head, bool *keep_alive)
 {
     struct options options = {.count = 0};
     if (!read_options(head, &options))
@@ -107,7 +107,7 @@ bool hygiene_strip_hop(struct message_head *head, bool *keep_alive)
 
 /* ---- request ---- */
 
-static struct text put(struct hygiene_room *room, struct text a, struct text separator, struct text b)
+static struct text put(struct sanitise_room *room, struct text a, struct text separator, struct text b)
 {
     size_t length = a.length + (a.length > 0 ? separator.length : 0) + b.length;
     if (length > sizeof room->bytes - room->used) {
@@ -163,8 +163,8 @@ static bool is_replaced(enum header_name known, bool trust_forwarded)
     }
 }
 
-enum fault hygiene_forward_request(const struct message_head *in, const struct hygiene_context *context,
-                                   struct hygiene_room *room, struct message_head *out)
+enum fault sanitise_request(const struct message_head *in, const struct sanitise_context *context,
+                                   struct sanitise_room *room, struct message_head *out)
 {
     struct header_field *fields = out->fields;
     *out = *in;
@@ -206,7 +206,7 @@ enum fault hygiene_forward_request(const struct message_head *in, const struct h
 
 /* ---- response ---- */
 
-void hygiene_forward_response(const struct message_head *in, struct text request_id, struct text node_id,
+void sanitise_response(const struct message_head *in, struct text request_id, struct text node_id,
                               bool drop_retry_after, struct message_head *out)
 {
     struct header_field *fields = out->fields;
@@ -231,7 +231,7 @@ void hygiene_forward_response(const struct message_head *in, struct text request
 
 /* ---- trailers ---- */
 
-void hygiene_forward_trailers(const struct message_head *in, struct message_head *out)
+void sanitise_trailers(const struct message_head *in, struct message_head *out)
 {
     struct header_field *fields = out->fields;
     *out = (struct message_head){.version = in->version, .fields = fields};
@@ -243,7 +243,7 @@ void hygiene_forward_trailers(const struct message_head *in, struct message_head
     }
 }
 
-bool hygiene_is_request_id(struct text value)
+bool sanitise_is_request_id(struct text value)
 {
     if (value.length == 0 || value.length > 128)
         return false;
