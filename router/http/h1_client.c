@@ -11,7 +11,7 @@
  * The link, as it receives an answer:
  *
  *   IDLE --open_stream--> AWAITING --first byte--> HEAD --whole--> BODY --last byte--> RECEIVED --released, all sent--> IDLE
- *    ^                     |    |                   |               +------no body--------^
+ *    ^                     |    |                   |
  *    +--nothing was sent---+    +-----+-------------+
  *                                     v closed, or answered, perhaps before the request was read
  *                                 CONFIRMING --the kernel knows, or time is over--> DEAD

@@ -184,6 +184,7 @@ static size_t on_bytes(void *owner, struct text bytes)
             break;
         case H1_SERVER_BODY:
         case H1_SERVER_DISCARDING:
+            /* Once more when all is used up: the end of a body shows without a byte. */
             again = input.length > 0;
             take_body(server, &input);
             break;
