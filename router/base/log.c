@@ -1,20 +1,31 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/sink.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
-/* Written once before any thread starts, then only read. */
-static enum log_level level_now = LOG_LEVEL_INFO;
+static atomic_uint level_now = LOG_LEVEL_INFO;
+
+static bool never_waits;
+static struct sink standard_error; /* if so */
+static atomic_ullong lost_lines;
 
 void log_set_level(enum log_level level)
 {
-    level_now = level;
+    atomic_store_explicit(&level_now, level, memory_order_relaxed);
+}
+
+void log_open(void)
+{
+    sink_adopt(&standard_error, STDERR_FILENO);
+    never_waits = true;
 }
 
 bool log_level_from_name(const char *name, enum log_level *level)
@@ -30,7 +41,30 @@ bool log_level_from_name(const char *name, enum log_level *level)
 
 bool log_is_enabled(enum log_level level)
 {
-    return level <= level_now;
+    return level <= atomic_load_explicit(&level_now, memory_order_relaxed);
+}
+
+/* A log that cannot be written has nowhere to complain. */
+static void put_line(struct text line)
+{
+    if (!never_waits) {
+        ssize_t ignored = write(STDERR_FILENO, line.bytes, line.length);
+        (void)ignored;
+        return;
+    }
+    if (sink_write(&standard_error, line) == 0) {
+        atomic_fetch_add(&lost_lines, 1);
+        return;
+    }
+    /* Whoever finds room first tells it; if that does not go either, it stays to be told. */
+    unsigned long long lost = atomic_exchange(&lost_lines, 0);
+    char words[128];
+    if (lost == 0)
+        return;
+    size_t used = clock_format_iso(clock_wall_ms(), words);
+    used = text_append(words, sizeof words, used, " %s event=log_lost lines=%llu\n", level_names[LOG_LEVEL_WARNING], lost);
+    if (sink_write(&standard_error, text_of(words, used)) == 0)
+        atomic_fetch_add(&lost_lines, lost);
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -48,9 +82,7 @@ void log_line(enum log_level level, const char *format, ...)
     if (wanted > 0)
         used = (size_t)wanted < sizeof line - used - 1 ? used + (size_t)wanted : sizeof line - 2;
     line[used++] = '\n';
-    /* A log that cannot be written has nowhere to complain. */
-    ssize_t ignored = write(STDERR_FILENO, line, used);
-    (void)ignored;
+    put_line(text_of(line, used));
 }
 
 const char *log_quote(char *buffer, size_t capacity, struct text value)

@@ -1,8 +1,8 @@
 #ifndef SLUICE_BASE_LOG_H
 #define SLUICE_BASE_LOG_H
 /*
- * One line is one event, on standard error: time, level, then key=value words. log_set_level is called once, before threads start;
- * each line is one write, so lines of several threads do not mix.
+ * One line is one event, on standard error: time, level, then key=value words. Each line is one write, so lines of several threads do not
+ * mix.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,13 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* At any time, from any thread. */
 void log_set_level(enum log_level level);
+/*
+ * From now on a reader of standard error that does not read holds nothing up: lines that find no room are lost, and the next one that does says how
+ * many they were (event=log_lost). Once, before threads start; before it, and without it, writing waits.
+ */
+void log_open(void);
 /* False when `name` is none of error, warning, info, debug. */
 bool log_level_from_name(const char *name, enum log_level *level);
 bool log_is_enabled(enum log_level level);

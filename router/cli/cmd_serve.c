@@ -63,6 +63,7 @@ static int run(const struct topology *topology)
     enum log_level level;
     if (topology->log_level != NULL && log_level_from_name(topology->log_level, &level))
         log_set_level(level);
+    log_open();
     raise_descriptor_limit();
     struct classifier *classifier = classifier_create(topology);
     struct cluster *cluster = cluster_create(topology);

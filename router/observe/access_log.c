@@ -1,22 +1,25 @@
 #include "observe/access_log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "base/sink.h"
 
 #define GATHER_BYTES 65536
 #define LINE_BYTES 2048
 #define TARGET_BYTES 1024
 
+/* So many lines are lost before a log that was full is tried again. */
+#define RETRY_LINES 16
+/* What a reader that lags has left at the end of the process to make room. */
+#define CLOSE_WAIT_MS 200
+
 struct access_log {
-    int fd;
-    bool owns_fd;
+    struct sink sink;
+    uint64_t lost; /* lines, since the last word about it */
     size_t used;
     char gathered[GATHER_BYTES];
 };
@@ -28,29 +31,28 @@ struct access_log *access_log_open(const char *path, const char **reason)
         *reason = "out of memory";
         return NULL;
     }
-    bool is_stdout = strcmp(path, "-") == 0;
-    log->owns_fd = !is_stdout;
-    log->fd = is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (log->fd < 0) {
-        *reason = strerror(errno);
-        free(log);
-        return NULL;
-    }
-    return log;
+    if (sink_open(&log->sink, path, reason))
+        return log;
+    free(log);
+    return NULL;
+}
+
+/* What the sink does not take stays for the next time. */
+static void write_out(struct access_log *log)
+{
+    size_t written = sink_write(&log->sink, text_of(log->gathered, log->used));
+    log->used -= written;
+    if (written > 0 && log->used > 0)
+        memmove(log->gathered, log->gathered + written, log->used);
 }
 
 void access_log_flush(struct access_log *log)
 {
-    size_t written = 0;
-    while (written < log->used) {
-        ssize_t length = write(log->fd, log->gathered + written, log->used - written);
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length < 0)
-            break; /* a full disk must not stop the router; the lines are lost */
-        written += (size_t)length;
-    }
-    log->used = 0;
+    write_out(log);
+    if (log->lost > 0)
+        log_line(LOG_LEVEL_WARNING, "event=access_log_lost lines=%llu remedy=\"let somebody read the log, or free space on its disk\"",
+                 (unsigned long long)log->lost);
+    log->lost = 0;
 }
 
 void access_log_close(struct access_log *log)
@@ -58,8 +60,11 @@ void access_log_close(struct access_log *log)
     if (log == NULL)
         return;
     access_log_flush(log);
-    if (log->owns_fd)
-        close(log->fd);
+    for (size_t before = 0; log->used > 0 && log->used != before && sink_wait(&log->sink, CLOSE_WAIT_MS);) {
+        before = log->used;
+        write_out(log);
+    }
+    sink_close(&log->sink);
     free(log);
 }
 
@@ -139,9 +144,17 @@ size_t access_log_format(const struct access_record *record, char *buffer, size_
     return used;
 }
 
+static bool has_room(const struct access_log *log)
+{
+    return GATHER_BYTES - log->used >= LINE_BYTES;
+}
+
 void access_log_write(struct access_log *log, const struct access_record *record)
 {
-    if (GATHER_BYTES - log->used < LINE_BYTES)
-        access_log_flush(log);
-    log->used += access_log_format(record, log->gathered + log->used, LINE_BYTES);
+    if (!has_room(log) && log->lost % RETRY_LINES == 0)
+        write_out(log);
+    if (has_room(log))
+        log->used += access_log_format(record, log->gathered + log->used, LINE_BYTES);
+    else
+        log->lost++;
 }

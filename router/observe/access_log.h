@@ -2,7 +2,8 @@
 #define SLUICE_OBSERVE_ACCESS_LOG_H
 /*
  * One line for each finished exchange, key=value, gathered in memory and written in whole lines. Each worker has its own; the file is opened
- * for appending, so the lines of several workers do not mix. Tokens never get here: the query values `p`, `u` and `token` are
+ * for appending, so the lines of several workers do not mix. A log that nobody reads holds nothing up: what does not fit into the memory for it is lost, and
+ * counted in a line of the ordinary log. Tokens never get here: the query values `p`, `u` and `token` are
  * written as "-" and header fields are not logged.
  */
 #include <stdbool.h>
@@ -35,9 +36,9 @@ struct access_record {
 /* `path` "-" is standard output. NULL with *reason set (static text) when it cannot be opened. */
 struct access_log *access_log_open(const char *path, const char **reason);
 void access_log_write(struct access_log *log, const struct access_record *record);
-/* Writes out what is gathered; the owner calls it about once a second. */
+/* Writes out what is gathered, as far as that goes without waiting, and says how many lines were lost; the owner calls it about once a second. */
 void access_log_flush(struct access_log *log);
-/* Flushes and closes; NULL is allowed. */
+/* Flushes, with a short wait for a reader that lags, and closes; NULL is allowed. */
 void access_log_close(struct access_log *log);
 
 /* One record as one line with its line end; returns the length. For access_log_write and its tests. */

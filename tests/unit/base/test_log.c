@@ -159,6 +159,51 @@ static void levels_have_names(void **state)
     assert_int_equal(level, LOG_LEVEL_DEBUG);
 }
 
+/* For good: this test is the last one. */
+static void a_log_that_nobody_reads_holds_nothing_up(void **state)
+{
+    (void)state;
+    static char lines[4 * 1048576];
+    char words[200];
+    int pipes[2];
+    int standard_error = dup(STDERR_FILENO);
+    assert_int_equal(pipe(pipes), 0);
+    dup2(pipes[1], STDERR_FILENO);
+    log_set_level(LOG_LEVEL_INFO);
+    log_open();
+    alarm(60); /* who waits is ended */
+    memset(words, 'w', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    const unsigned count = 10000;
+    for (unsigned i = 0; i < count; i++)
+        log_line(LOG_LEVEL_INFO, "event=test words=%s", words);
+    fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+    ssize_t length = read(pipes[0], lines, sizeof lines - 1);
+    log_line(LOG_LEVEL_INFO, "event=room");
+    ssize_t more = read(pipes[0], lines + length, sizeof lines - 1 - (size_t)length);
+    log_line(LOG_LEVEL_INFO, "event=last");
+    more += read(pipes[0], lines + length + more, sizeof lines - 1 - (size_t)(length + more));
+    alarm(0);
+    dup2(standard_error, STDERR_FILENO);
+    assert_true(length > 0 && more > 0);
+    lines[length + more] = '\0';
+    unsigned written_count = 0;
+    for (const char *at = lines; (at = strstr(at, "event=test")) != NULL; at++)
+        written_count++;
+    char expected[64];
+    snprintf(expected, sizeof expected, "warning event=log_lost lines=%u\n", count - written_count);
+    assert_in_range(written_count, 1, count - 1);
+    /* Once, behind the line that found room. */
+    const char *told = strstr(lines, expected);
+    assert_non_null(told);
+    assert_true(told > strstr(lines, "event=room"));
+    assert_true(told < strstr(lines, "event=last"));
+    assert_null(strstr(told + strlen(expected), "event=log_lost"));
+    close(standard_error);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +214,7 @@ int main(void)
         cmocka_unit_test(levels_below_the_ruling_one_are_silent),
         cmocka_unit_test(a_long_line_is_cut_and_still_ends),
         cmocka_unit_test(levels_have_names),
+        cmocka_unit_test(a_log_that_nobody_reads_holds_nothing_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "observe/access_log.h"
 
 static struct access_record some_record(const char *target)
@@ -225,6 +226,39 @@ static void lines_are_gathered_and_written_whole(void **state)
     access_log_close(NULL);
 }
 
+/* A FIFO without a reader, which comes late: what it finds are whole lines, and more come. */
+static void a_log_that_nobody_reads_holds_nothing_up(void **state)
+{
+    (void)state;
+    static char written[4 * 1048576];
+    const char *reason = NULL;
+    struct access_record record = some_record("/");
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(60); /* who waits is ended */
+    struct access_log *log = access_log_open(path, &reason);
+    assert_non_null(log);
+    log_set_level(LOG_LEVEL_ERROR);
+    for (int i = 0; i < 20000; i++)
+        access_log_write(log, &record);
+    access_log_flush(log);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    ssize_t length = read(reader, written, sizeof written);
+    assert_true(length > 4096 && written[length - 1] == '\n');
+    for (int i = 0; i < 100; i++)
+        access_log_write(log, &record);
+    access_log_flush(log);
+    assert_true(read(reader, written, sizeof written) > 0);
+    assert_true(strncmp(written, "time=", 5) == 0);
+    for (int i = 0; i < 20000; i++)
+        access_log_write(log, &record);
+    /* The end of the process does not wait for it either, or not for long. */
+    access_log_close(log);
+    alarm(0);
+    close(reader);
+    log_set_level(LOG_LEVEL_INFO);
+}
+
 static void a_file_that_cannot_be_opened_is_told(void **state)
 {
     (void)state;
@@ -245,6 +279,7 @@ int main(void)
         cmocka_unit_test(a_request_that_was_never_understood_has_a_line),
         cmocka_unit_test(a_line_has_a_bound_and_ends),
         cmocka_unit_test_setup_teardown(lines_are_gathered_and_written_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_log_that_nobody_reads_holds_nothing_up, set_up, tear_down),
         cmocka_unit_test(a_file_that_cannot_be_opened_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 """The whole life of an exchange: deadlines, slow sides and back-pressure, and the end of Sluice itself."""
+import os
 import signal
 import socket
+import tempfile
 import threading
 
 from harness.waiting import PATIENCE_SECONDS, eventually
@@ -175,6 +177,36 @@ def a_slow_node_pauses_the_client_and_costs_no_memory(house, _, chunked):
             assert client.read().status == 204
         assert sha(sluice.i1.seen[-1].body) == LARGE_SHA
         check_growth(sluice, before_kib)
+
+
+# ---- logs ----
+
+@case()
+def an_access_log_that_nobody_reads_stops_nobody(house):
+    """More lines than a pipe and the memory for them hold; then a reader comes, and finds whole lines."""
+    with tempfile.TemporaryDirectory(prefix="sluice-fifo-") as folder:
+        path = os.path.join(folder, "access.log")
+        os.mkfifo(path)
+        with house.serve("iqc", {"access_log": path, "log_level": "info"}) as sluice:
+            target = QUERY + "&padding=" + "x" * 800
+            with sluice.client() as client:
+                for _ in range(1600):
+                    assert client.ask("GET", target).status == 200
+            sluice.wait_line("event=access_log_lost lines=[1-9]")
+            reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            found = b""
+
+            def finds_a_later_line():
+                nonlocal found
+                try:
+                    found += os.read(reader, 1 << 20)
+                except BlockingIOError:
+                    pass
+                assert sluice.ask("GET", QUERY + "&padding=last").status == 200
+                return b"padding=last" in found
+            eventually(finds_a_later_line)
+            os.close(reader)
+            assert all(line.startswith(b"time=") and b" id=" in line for line in found.splitlines())
 
 
 # ---- the end ----
