@@ -19,7 +19,7 @@
 
 struct access_log {
     struct sink sink;
-    uint64_t lost; /* lines, since the last word about it */
+    uint64_t lost; /* lines, not told yet */
     size_t used;
     char gathered[GATHER_BYTES];
 };
