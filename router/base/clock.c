@@ -2,8 +2,6 @@
 
 #include <time.h>
 
-#include "base/text.h"
-
 uint64_t clock_monotonic_ms(void)
 {
     struct timespec now;
@@ -33,11 +31,32 @@ static struct tm broken_down(uint64_t wall_ms)
     return broken;
 }
 
+static char *put_digits(char *out, unsigned value, unsigned width)
+{
+    for (unsigned i = width; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    return out + width;
+}
+
+/* By hand: each line of a log has one, and strftime costs more than the rest of the line. */
 size_t clock_format_iso(uint64_t wall_ms, char buffer[CLOCK_ISO_BYTES])
 {
     struct tm broken = broken_down(wall_ms);
-    size_t used = strftime(buffer, CLOCK_ISO_BYTES, "%Y-%m-%dT%H:%M:%S", &broken);
-    return text_append(buffer, CLOCK_ISO_BYTES, used, ".%03uZ", (unsigned)(wall_ms % 1000));
+    const struct {
+        int value;
+        unsigned width;
+        char behind;
+    } parts[] = {
+        {broken.tm_year + 1900, 4, '-'}, {broken.tm_mon + 1, 2, '-'}, {broken.tm_mday, 2, 'T'},      {broken.tm_hour, 2, ':'},
+        {broken.tm_min, 2, ':'},         {broken.tm_sec, 2, '.'},     {(int)(wall_ms % 1000), 3, 'Z'},
+    };
+    char *at = buffer;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        at = put_digits(at, (unsigned)parts[i].value, parts[i].width);
+        *at++ = parts[i].behind;
+    }
+    *at = '\0';
+    return (size_t)(at - buffer);
 }
 
 /* The program never leaves the C locale, so names of days and months are English. */
