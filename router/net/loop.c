@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/slab.h"
 
 #define SLOTS 512
@@ -43,6 +44,14 @@ struct loop {
 
 static void on_tick(evutil_socket_t fd, short what, void *argument);
 
+/* Else libevent writes to standard error by itself, in words of its own, and waits for its reader. */
+static void on_libevent_message(int severity, const char *message)
+{
+    char quoted[512];
+    enum log_level level = severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : severity == EVENT_LOG_MSG ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+    log_line(level, "event=libevent message=%s", log_quote(quoted, sizeof quoted, text_of_string(message)));
+}
+
 struct loop *loop_create(void)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -54,6 +63,7 @@ struct loop *loop_create(void)
     list_init(&loop->turn_end_tasks);
     list_init(&loop->slices[0]);
     list_init(&loop->slices[1]);
+    event_set_log_callback(on_libevent_message);
     struct event_config *config = event_config_new();
     if (config != NULL) {
         /* Each loop belongs to one thread, so libevent needs no locks. */
