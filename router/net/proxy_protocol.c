@@ -51,7 +51,7 @@ static bool parse_v1_words(struct text line, struct address *client)
            parse_host(words[2], family, destination_port, &destination);
 }
 
-static enum proxy_protocol_verdict parse_v1(struct text bytes, struct proxy_protocol_header *header)
+static enum proxy_protocol_result parse_v1(struct text bytes, struct proxy_protocol_header *header)
 {
     size_t searched = bytes.length < PROXY_PROTOCOL_V1_BYTES ? bytes.length : PROXY_PROTOCOL_V1_BYTES;
     size_t end = v1_word.length;
@@ -134,7 +134,7 @@ static bool parse_v2_block(unsigned char family, struct text block, struct addre
     return false;
 }
 
-static enum proxy_protocol_verdict parse_v2(struct text bytes, struct proxy_protocol_header *header)
+static enum proxy_protocol_result parse_v2(struct text bytes, struct proxy_protocol_header *header)
 {
     const char *fixed = bytes.bytes;
     unsigned char command = bytes.length > 12 ? (unsigned char)fixed[12] : 0x20;
@@ -165,7 +165,7 @@ static bool agrees(struct text bytes, struct text whole)
     return memcmp(bytes.bytes, whole.bytes, length) == 0;
 }
 
-enum proxy_protocol_verdict proxy_protocol_parse(struct text bytes, struct proxy_protocol_header *header)
+enum proxy_protocol_result proxy_protocol_parse(struct text bytes, struct proxy_protocol_header *header)
 {
     if (bytes.length == 0)
         return PROXY_PROTOCOL_MORE;

@@ -124,13 +124,13 @@ static const struct row bad[] = {
 };
 
 /* The bytes stand at the end of their memory, so that a sanitizer sees a read behind them. */
-static enum proxy_protocol_verdict parse(const char *bytes, size_t length, struct proxy_protocol_header *header)
+static enum proxy_protocol_result parse(const char *bytes, size_t length, struct proxy_protocol_header *header)
 {
     char *copy = malloc(length + 1);
     assert_non_null(copy);
     memcpy(copy + 1, bytes, length);
     memset(header, 0xee, sizeof *header);
-    enum proxy_protocol_verdict verdict = proxy_protocol_parse(text_of(copy + 1, length), header);
+    enum proxy_protocol_result verdict = proxy_protocol_parse(text_of(copy + 1, length), header);
     free(copy);
     return verdict;
 }
@@ -188,7 +188,7 @@ static void bad_ones_are_refused_at_every_cut(void **state)
         struct proxy_protocol_header header;
         bool is_bad = false;
         for (size_t length = 0; length <= bad[i].bytes.length; length++) {
-            enum proxy_protocol_verdict verdict = parse(bad[i].bytes.bytes, length, &header);
+            enum proxy_protocol_result verdict = parse(bad[i].bytes.bytes, length, &header);
             if (verdict == PROXY_PROTOCOL_WHOLE || (is_bad && verdict != PROXY_PROTOCOL_BAD))
                 fail_msg("%s: verdict %d after %zu bytes", bad[i].name, (int)verdict, length);
             is_bad = verdict == PROXY_PROTOCOL_BAD;
