@@ -1,8 +1,8 @@
 #include "downstream/entrance.h"
 
 #include "base/log.h"
-#include "net/greeting.h"
 #include "net/loop.h"
+#include "net/proxy_reader.h"
 #include "net/socket.h"
 
 #define DRAIN_GRACE_MS 1000
@@ -18,34 +18,34 @@ static void turn_away(struct entrance *entrance, const struct address *sender, e
              address_format_host(sender, host, sizeof host), metrics_proxy_refusal_name(refusal), suppressed);
 }
 
-static void on_greeted(void *owner, int fd, const struct address *client)
+static void on_header_read(void *owner, int fd, const struct address *client)
 {
     struct entrance *entrance = owner;
     entrance->events->on_entered(entrance->owner, fd, client);
 }
 
-static void on_failed(void *owner, const struct address *sender, enum greeting_end end)
+static void on_failed(void *owner, const struct address *sender, enum proxy_reader_end end)
 {
     struct entrance *entrance = owner;
     switch (end) {
-    case GREETING_END_TRUNCATED:
+    case PROXY_READER_END_TRUNCATED:
         turn_away(entrance, sender, METRICS_PROXY_TRUNCATED);
         break;
-    case GREETING_END_MALFORMED:
+    case PROXY_READER_END_MALFORMED:
         turn_away(entrance, sender, METRICS_PROXY_MALFORMED);
         break;
-    case GREETING_END_TIMEOUT:
+    case PROXY_READER_END_TIMEOUT:
         turn_away(entrance, sender, METRICS_PROXY_TIMEOUT);
         break;
-    case GREETING_END_SILENT: /* a health check, every few seconds */
-    case GREETING_END_NO_MEMORY:
+    case PROXY_READER_END_SILENT: /* a health check, every few seconds */
+    case PROXY_READER_END_NO_MEMORY:
         break;
     }
     entrance->events->on_turned_away(entrance->owner);
 }
 
-static const struct greeting_events events = {
-    .on_greeted = on_greeted,
+static const struct proxy_reader_events events = {
+    .on_header_read = on_header_read,
     .on_failed = on_failed,
 };
 
@@ -78,19 +78,19 @@ void entrance_admit(struct entrance *entrance, int fd)
         turn_away(entrance, &sender, METRICS_PROXY_UNLISTED);
         return;
     }
-    greeting_create(entrance->loop, fd, loop_now_ms(entrance->loop) + entrance->header_ms, &events, entrance,
-                    entrance->greetings);
+    proxy_reader_create(entrance->loop, fd, loop_now_ms(entrance->loop) + entrance->header_ms, &events, entrance,
+                        entrance->proxy_readers);
 }
 
-void entrance_drain(struct loop *loop, struct list *greetings)
+void entrance_drain(struct loop *loop, struct list *proxy_readers)
 {
-    for (struct list_node *node = greetings->head.next; node != &greetings->head; node = node->next)
-        greeting_hurry(greeting_of_node(node), loop_now_ms(loop) + DRAIN_GRACE_MS);
+    for (struct list_node *node = proxy_readers->head.next; node != &proxy_readers->head; node = node->next)
+        proxy_reader_hurry(proxy_reader_of_node(node), loop_now_ms(loop) + DRAIN_GRACE_MS);
 }
 
-void entrance_close(struct list *greetings)
+void entrance_close(struct list *proxy_readers)
 {
     struct list_node *node;
-    while ((node = list_first(greetings)) != NULL)
-        greeting_close(greeting_of_node(node));
+    while ((node = list_first(proxy_readers)) != NULL)
+        proxy_reader_close(proxy_reader_of_node(node));
 }

@@ -5,7 +5,7 @@
  * proxy_from (on a Unix-domain socket the file's permissions have said so already), and it must say for whom it connects.
  * Whoever fails is closed without an answer, counted, and logged once a second at most.
  *
- * The worker owns the entrance and the list of greetings, which it counts against its limit of connections.
+ * The worker owns the entrance and the list of connections whose header is being read, which it counts against its limit of connections.
  */
 #include "base/list.h"
 #include "base/log_limit.h"
@@ -18,7 +18,7 @@ struct loop;
 struct entrance_events {
     /* In: the socket is the owner's; `client` is NULL when the socket's own address holds. */
     void (*on_entered)(void *owner, int fd, const struct address *client);
-    /* A greeting has ended without a session; only from the loop. */
+    /* A connection has ended without a session, before its PROXY header was read; only from the loop. */
     void (*on_turned_away)(void *owner);
 };
 
@@ -27,7 +27,7 @@ struct entrance {
     const struct topology_listener *listener; /* ref */
     const struct entrance_events *events;
     void *owner;
-    struct list *greetings;                   /* ref: the worker's */
+    struct list *proxy_readers;               /* ref: the worker's */
     struct metrics *metrics;                  /* ref */
     uint64_t header_ms;                       /* how long a header may take */
     struct log_limit refusal_log;
@@ -37,8 +37,8 @@ struct entrance {
 void entrance_admit(struct entrance *entrance, int fd);
 
 /* Headers that are on their way get a grace of a second. */
-void entrance_drain(struct loop *loop, struct list *greetings);
+void entrance_drain(struct loop *loop, struct list *proxy_readers);
 /* Closes all of them at once, without events. */
-void entrance_close(struct list *greetings);
+void entrance_close(struct list *proxy_readers);
 
 #endif

@@ -39,7 +39,7 @@ struct worker {
     struct h2_context *h2;
     struct exchange_context context;
     struct list sessions;
-    struct list greetings;           /* connections on their way to a session */
+    struct list proxy_readers;       /* connections on their way to a session */
     struct log_limit abuse_log;
     struct worker_listener *listeners;
     size_t connections_maximum;
@@ -58,7 +58,7 @@ struct worker {
 
 static size_t connection_count(const struct worker *worker)
 {
-    return worker->sessions.count + worker->greetings.count;
+    return worker->sessions.count + worker->proxy_readers.count;
 }
 
 static void set_session_count(struct worker *worker)
@@ -148,7 +148,7 @@ static void on_entered(void *owner, int fd, const struct address *client)
     struct worker *worker = listener->worker;
     if (session_create(worker->loop, fd, client, &listener->session, &worker->sessions)) {
         metrics_add(&worker->shared.metrics.sessions_opened, 1);
-        /* Who was greeted while draining comes too late for the round that drain() makes. The newest is the last. */
+        /* Whose header is read while draining comes too late for the round that drain() makes. The newest is the last. */
         if (worker->is_draining)
             session_drain(LIST_OWNER(worker->sessions.head.previous, struct session, node));
     }
@@ -193,7 +193,7 @@ static void drain(struct worker *worker)
         node = node->next;
         session_drain(session);
     }
-    entrance_drain(worker->loop, &worker->greetings);
+    entrance_drain(worker->loop, &worker->proxy_readers);
     end_if_drained(worker);
 }
 
@@ -259,7 +259,7 @@ static bool create_listeners(struct worker *worker, const struct worker_settings
             .listener = &topology->listeners[i],
             .events = &entrance_events,
             .owner = listener,
-            .greetings = &worker->greetings,
+            .proxy_readers = &worker->proxy_readers,
             .metrics = &worker->shared.metrics,
             .header_ms = topology->timeouts.request_head_ms,
         };
@@ -353,7 +353,7 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     worker->index = settings->index;
     worker->connections_maximum = settings->connections_maximum;
     list_init(&worker->sessions);
-    list_init(&worker->greetings);
+    list_init(&worker->proxy_readers);
     worker->loop = loop_create();
     if (worker->loop == NULL)
         goto fail;
@@ -401,7 +401,7 @@ void worker_destroy(struct worker *worker)
         session_close(LIST_OWNER(node, struct session, node));
     for (size_t i = 0; worker->listeners != NULL && i < worker->topology->listener_count; i++)
         listener_close(worker->listeners[i].listener);
-    entrance_close(&worker->greetings);
+    entrance_close(&worker->proxy_readers);
     while ((node = list_first(&worker->sessions)) != NULL)
         session_close(LIST_OWNER(node, struct session, node));
     pool_destroy(worker->context.pool);

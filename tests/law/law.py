@@ -18,9 +18,9 @@ STRUCT_BOOLEANS = 2  # a third one is a state machine that wants to be drawn
 
 # Which file may include which library's headers. A new entry needs a reason that holds in review.
 FENCES = {
-    "event2/event.h": {"net/conn.c", "net/conn_input.c", "net/conn_output.c", "net/conn_state.c", "net/greeting.c",
+    "event2/event.h": {"net/conn.c", "net/conn_input.c", "net/conn_output.c", "net/conn_state.c", "net/proxy_reader.c",
                        "net/listener.c", "net/loop.c", "net/signals.c", "net/wakeup.c"},
-    "event2/event_struct.h": {"net/conn_state.h", "net/greeting.c", "net/listener.c", "net/signals.c", "net/wakeup.c"},
+    "event2/event_struct.h": {"net/conn_state.h", "net/proxy_reader.c", "net/listener.c", "net/signals.c", "net/wakeup.c"},
     "event2/dns.h": {"net/resolver.c"},
     "event2/util.h": {"net/resolver.c"},
     "event2/": set(),

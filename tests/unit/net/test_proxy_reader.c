@@ -9,7 +9,7 @@
 
 #include "fake/clock.h"
 #include "fake/rig.h"
-#include "net/greeting.h"
+#include "net/proxy_reader.h"
 
 #define HEADER "PROXY TCP4 192.0.2.7 192.0.2.1 4660 443\r\n"
 #define BEHIND "POST /write HTTP/1.1\r\n\r\n"
@@ -18,53 +18,53 @@
 static const char v2_header[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\2\7\xc0\0\2\1\x12\x34\1\xbb\4\0\1x";
 
 static struct rig rig;
-static struct list greetings;
-static struct greeting *greeting;
+static struct list readers;
+static struct proxy_reader *reader;
 static int near_fd;
 static int far_fd;
-static int greeted_fd;
-static struct address greeted_client;
-static unsigned greeted;
+static int given_fd;
+static struct address given_client;
+static unsigned headers_read;
 static unsigned failed;
-static enum greeting_end failed_end;
+static enum proxy_reader_end failed_end;
 
-static void on_greeted(void *owner, int fd, const struct address *client)
+static void on_header_read(void *owner, int fd, const struct address *client)
 {
-    assert_ptr_equal(owner, &greetings);
+    assert_ptr_equal(owner, &readers);
     rig_expect_turning(&rig);
-    assert_int_equal(greetings.count, 0);
-    greeted++;
-    greeted_fd = fd;
-    greeted_client = client == NULL ? (struct address){0} : *client;
+    assert_int_equal(readers.count, 0);
+    headers_read++;
+    given_fd = fd;
+    given_client = client == NULL ? (struct address){0} : *client;
 }
 
-static void on_failed(void *owner, const struct address *sender, enum greeting_end end)
+static void on_failed(void *owner, const struct address *sender, enum proxy_reader_end end)
 {
-    assert_ptr_equal(owner, &greetings);
+    assert_ptr_equal(owner, &readers);
     rig_expect_turning(&rig);
     assert_int_equal(sender->socket.any.sa_family, AF_UNIX);
     failed++;
     failed_end = end;
 }
 
-static const struct greeting_events events = {.on_greeted = on_greeted, .on_failed = on_failed};
+static const struct proxy_reader_events events = {.on_header_read = on_header_read, .on_failed = on_failed};
 
 static void begin(void)
 {
     far_fd = far_pair(&near_fd);
-    greeted = failed = 0;
-    greeted_fd = -1;
-    greeting = greeting_create(rig.loop, near_fd, loop_now_ms(rig.loop) + DEADLINE_MS, &events, &greetings, &greetings);
-    assert_non_null(greeting);
-    assert_int_equal(greetings.count, 1);
+    headers_read = failed = 0;
+    given_fd = -1;
+    reader = proxy_reader_create(rig.loop, near_fd, loop_now_ms(rig.loop) + DEADLINE_MS, &events, &readers, &readers);
+    assert_non_null(reader);
+    assert_int_equal(readers.count, 1);
 }
 
 static void end(void)
 {
     close(far_fd);
-    if (greeted_fd >= 0)
-        close(greeted_fd);
-    assert_int_equal(greetings.count, 0);
+    if (given_fd >= 0)
+        close(given_fd);
+    assert_int_equal(readers.count, 0);
     rig_turn(&rig);
 }
 
@@ -72,7 +72,7 @@ static int set_up(void **state)
 {
     (void)state;
     rig_start(&rig);
-    list_init(&greetings);
+    list_init(&readers);
     return 0;
 }
 
@@ -83,22 +83,22 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_greeted(const char *client, const char *left)
+static void assert_header_read(const char *client, const char *left)
 {
     char bytes[256];
     char text[ADDRESS_TEXT_BYTES];
     size_t used = 0;
-    assert_int_equal(greeted, 1);
+    assert_int_equal(headers_read, 1);
     assert_int_equal(failed, 0);
-    assert_string_equal(address_format(&greeted_client, text, sizeof text), client);
-    assert_int_equal(far_read(greeted_fd, bytes, &used, sizeof bytes), FAR_OPEN);
+    assert_string_equal(address_format(&given_client, text, sizeof text), client);
+    assert_int_equal(far_read(given_fd, bytes, &used, sizeof bytes), FAR_OPEN);
     assert_int_equal(used, strlen(left));
     assert_memory_equal(bytes, left, used);
 }
 
-static void assert_failed(enum greeting_end end_wanted)
+static void assert_failed(enum proxy_reader_end end_wanted)
 {
-    assert_int_equal(greeted, 0);
+    assert_int_equal(headers_read, 0);
     assert_int_equal(failed, 1);
     assert_int_equal(failed_end, end_wanted);
     char bytes[16];
@@ -121,8 +121,8 @@ static void what_follows_the_header_stays_in_the_socket(void **state)
     (void)state;
     begin();
     far_send(far_fd, TEXT(HEADER BEHIND));
-    rig_until(&rig, greeted == 1);
-    assert_greeted("192.0.2.7:4660", BEHIND);
+    rig_until(&rig, headers_read == 1);
+    assert_header_read("192.0.2.7:4660", BEHIND);
     end();
 }
 
@@ -132,12 +132,12 @@ static void split_at(struct text bytes, size_t header_length, size_t cut)
     far_send(far_fd, text_of(bytes.bytes, cut));
     rig_settle(&rig);
     if (cut < header_length) {
-        assert_int_equal(greeted, 0);
+        assert_int_equal(headers_read, 0);
         assert_quiet();
     }
     far_send(far_fd, text_of(bytes.bytes + cut, bytes.length - cut));
-    rig_until(&rig, greeted == 1);
-    assert_greeted("192.0.2.7:4660", BEHIND);
+    rig_until(&rig, headers_read == 1);
+    assert_header_read("192.0.2.7:4660", BEHIND);
     end();
 }
 
@@ -163,10 +163,10 @@ static void the_header_may_come_byte_by_byte(void **state)
         rig_settle(&rig);
         assert_quiet();
     }
-    assert_int_equal(greeted, 0);
+    assert_int_equal(headers_read, 0);
     far_send(far_fd, TEXT("\n" BEHIND));
-    rig_until(&rig, greeted == 1);
-    assert_greeted("192.0.2.7:4660", BEHIND);
+    rig_until(&rig, headers_read == 1);
+    assert_header_read("192.0.2.7:4660", BEHIND);
     end();
 }
 
@@ -175,8 +175,8 @@ static void without_an_announced_client_there_is_none(void **state)
     (void)state;
     begin();
     far_send(far_fd, TEXT("PROXY UNKNOWN\r\n"));
-    rig_until(&rig, greeted == 1);
-    assert_int_equal(greeted_client.length, 0);
+    rig_until(&rig, headers_read == 1);
+    assert_int_equal(given_client.length, 0);
     end();
 }
 
@@ -186,7 +186,7 @@ static void anything_else_ends_it_without_an_answer(void **state)
     begin();
     far_send(far_fd, TEXT(BEHIND));
     rig_until(&rig, failed == 1);
-    assert_failed(GREETING_END_MALFORMED);
+    assert_failed(PROXY_READER_END_MALFORMED);
     end();
     begin();
     far_send(far_fd, TEXT("PROXY TCP4"));
@@ -194,7 +194,7 @@ static void anything_else_ends_it_without_an_answer(void **state)
     assert_int_equal(failed, 0);
     far_send(far_fd, TEXT("\n"));
     rig_until(&rig, failed == 1);
-    assert_failed(GREETING_END_MALFORMED);
+    assert_failed(PROXY_READER_END_MALFORMED);
     end();
 }
 
@@ -204,14 +204,14 @@ static void closing_without_a_byte_differs_from_closing_inside(void **state)
     begin();
     shutdown(far_fd, SHUT_WR);
     rig_until(&rig, failed == 1);
-    assert_failed(GREETING_END_SILENT);
+    assert_failed(PROXY_READER_END_SILENT);
     end();
     begin();
     rig_settle(&rig);
     far_send(far_fd, TEXT("PRO"));
     shutdown(far_fd, SHUT_WR);
     rig_until(&rig, failed == 1);
-    assert_failed(GREETING_END_TRUNCATED);
+    assert_failed(PROXY_READER_END_TRUNCATED);
     end();
 }
 
@@ -229,7 +229,7 @@ static void the_deadline_is_for_the_whole_header(void **state)
     assert_int_equal(failed, 0);
     clock_advance(10 + LOOP_TICK_MS);
     rig_until(&rig, failed == 1);
-    assert_failed(GREETING_END_TIMEOUT);
+    assert_failed(PROXY_READER_END_TIMEOUT);
     end();
 }
 
@@ -237,13 +237,13 @@ static void a_hurry_only_shortens_the_wait(void **state)
 {
     (void)state;
     begin();
-    greeting_hurry(greeting, loop_now_ms(rig.loop) + 100);
-    greeting_hurry(greeting, loop_now_ms(rig.loop) + 100000);
+    proxy_reader_hurry(reader, loop_now_ms(rig.loop) + 100);
+    proxy_reader_hurry(reader, loop_now_ms(rig.loop) + 100000);
     rig_settle(&rig);
     assert_int_equal(failed, 0);
     clock_advance(100 + LOOP_TICK_MS);
     rig_until(&rig, failed == 1);
-    assert_failed(GREETING_END_TIMEOUT);
+    assert_failed(PROXY_READER_END_TIMEOUT);
     end();
 }
 
@@ -251,17 +251,17 @@ static void the_owner_may_close_it_at_any_time(void **state)
 {
     (void)state;
     begin();
-    assert_ptr_equal(greeting_of_node(list_first(&greetings)), greeting);
-    greeting_close(greeting);
-    greeting_close(greeting);
+    assert_ptr_equal(proxy_reader_of_node(list_first(&readers)), reader);
+    proxy_reader_close(reader);
+    proxy_reader_close(reader);
     end();
     begin();
     far_send(far_fd, TEXT("PROXY"));
     rig_settle(&rig);
     far_send(far_fd, TEXT(" "));
-    greeting_close(greeting);
+    proxy_reader_close(reader);
     rig_settle(&rig);
-    assert_int_equal(greeted + failed, 0);
+    assert_int_equal(headers_read + failed, 0);
     end();
 }
 
