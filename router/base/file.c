@@ -2,23 +2,75 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+static void close_keeping_errno(int fd)
+{
+    int error = errno;
+    close(fd);
+    errno = error;
+}
+
+/* Until the buffer is full or the file ends; false with errno set when reading fails. */
+static bool read_full(int fd, char *buffer, size_t capacity, size_t *used)
+{
+    *used = 0;
+    while (*used < capacity) {
+        ssize_t got = read(fd, buffer + *used, capacity - *used);
+        if (got == 0)
+            return true;
+        if (got < 0 && errno != EINTR)
+            return false;
+        *used += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
 
 ptrdiff_t file_read_beginning(const char *path, char *buffer, size_t capacity)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return -1;
-    size_t used = 0;
-    ssize_t got = 1;
-    while (used < capacity && got != 0) {
-        got = read(fd, buffer + used, capacity - used);
-        if (got < 0 && errno != EINTR)
-            break;
-        used += got > 0 ? (size_t)got : 0;
+    size_t used;
+    bool is_read = read_full(fd, buffer, capacity, &used);
+    close_keeping_errno(fd);
+    return is_read || used > 0 ? (ptrdiff_t)used : -1;
+}
+
+char *file_read_whole(const char *path, size_t maximum, size_t *length)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return NULL;
+    char *bytes = malloc(maximum + 1);
+    if (bytes != NULL && !read_full(fd, bytes, maximum + 1, length)) {
+        int error = errno == EISDIR ? EISDIR : EIO;
+        free(bytes);
+        bytes = NULL;
+        errno = error;
     }
-    int error = errno;
-    close(fd);
-    errno = error;
-    return got < 0 && used == 0 ? -1 : (ptrdiff_t)used;
+    close_keeping_errno(fd);
+    return bytes;
+}
+
+bool file_examine(const char *path, struct file_facts *facts)
+{
+    struct stat status;
+    *facts = (struct file_facts){0};
+    /* Looked at before it is opened: there are devices that do something when they are. */
+    if (stat(path, &status) != 0)
+        return false;
+    if (!S_ISREG(status.st_mode))
+        return true;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    bool is_known = fstat(fd, &status) == 0;
+    close_keeping_errno(fd);
+    *facts = (struct file_facts){.size_bytes = (uint64_t)status.st_size,
+                                 .is_regular = S_ISREG(status.st_mode),
+                                 .is_open_to_all = (status.st_mode & S_IROTH) != 0};
+    return is_known;
 }

@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <sys/stat.h>
+#include <string.h>
 
+#include "base/file.h"
 #include "topology/lint_rules.h"
 
 /* Telegraf's default timeout of a write. */
@@ -103,27 +103,18 @@ void lint_settings_token_file(const struct lint *lint)
 {
     const char *path = lint->topology->health.token_file;
     struct place place = lint_place(lint, lint->topology, "health.token_file");
-    struct stat status;
+    struct file_facts facts;
     if (path == NULL)
         return;
-    /* Looked at before it is opened: opening a pipe would wait for whoever writes into it. */
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        report_token_file(lint, place, "is no file", "name the file that holds the token");
-        return;
-    }
-    FILE *stream = fopen(path, "rb");
-    if (stream == NULL || fstat(fileno(stream), &status) != 0) {
+    if (!file_examine(path, &facts))
         report_token_file(lint, place, strerror(errno), "write the token into it and let Sluice's user read it");
-        if (stream != NULL)
-            fclose(stream);
-        return;
-    }
-    if (status.st_size == 0)
+    else if (!facts.is_regular)
+        report_token_file(lint, place, "is no file", "name the file that holds the token");
+    else if (facts.size_bytes == 0)
         report_token_file(lint, place, "is empty", "write the token into it");
-    else if ((status.st_mode & S_IROTH) != 0)
+    else if (facts.is_open_to_all)
         findings_error(lint->findings, place, "health.token_file: %s can be read by every user; chmod it to 600 or 640",
                        path);
-    fclose(stream);
 }
 
 /* YAML's "off" is a plain text here and would become the name of a file. */

@@ -1,12 +1,11 @@
 #include "topology/yaml_tree.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <yaml.h>
 
+#include "base/file.h"
 #include "topology/storage.h"
 
 /* An open collection: what the next event is put into. */
@@ -248,32 +247,21 @@ struct yaml_tree *yaml_tree_parse(const char *name, struct text source, struct f
     return tree;
 }
 
-/* At most the bound and one byte more, by which a larger file is known. NULL after a finding. */
+/* NULL after a finding. */
 static char *read_bytes(const char *path, size_t *length, struct findings *findings)
 {
-    FILE *stream = fopen(path, "rb");
-    struct stat status;
-    if (stream == NULL) {
-        findings_error(findings, whole_file(path), "cannot open: %s; check the name and the permissions",
-                       strerror(errno));
-        return NULL;
-    }
-    char *bytes = NULL;
-    if (fstat(fileno(stream), &status) == 0 && S_ISDIR(status.st_mode)) {
+    char *bytes = file_read_whole(path, YAML_TREE_FILE_BYTES_MAXIMUM, length);
+    if (bytes != NULL)
+        return bytes;
+    if (errno == EISDIR)
         findings_error(findings, whole_file(path), "is a folder; name a file in it");
-    } else if ((bytes = malloc(YAML_TREE_FILE_BYTES_MAXIMUM + 1)) == NULL) {
+    else if (errno == ENOMEM)
         findings_error(findings, whole_file(path), "out of memory; free some and try again");
-    } else {
-        *length = fread(bytes, 1, YAML_TREE_FILE_BYTES_MAXIMUM + 1, stream);
-        if (ferror(stream)) {
-            findings_error(findings, whole_file(path), "cannot read: %s; check the disk and try again",
-                           strerror(errno));
-            free(bytes);
-            bytes = NULL;
-        }
-    }
-    fclose(stream);
-    return bytes;
+    else if (errno == EIO)
+        findings_error(findings, whole_file(path), "cannot read: %s; check the disk and try again", strerror(errno));
+    else
+        findings_error(findings, whole_file(path), "cannot open: %s; check the name and the permissions", strerror(errno));
+    return NULL;
 }
 
 struct yaml_tree *yaml_tree_read(const char *path, struct findings *findings)

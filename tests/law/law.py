@@ -43,6 +43,7 @@ CALLS = {
     r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|msg)?|[gs]etsockopt|get(peer|sock)name": ("net/", "base/sink.c", "cli/admin_client.c"),
     r"getaddrinfo|getnameinfo|gethostby\w+": ("net/", "cli/admin_client.c"),
     r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|dup[23]?|pipe2?": ("base/", "net/", "cli/admin_client.c", "cli/admin_options.c", "cli/terminal.c"),
+    r"f?open|fdopen|freopen|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/", "net/"),
 }
 
 # What was there before the rule, to be emptied: an entry that is no longer needed is a finding, too. Nothing is added here.

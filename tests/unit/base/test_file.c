@@ -70,6 +70,53 @@ static void a_fifo_is_not_waited_for(void **state)
     alarm(0);
 }
 
+static void a_whole_file_is_read_or_known_to_be_larger(void **state)
+{
+    (void)state;
+    size_t length = 0;
+    FILE *file = fopen(path, "w");
+    fputs("0123456789", file);
+    fclose(file);
+    char *bytes = file_read_whole(path, 10, &length);
+    assert_int_equal(length, 10);
+    assert_memory_equal(bytes, "0123456789", 10);
+    free(bytes);
+    bytes = file_read_whole(path, 9, &length);
+    assert_int_equal(length, 10);
+    free(bytes);
+    bytes = file_read_whole(path, 4, &length);
+    assert_int_equal(length, 5);
+    free(bytes);
+    assert_null(file_read_whole(folder, 10, &length));
+    assert_int_equal(errno, EISDIR);
+    unlink(path);
+    assert_null(file_read_whole(path, 10, &length));
+    assert_int_equal(errno, ENOENT);
+}
+
+static void what_a_file_is_is_told(void **state)
+{
+    (void)state;
+    struct file_facts facts;
+    assert_false(file_examine(path, &facts));
+    assert_int_equal(errno, ENOENT);
+    FILE *file = fopen(path, "w");
+    fputs("abc", file);
+    fclose(file);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_true(file_examine(path, &facts));
+    assert_true(facts.is_regular && !facts.is_open_to_all && facts.size_bytes == 3);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_true(file_examine(path, &facts));
+    assert_true(facts.is_open_to_all);
+    assert_true(file_examine(folder, &facts));
+    assert_false(facts.is_regular);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_true(file_examine(path, &facts));
+    assert_false(facts.is_regular);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +124,8 @@ int main(void)
         TEST(a_file_is_read_up_to_the_capacity),
         TEST(what_cannot_be_read_says_why),
         TEST(a_fifo_is_not_waited_for),
+        TEST(a_whole_file_is_read_or_known_to_be_larger),
+        TEST(what_a_file_is_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
