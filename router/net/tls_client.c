@@ -17,8 +17,8 @@
 #define SESSIONS_MAXIMUM 8
 
 struct tls_client {
-    struct tls_client_settings settings;
-    const char *paths[3];
+    struct tls_client_settings settings; /* with texts of our own: */
+    char *paths[3];       /* owned; NULL for none */
     struct tls_watch *watch;
     CRYPTO_RWLOCK *lock;  /* of `context`: held to take a reference, and to exchange it */
     SSL_CTX *context;
@@ -136,6 +136,21 @@ static void exchange(struct tls_client *client, SSL_CTX *fresh, const struct tls
 
 /* ---- life ---- */
 
+static bool keep_settings(struct tls_client *client, const struct tls_client_settings *settings)
+{
+    const char *const given[] = {settings->is_unverified ? NULL : settings->ca, settings->pair.certificate, settings->pair.key};
+    for (size_t i = 0; i < 3; i++) {
+        client->paths[i] = given[i] == NULL ? NULL : strdup(given[i]);
+        if (given[i] != NULL && client->paths[i] == NULL)
+            return false;
+    }
+    client->settings = *settings;
+    client->settings.ca = client->paths[0];
+    client->settings.pair = (struct tls_pair){client->paths[1], client->paths[2]};
+    client->watch = tls_watch_create((const char *const *)client->paths, 3);
+    return client->watch != NULL;
+}
+
 struct tls_client *tls_client_create(const struct tls_client_settings *settings, char *reason, size_t capacity)
 {
     struct tls_digest digest = {{0}};
@@ -144,13 +159,8 @@ struct tls_client *tls_client_create(const struct tls_client_settings *settings,
     text_append(reason, capacity, 0, "out of memory");
     if (client == NULL)
         return NULL;
-    client->settings = *settings;
-    client->paths[0] = settings->is_unverified ? NULL : settings->ca;
-    client->paths[1] = settings->pair.certificate;
-    client->paths[2] = settings->pair.key;
     client->lock = CRYPTO_THREAD_lock_new();
-    client->watch = tls_watch_create(client->paths, 3);
-    if (client->lock == NULL || client->watch == NULL) {
+    if (client->lock == NULL || !keep_settings(client, settings)) {
         tls_client_destroy(client);
         return NULL;
     }
@@ -173,6 +183,8 @@ void tls_client_destroy(struct tls_client *client)
     SSL_CTX_free(client->context);
     CRYPTO_THREAD_lock_free(client->lock);
     tls_watch_destroy(client->watch);
+    for (size_t i = 0; i < 3; i++)
+        free(client->paths[i]);
     free(client);
 }
 

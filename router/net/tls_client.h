@@ -17,7 +17,7 @@ struct tls_channel;
 struct tls_client;
 struct tls_peer;
 
-/* What it points to must outlive the client. */
+/* Copied: what it points to may go. */
 struct tls_client_settings {
     const char *ca;          /* file with the authorities of nodes; NULL: those of the system */
     struct tls_pair pair;    /* shown to nodes that ask; certificate NULL: nothing */

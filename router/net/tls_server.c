@@ -36,8 +36,10 @@ struct shelf {
 };
 
 struct tls_server {
-    struct tls_server_settings settings;
-    const char **paths;  /* owned; the texts are the settings' */
+    struct tls_server_settings settings; /* with texts of our own: */
+    struct tls_pair *pairs;
+    char **paths;        /* all of them, to be watched and freed */
+    size_t path_count;
     struct tls_watch *watch;
     CRYPTO_RWLOCK *lock; /* of `context`: held to take a reference, and to exchange it */
     SSL_CTX *context;
@@ -257,19 +259,30 @@ static void exchange(struct tls_server *server, SSL_CTX *fresh, const struct tls
 
 /* ---- life ---- */
 
-static bool watch_files(struct tls_server *server)
+/* A copy that the server owns; NULL of NULL, and when memory is out, which *is_whole then says. */
+static const char *keep_path(struct tls_server *server, const char *path, bool *is_whole)
 {
-    const struct tls_server_settings *settings = &server->settings;
-    size_t count = 0;
+    char *copy = path == NULL ? NULL : strdup(path);
+    *is_whole = *is_whole && (path == NULL || copy != NULL);
+    server->paths[server->path_count++] = copy;
+    return copy;
+}
+
+static bool keep_settings(struct tls_server *server, const struct tls_server_settings *settings)
+{
+    bool is_whole = true;
     server->paths = calloc(2 * settings->pair_count + 1, sizeof *server->paths);
-    if (server->paths == NULL)
+    server->pairs = calloc(settings->pair_count, sizeof *server->pairs);
+    if (server->paths == NULL || server->pairs == NULL)
         return false;
     for (size_t i = 0; i < settings->pair_count; i++) {
-        server->paths[count++] = settings->pairs[i].certificate;
-        server->paths[count++] = settings->pairs[i].key;
+        server->pairs[i].certificate = keep_path(server, settings->pairs[i].certificate, &is_whole);
+        server->pairs[i].key = keep_path(server, settings->pairs[i].key, &is_whole);
     }
-    server->paths[count++] = settings->client_ca;
-    server->watch = tls_watch_create(server->paths, count);
+    server->settings = *settings;
+    server->settings.pairs = server->pairs;
+    server->settings.client_ca = keep_path(server, settings->client_ca, &is_whole);
+    server->watch = is_whole ? tls_watch_create((const char *const *)server->paths, server->path_count) : NULL;
     return server->watch != NULL;
 }
 
@@ -281,9 +294,8 @@ struct tls_server *tls_server_create(const struct tls_server_settings *settings,
     text_append(reason, capacity, 0, "out of memory");
     if (server == NULL)
         return NULL;
-    server->settings = *settings;
     server->lock = CRYPTO_THREAD_lock_new();
-    if (server->lock == NULL || !watch_files(server)) {
+    if (server->lock == NULL || !keep_settings(server, settings)) {
         tls_server_destroy(server);
         return NULL;
     }
@@ -307,7 +319,10 @@ void tls_server_destroy(struct tls_server *server)
     SSL_CTX_free(server->context);
     CRYPTO_THREAD_lock_free(server->lock);
     tls_watch_destroy(server->watch);
+    for (size_t i = 0; i < server->path_count; i++)
+        free(server->paths[i]);
     free(server->paths);
+    free(server->pairs);
     free(server);
 }
 

@@ -22,7 +22,7 @@ enum tls_client_certificate {
     TLS_CLIENT_CERTIFICATE_REQUIRED,
 };
 
-/* What it points to must outlive the server. */
+/* Copied: what it points to may go. */
 struct tls_server_settings {
     const struct tls_pair *pairs; /* the first one is for clients that name no host, or one that no certificate is for */
     size_t pair_count;

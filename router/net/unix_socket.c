@@ -79,7 +79,7 @@ int unix_socket_listen(const char *path, unsigned mode, struct unix_socket *made
         return -1;
     int fd = open_socket();
     if (fd >= 0 && bind_file(fd, &name, mode, made)) {
-        made->path = path;
+        memcpy(made->path, path, length);
         return fd;
     }
     *reason = strerror(errno);
@@ -91,8 +91,8 @@ int unix_socket_listen(const char *path, unsigned mode, struct unix_socket *made
 void unix_socket_remove(struct unix_socket *made)
 {
     struct stat status;
-    if (made->path != NULL && lstat(made->path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+    if (made->path[0] != '\0' && lstat(made->path, &status) == 0 && S_ISSOCK(status.st_mode) &&
         status.st_dev == made->device && status.st_ino == made->inode)
         unlink(made->path);
-    made->path = NULL;
+    made->path[0] = '\0';
 }

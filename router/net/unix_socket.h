@@ -9,16 +9,17 @@
  */
 #include <stdbool.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 struct unix_socket {
-    const char *path; /* ref; NULL: no file of ours */
-    dev_t device;     /* of the file that we made */
+    char path[sizeof((struct sockaddr_un *)NULL)->sun_path]; /* "": no file of ours */
+    dev_t device;                                          /* of the file that we made */
     ino_t inode;
 };
 
 /*
- * A listening, non-blocking socket, or -1 with *reason set. `mode` are the file's permissions, 0: as the umask leaves them. `path` is
- * kept by reference and shorter than sun_path. Called before any thread starts.
+ * A listening, non-blocking socket, or -1 with *reason set. `mode` are the file's permissions, 0: as the umask leaves them. A path that does
+ * not fit is an error.
  */
 int unix_socket_listen(const char *path, unsigned mode, struct unix_socket *made, const char **reason);
 

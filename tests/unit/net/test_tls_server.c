@@ -281,6 +281,30 @@ static void the_log_does_not_repeat_itself(void **state)
     tls_server_destroy(server);
 }
 
+/* A configuration that is no longer in force is freed, and the server goes on looking at its files. */
+static void what_the_settings_point_to_may_go(void **state)
+{
+    (void)state;
+    char certificate[256];
+    char key[256];
+    struct tls_pair pair = {certificate, key};
+    snprintf(certificate, sizeof certificate, "%s", changing_pair.certificate);
+    snprintf(key, sizeof key, "%s", changing_pair.key);
+    write_pair("default", "default");
+    struct tls_server *server = server_with((struct tls_server_settings){.pairs = &pair, .pair_count = 1});
+    struct tls_client *client = client_with((struct tls_client_settings){.pair = pair, .is_unverified = true});
+    certificate[0] = key[0] = '\0';
+    pair = (struct tls_pair){NULL, NULL};
+    write_pair("exact", "exact");
+    tls_server_refresh(server);
+    tls_client_refresh(client);
+    struct tls_peer *peer = tls_peer_create(client, "a.example");
+    expect_changing(peer, server, "CN=exact");
+    tls_peer_destroy(peer);
+    tls_client_destroy(client);
+    tls_server_destroy(server);
+}
+
 /* An open connection may outlive everything that it came from. */
 static void a_channel_outlives_its_server(void **state)
 {
@@ -351,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_new_pair_is_for_new_connections),
         cmocka_unit_test(the_log_does_not_repeat_itself),
         cmocka_unit_test(a_fifo_is_not_waited_for),
+        cmocka_unit_test(what_the_settings_point_to_may_go),
         cmocka_unit_test(a_channel_outlives_its_server),
         cmocka_unit_test(what_cannot_be_used_is_said_at_the_start),
     };
