@@ -242,8 +242,9 @@ static enum fault parse_request(struct text bytes, const struct h1_limits *limit
     llhttp_errno_t error = llhttp_execute(&gatherer.parser, bytes.bytes, bytes.length);
     if (error == HPE_INVALID_METHOD)
         return FAULT_REQUEST_METHOD;
+    /* llhttp 9 says so of any coding behind a length, too, which is malformed whatever the coding (see frame_request). */
     if (error == HPE_INVALID_TRANSFER_ENCODING)
-        return FAULT_REQUEST_TRANSFER_CODING;
+        return message_find(head, HEADER_CONTENT_LENGTH) != NULL ? FAULT_REQUEST_MALFORMED : FAULT_REQUEST_TRANSFER_CODING;
     if (error != HPE_OK || head->target.length == 0)
         return FAULT_REQUEST_MALFORMED;
     head->version = gatherer.parser.http_minor == 0 ? MESSAGE_HTTP_1_0 : MESSAGE_HTTP_1_1;
