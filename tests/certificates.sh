@@ -28,10 +28,10 @@ request() {
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -out "$1.csr" -subj "$2" 2>/dev/null
 }
 
-# sign NAME AUTHORITY DAYS EXTENSIONS
+# sign NAME AUTHORITY VALIDITY EXTENSIONS
 sign() {
     printf '%b' "$4" >"$1.extensions"
-    openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -set_serial "$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')" -days "$3" \
+    openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -set_serial "$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')" $3 \
         -extfile "$1.extensions" -out "$1.pem" 2>/dev/null
 }
 
@@ -41,10 +41,17 @@ authority() {
         2>/dev/null
 }
 
-# trusted NAME SUBJECT EXTENSIONS [DAYS]
+month="-days 30"
+# The past: OpenSSL up to 3.3 knows negative days only, later ones dates only.
+past="-days -1"
+if openssl x509 -help 2>&1 | grep -q -e -not_after; then
+    past="-not_before 20200101000000Z -not_after 20200201000000Z"
+fi
+
+# trusted NAME SUBJECT EXTENSIONS [VALIDITY]
 trusted() {
     request "$1" "$2"
-    sign "$1" between "${4:-30}" "$3"
+    sign "$1" between "${4:-$month}" "$3"
     cat between.pem >>"$1.pem"
 }
 
@@ -52,15 +59,15 @@ names='subjectAltName=DNS:a.example,DNS:localhost,IP:127.0.0.1\n'
 authority ca
 authority other-ca
 request between /CN=between
-sign between ca 30 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n'
+sign between ca "$month" 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n'
 trusted default /CN=default "$names"
 trusted wild /CN=wild 'subjectAltName=DNS:*.b.example\n'
 trusted exact /CN=exact 'subjectAltName=DNS:exact.b.example\n'
 trusted client /O=plant/CN=telegraf 'subjectAltName=DNS:telegraf\n'
 trusted nameless /CN=localhost 'basicConstraints=CA:FALSE\n'
-trusted expired /CN=expired "$names" -1
+trusted expired /CN=expired "$names" "$past"
 request stranger /CN=stranger
-sign stranger other-ca 30 "$names"
+sign stranger other-ca "$month" "$names"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout self.key -out self.pem -days 30 -subj /CN=self \
     -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 cat default.pem default.key >both.pem
@@ -70,7 +77,7 @@ openssl pkey -in default.key -aes128 -passout pass:secret -out locked.key
 : >empty.pem
 head -c 300 default.pem >damaged.pem
 openssl req -newkey rsa:1024 -nodes -keyout weak.key -out weak.csr -subj /CN=weak 2>/dev/null
-sign weak between 30 'subjectAltName=DNS:weak.example\n'
+sign weak between "$month" 'subjectAltName=DNS:weak.example\n'
 cat between.pem >>weak.pem
 mkfifo fifo.pem
 rm -f ./*.csr ./*.extensions
