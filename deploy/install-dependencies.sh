@@ -25,6 +25,10 @@ case $purpose in
     bench) wanted=$bench ;;
     *) echo "usage: $0 [build|run|test|bench]" >&2; exit 2 ;;
 esac
+# varnish makes its users with systemd-sysusers; where there is no systemd, that program alone will do.
+if [ "$purpose" = test ] && ! command -v systemd-sysusers >/dev/null; then
+    wanted="$wanted systemd-standalone-sysusers?"
+fi
 
 # A Node.js with npm that is already on the PATH (of whatever origin) will do.
 have() {
