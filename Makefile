@@ -11,7 +11,7 @@ BUILD   := build/$(MODE)$(if $(filter-out gcc,$(CC)),-$(subst /,-,$(subst $(SPAC
 # Commands that build on their own take every core, unless `make -jN` says how many.
 JOBS       := $(shell nproc 2>/dev/null || echo 1)
 WITH_JOBS   = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
-BUILD_LOUD  = $(if $(WITH_JOBS),echo "building with $(JOBS) jobs" &&) $(MAKE) --no-print-directory $(WITH_JOBS)
+SUBMAKE     = $(if $(WITH_JOBS),echo "building with $(JOBS) jobs" &&) $(MAKE) --no-print-directory $(WITH_JOBS)
 
 PACKAGES := libevent openssl yaml-0.1 libnghttp2 zlib jansson
 # llhttp from a library where a distribution has one, else from the C sources in Debian bookworm's package node-llhttp: installed, or
@@ -48,14 +48,14 @@ TESTS   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 .SECONDARY:
 
 all: install-build
-	@$(BUILD_LOUD) build
+	@+$(SUBMAKE) build
 
 # The link names the mode that was built last.
 build: $(BUILD)/sluice
 	@ln -sfn $(notdir $(BUILD))/sluice build/sluice
 
 debug asan tsan: install-build
-	@$(BUILD_LOUD) MODE=$@ build
+	@+$(SUBMAKE) MODE=$@ build
 
 $(BUILD)/sluice: $(OBJECTS)
 	$(Q)echo link $@ && $(CC) $(LDFLAGS) $(LDFLAGS_program) -o $@ $^ $(LDLIBS)
@@ -91,17 +91,17 @@ $(BUILD)/%.a:
 
 # The stand-in cluster with Sluice in front of it; with CONFIG=my.yaml, Sluice alone on a cluster of your own.
 run: install-$(if $(CONFIG),build,run)
-	@$(BUILD_LOUD) build
+	@+$(SUBMAKE) build
 	@CONFIG="$(CONFIG)" deploy/run.sh
 
 test: install-test
-	@$(BUILD_LOUD) check
+	@+$(SUBMAKE) check
 
 check: build $(TESTS)
 	@MODE=$(MODE) tests/run.sh $(TESTS)
 
 bench: install-bench
-	@$(BUILD_LOUD) build
+	@+$(SUBMAKE) build
 	@python3 bench/run.py --sluice build/sluice $(BENCH_FLAGS)
 
 install-build install-run install-test install-bench:
