@@ -102,23 +102,24 @@ class NodeProcess:
         arguments += ["--http-bind", self.address or f"127.0.0.1:{http_port}"]
         arguments += ["--control-bind", self.control_address or "127.0.0.1:0"]
         self.expected_to_end = False
-        self.listening.clear()
+        self.listening = threading.Event()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([sys.executable, NODE_PROGRAM, *arguments], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
-        threading.Thread(target=self.watch, args=(self.process,), daemon=True).start()
+        threading.Thread(target=self.watch, args=(self.process, self.listening), daemon=True).start()
 
-    def watch(self, process):
-        """Reads the listening line, then waits for the end of the process."""
+    def watch(self, process, listening):
+        """Reads the listening line, then waits for the end of the process. It may learn of that after the next one was
+        started, so it has an event of its own."""
         for line in process.stdout:
             words = dict(word.split("=", 1) for word in line.split() if "=" in word)
             if line.startswith("listening "):
                 self.address, self.control_address = words["address"], words["control"]
-                self.listening.set()
+                listening.set()
         process.stdout.close()
         process.wait()
-        self.listening.set()
-        if not self.expected_to_end:
+        listening.set()
+        if not self.expected_to_end and process is self.process:
             self.on_exit(self)
 
     def wait_listening(self):
