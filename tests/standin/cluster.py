@@ -33,8 +33,8 @@ if not __package__:
 from .sidecar import Sidecar
 
 NODE_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node.py")
-START_SECONDS = 20.0
-STOP_SECONDS = 15.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 FAST = ["--wal-flush-interval", "20ms", "--replication-interval", "10ms", "--catalog-sync-interval", "50ms",
         "--shutdown-flush", "50ms"]
 LAYOUT = (

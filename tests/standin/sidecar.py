@@ -12,7 +12,7 @@ from npm.packages import PackagesMissing, node_modules
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sidecar", "main.cjs")
 SOCKET_NAME = "sidecar.sock"
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 
 
 class SidecarError(Exception):

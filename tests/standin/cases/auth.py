@@ -3,9 +3,10 @@ import base64
 import json
 import unittest
 
-from standin.cluster import FAST, Cluster
-from standin.lib.support import call, eventually, target
+from harness.client import call, target
+from harness.waiting import eventually
 from standin.cases.modes import layout
+from standin.cluster import FAST, Cluster
 
 TOKEN = "apiv3_secret"
 UNAUTHENTICATED = '{"error": "the request was not authenticated"}'

@@ -8,9 +8,11 @@ import tempfile
 import threading
 import unittest
 
-from standin.cluster import FAST, Cluster
-from standin.lib.support import RawConnection, call, eventually
+from harness.client import call
+from harness.waiting import PATIENCE_SECONDS, eventually
 from standin.cases.modes import layout
+from standin.cluster import FAST, Cluster
+from standin.lib.support import RawConnection
 
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "cluster.py")
 COMMAND = [sys.executable, "-c", "import sys, signal; print(open(sys.argv[1]).read(), flush=True); signal.pause()"]
@@ -50,7 +52,7 @@ class ProgramTest(unittest.TestCase):
         self.output(r"node query-01 \(pid \d+\) ended with status -9")
         self.assertEqual(call(nodes[0][2], "GET", "/health").status, 200)
         self.process.send_signal(signal.SIGINT)
-        self.assertEqual(self.process.wait(10), 0)
+        self.assertEqual(self.process.wait(PATIENCE_SECONDS), 0)
         for _, _, address, *_ in nodes:
             self.assertRaises(OSError, call, address, "GET", "/health")
 
@@ -71,4 +73,4 @@ class StopTest(unittest.TestCase):
             self.assertIn(b'{"slept":400}', received)
             self.assertTrue(received.endswith(b"0\r\n\r\n"))
             self.assertEqual(end, "closed")
-            self.assertEqual(cluster.nodes["one"].process.wait(10), 0)
+            self.assertEqual(cluster.nodes["one"].process.wait(PATIENCE_SECONDS), 0)

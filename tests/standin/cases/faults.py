@@ -4,9 +4,11 @@ import socket
 import time
 import unittest
 
-from standin.cluster import FAST, Cluster
-from standin.lib.support import RawConnection, call, eventually, write
+from harness.client import call
+from harness.waiting import PATIENCE_SECONDS, eventually
 from standin.cases.modes import layout
+from standin.cluster import FAST, Cluster
+from standin.lib.support import RawConnection, write
 
 GET_HEALTH = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -129,7 +131,7 @@ class FaultsTest(unittest.TestCase):
             raw.socket.settimeout(0.05)
             with self.assertRaises(TimeoutError):
                 raw.rest()
-            raw.socket.settimeout(10)
+            raw.socket.settimeout(PATIENCE_SECONDS)
             self.control.clear()
             self.assertIn(b" 200 OK", raw.until(b"\r\n\r\nOK"))
 

@@ -3,12 +3,13 @@ import json
 import threading
 import unittest
 
+from harness.client import call
+from harness.waiting import PATIENCE_SECONDS, eventually, timed
 from npm.packages import javascript
-
+from standin.cases.modes import layout
 from standin.cluster import FAST, Cluster
 from standin.flightmessages import SERVICE, endpoints_of, fields_of, message, packed, statement, ticket
-from standin.lib.support import call, eventually, write
-from standin.cases.modes import layout
+from standin.lib.support import write
 
 OK, INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED = 0, 3, 5, 7, 8
 UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 12, 13, 14, 16
@@ -47,6 +48,11 @@ class FlightTest(unittest.TestCase):
     def seen(self, method="DoGet"):
         return self.control.seen(path=SERVICE + method)["requests"]
 
+    def assert_left(self):
+        """The node has seen the last call, and that its client has gone."""
+        self.assertTrue(self.seen())
+        eventually(lambda: self.seen()[-1]["outcome"] == "client_gone")
+
     def query(self, text, **options):
         return javascript("query.cjs", {"host": f"http://{self.address}", "database": "d", "query": text, **options})
 
@@ -82,9 +88,11 @@ class FlightTest(unittest.TestCase):
 
     def test_the_official_clients_timeout_cancels(self):
         """Leaving its iteration does not: it reads the rest of the answer."""
-        told = self.query("SELECT value, sleep(1) AS x FROM generate_series(1, 1000000)", timeout_ms=300)
-        self.assertRegex(told["error"]["message"], "Deadline exceeded|grpc-timeout elapsed")
-        eventually(lambda: self.seen()[-1]["outcome"] == "client_gone")
+        def attempt(scale):
+            told = self.query("SELECT value, sleep(1) AS x FROM generate_series(1, 1000000)", timeout_ms=300 * scale)
+            self.assertRegex(told["error"]["message"], "Deadline exceeded|grpc-timeout elapsed")
+            self.assert_left()
+        timed(attempt)
 
     # -- calls
 
@@ -192,7 +200,8 @@ class FlightTest(unittest.TestCase):
         self.control.fault({"first_batch_delay_ms": 550, "path": SERVICE + "*", "count": 1})
         told = self.get("select 1 as one")
         self.assertEqual(told["code"], OK)
-        self.assertIn(len(told["sizes"]), range(5, 9), told["times_ms"])
+        # At least as many as the time has room for, and on a slow machine more time may have passed.
+        self.assertIn(len(told["sizes"]), range(5, 9 + told["times_ms"][-1] // 100), told["times_ms"])
         empty = set(told["messages"][1:-1])
         self.assertEqual(len(empty), 1)
 
@@ -201,20 +210,24 @@ class FlightTest(unittest.TestCase):
         self.assertEqual(self.query("SELECT f FROM m")["count"], 2)
 
     def test_the_timeout_is_kept_before_and_while_streaming(self):
-        for sql, is_streaming in (("select sleep(20000) as x", False),
-                                  ("select value, repeat('x', 30000), sleep(1) from generate_series(1, 1000)", True)):
+        for sql, is_streaming in (("select sleep(600000) as x", False),
+                                  ("select value, repeat('x', 30000), sleep(1) from generate_series(1, 20000)", True)):
             with self.subTest(sql=sql):
-                # grpc-js would give up by itself, so the header is written by hand.
-                told = self.get(sql, metadata={"grpc-timeout": "300m"})
-                self.assertEqual((told["code"], told["details"]), (RESOURCE_EXHAUSTED, "grpc-timeout elapsed"))
-                self.assertIn(told["took_ms"], range(250, 5000))
-                self.assertEqual(len(told["sizes"]) > 1, is_streaming)
-                eventually(lambda: self.seen()[-1]["outcome"] == "client_gone")
+                def attempt(scale):
+                    # grpc-js would give up by itself, so the header is written by hand.
+                    told = self.get(sql, metadata={"grpc-timeout": f"{300 * scale}m"})
+                    self.assertEqual((told["code"], told["details"]), (RESOURCE_EXHAUSTED, "grpc-timeout elapsed"))
+                    self.assertGreater(told["took_ms"], 250 * scale)
+                    self.assertEqual(len(told["sizes"]) > 1, is_streaming)
+                    self.assert_left()
+                timed(attempt)
 
     def test_cancelling_while_planning_and_while_streaming(self):
-        told = self.get("select sleep(20000) as x", deadline_ms=300)
-        self.assertEqual(told["code"], 4)
-        eventually(lambda: self.seen()[-1]["outcome"] == "client_gone")
+        def attempt(scale):
+            told = self.get("select sleep(600000) as x", deadline_ms=300 * scale)
+            self.assertEqual(told["code"], 4)
+            self.assert_left()
+        timed(attempt)
         told = self.get("select value from generate_series(1, 100000000)", cancel_after=3)
         self.assertEqual(told["code"], CANCELLED)
         eventually(lambda: self.seen()[-1]["outcome"] == "client_gone")
@@ -285,5 +298,5 @@ class FlightLifeTest(unittest.TestCase):
             thread.start()
             eventually(lambda: control.seen(path=SERVICE + "DoGet")["requests"])
             cluster.kill("node", 15)
-            thread.join(20)
+            thread.join(PATIENCE_SECONDS)
             self.assertEqual((told[0]["code"], len(told[0]["sizes"])), (OK, 4), told)

@@ -4,10 +4,12 @@ import json
 import re
 import unittest
 
+from harness.client import call
+from harness.waiting import eventually
+from standin.cases.modes import layout
 from standin.cluster import FAST, Cluster
 from standin.http1 import BadRequest, parse_head
-from standin.lib.support import RawConnection, call, eventually, sql
-from standin.cases.modes import layout
+from standin.lib.support import RawConnection, sql
 
 CHUNKED_WRITE = (b"POST /api/v3/write_lp?db=%b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
                  b"4;x=y\r\nm v=\r\n3\r\n1 1\r\n0\r\ntrailer: a\r\n\r\n")

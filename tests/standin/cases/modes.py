@@ -3,8 +3,10 @@ import os
 import signal
 import unittest
 
+from harness.client import call
+from harness.waiting import eventually
 from standin.cluster import FAST, Cluster
-from standin.lib.support import RawConnection, call, eventually, write
+from standin.lib.support import RawConnection, write
 
 MATRIX = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "wrong_mode.tsv")
 MODES = {"ingest": "ingest", "ingest-parquet": "ingest", "query": "query", "compact": "compact",

@@ -1,49 +1,8 @@
-"""What the tests of the stand-in share: a node client, a raw socket, and waiting for a condition."""
-import http.client
+"""What the tests of the stand-in share: writes and queries at a node, and a raw socket."""
 import socket
-import threading
-import time
-import urllib.parse
 
-DEADLINE_SECONDS = 10.0
-POLL_SECONDS = 0.01
-
-
-def eventually(condition, what="the condition"):
-    """Polls until condition() is truthy and returns its value; fails loudly at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come true within {DEADLINE_SECONDS:.0f} s")
-        pause.wait(POLL_SECONDS)
-
-
-class Answer:
-    """Status, headers (lower case) and body of one answer."""
-
-    def __init__(self, response):
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = response.read()
-        self.text = self.body.decode()
-
-
-def call(address, method, target, body=None, headers=None):
-    """One request on a connection of its own."""
-    connection = http.client.HTTPConnection(address, timeout=DEADLINE_SECONDS)
-    try:
-        connection.request(method, target, body, headers or {})
-        return Answer(connection.getresponse())
-    finally:
-        connection.close()
-
-
-def target(path, **params):
-    return path + "?" + urllib.parse.urlencode(params)
+from harness.client import call, target
+from harness.waiting import PATIENCE_SECONDS
 
 
 def write(address, database, lines, **params):
@@ -59,7 +18,7 @@ class RawConnection:
 
     def __init__(self, address):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS)
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
         self.received = b""
 
     def __enter__(self):
