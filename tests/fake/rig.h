@@ -24,7 +24,7 @@
 #include "net/buffer.h"
 #include "net/loop.h"
 
-#define RIG_DEADLINE_S 20
+#define RIG_DEADLINE_S 60
 
 struct rig {
     struct loop *loop;
