@@ -1,11 +1,10 @@
 #include "cli/admin_options.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "cli/admin_answer.h"
 #include "topology/yaml_tree.h"
 
@@ -128,13 +127,9 @@ static bool refuse_token(struct options *options, const char *path, const char *
 static bool read_token(struct admin_options *admin, struct options *options)
 {
     char bytes[ADMIN_TOKEN_CAPACITY + 1];
-    int fd = open(admin->token_file, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, bytes, sizeof bytes) : -1;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
+    ptrdiff_t length = file_read_beginning(admin->token_file, bytes, sizeof bytes);
     if (length < 0)
-        return refuse_token(options, admin->token_file, strerror(error));
+        return refuse_token(options, admin->token_file, strerror(errno));
     struct text rest = text_of(bytes, (size_t)length);
     struct text token = text_cut(&rest, '\n');
     if (token.length > 0 && token.bytes[token.length - 1] == '\r')

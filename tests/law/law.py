@@ -42,7 +42,7 @@ CALLS = {
     r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|loop_base|eventfd|epoll_\w+|p?poll|select|timerfd_\w+": ("net/", "base/sink.c", "cli/admin_client.c", "cli/terminal.c"),
     r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|msg)?|[gs]etsockopt|get(peer|sock)name": ("net/", "base/sink.c", "cli/admin_client.c"),
     r"getaddrinfo|getnameinfo|gethostby\w+": ("net/", "cli/admin_client.c"),
-    r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|dup[23]?|pipe2?": ("base/", "net/", "cli/admin_client.c", "cli/admin_options.c", "cli/terminal.c"),
+    r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|dup[23]?|pipe2?": ("base/", "net/", "cli/admin_client.c", "cli/terminal.c"),
     r"f?open|fdopen|freopen|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/", "net/"),
 }
 
