@@ -60,7 +60,7 @@ class Control:
     def call(self, method, path, fields=None):
         data = None if fields is None else json.dumps(fields).encode()
         request = urllib.request.Request(f"http://{self.address}{path}", data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
             return json.load(answer)
 
     def fault(self, fields):

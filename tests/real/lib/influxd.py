@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import threading
 
+from harness.sluice import ENDS_WITH_US
 from harness.waiting import PATIENCE_SECONDS
 from real.lib.programs import program
 
@@ -38,7 +39,7 @@ class Influxd:
         config = os.path.join(self.folder.name, "influxdb.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write(CONFIG.format(folder=self.folder.name, address=self.address or "127.0.0.1:0"))
-        self.process = subprocess.Popen([program("influxd"), "-config", config], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*ENDS_WITH_US, program("influxd"), "-config", config], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         listening = threading.Event()
         threading.Thread(target=self.watch, args=(self.process, listening), daemon=True).start()

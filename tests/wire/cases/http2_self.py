@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 
+from harness.sluice import ENDS_WITH_US
 from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib import hpack, http2_peer as h2
 from wire.lib.house import case
@@ -42,7 +43,7 @@ def is_listening(port):
 
 @contextlib.contextmanager
 def running(program, *arguments, port):
-    process = subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*ENDS_WITH_US, program, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: is_listening(port), program)
         yield

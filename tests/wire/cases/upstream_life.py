@@ -238,6 +238,7 @@ def a_drain_lets_an_exchange_finish(house, number):
         assert (reply.status, reply.body, reply.is_whole) == (200, b"late", True), reply
         assert reply.field("connection") == "close", reply
         assert client.is_closed()
+        client.close()
         sluice.wait_end()
 
 

@@ -258,6 +258,8 @@ def run_once(binary, path, wishes, temporary):
 
 def run_scenario(binary, path, temporary):
     """As run_once. One with short times is tried again with longer ones: on a slow machine they may have been too short."""
+    if re.search(r'^ *shell \{\n(?! *set -e\n)', path.read_text(encoding='utf-8'), re.MULTILINE):
+        return 'a shell of several lines begins with "set -e", for otherwise only its last command counts'
     for scale in SCALES:
         wishes, is_timed = read_wishes(path, scale)
         complaint = run_once(binary, path, wishes, temporary)
