@@ -308,6 +308,7 @@ def a_node_that_must_speak_http2_and_does_not_agree_to_it_is_down(house, _, prot
         assert sluice.node_status("q1")["health"] == "down", sluice.status()
         assert call(client).grpc_status == 14
         check_fault(client.ask("GET", QUERY), 503, "no_node", QUERY)
+        sluice.q1.wait(lambda: sluice.q1.handshakes)  # the node tells of its handshake when it gets to run
         assert len(sluice.q1.handshakes) == 1 and not sluice.q1.seen
 
 
