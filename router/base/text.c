@@ -3,16 +3,38 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* ---- case ---- */
+
+/* text_lower of eight bytes at once. */
+static uint64_t lower_word(uint64_t word)
+{
+    uint64_t low_bits = word & TEXT_WORD(0x7f);
+    uint64_t is_from_a = low_bits + TEXT_WORD(0x80 - 'A');
+    uint64_t is_after_z = low_bits + TEXT_WORD(0x7f - 'Z');
+    uint64_t is_upper = ~word & (is_from_a ^ is_after_z) & TEXT_WORD(0x80);
+    return word | is_upper >> 2;
+}
+
 bool text_equals_ignoring_case(struct text a, struct text b)
 {
     if (a.length != b.length)
         return false;
-    for (size_t i = 0; i < a.length; i++) {
+    size_t i = 0;
+    for (; i + sizeof(uint64_t) <= a.length; i += sizeof(uint64_t)) {
+        uint64_t of_a, of_b;
+        memcpy(&of_a, a.bytes + i, sizeof of_a);
+        memcpy(&of_b, b.bytes + i, sizeof of_b);
+        if (of_a != of_b && lower_word(of_a) != lower_word(of_b))
+            return false;
+    }
+    for (; i < a.length; i++) {
         if (text_lower(a.bytes[i]) != text_lower(b.bytes[i]))
             return false;
     }
     return true;
 }
+
+/* ---- parts ---- */
 
 ptrdiff_t text_find(struct text t, struct text needle)
 {

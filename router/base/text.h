@@ -18,6 +18,8 @@ struct text {
 /* A text over a literal; the length is known at compile time. */
 #define TEXT(literal) ((struct text){(literal), sizeof(literal) - 1})
 #define TEXT_EMPTY ((struct text){NULL, 0})
+/* Eight times the byte, to compare text eight bytes at a time. */
+#define TEXT_WORD(byte) (UINT64_C(0x0101010101010101) * (byte))
 /* For printf's "%.*s": two arguments. */
 #define TEXT_ARGUMENTS(t) (int)(t).length, (t).bytes
 

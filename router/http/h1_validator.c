@@ -78,6 +78,26 @@ static size_t span_of(const char *bytes, size_t length, unsigned char class)
     return i;
 }
 
+/* Is one of eight bytes a control character (below SP, or DEL)? HTAB is one, too, and a value may have it. */
+static bool has_control_character(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    uint64_t delete = word ^ TEXT_WORD(0x7f);
+    uint64_t is_below_space = (word - TEXT_WORD(' ')) & ~word;
+    uint64_t is_delete = (delete - TEXT_WORD(1)) & ~delete;
+    return ((is_below_space | is_delete) & TEXT_WORD(0x80)) != 0;
+}
+
+/* The values are most of a head, so they are read eight bytes at a time as long as that says enough. */
+static bool is_value(const char *bytes, size_t length)
+{
+    size_t i = 0;
+    while (i + sizeof(uint64_t) <= length && !has_control_character(bytes + i))
+        i += sizeof(uint64_t);
+    return span_of(bytes + i, length - i, VALUE) == length - i;
+}
+
 bool h1_is_target(struct text target)
 {
     return span_of(target.bytes, target.length, TARGET) == target.length;
@@ -135,7 +155,7 @@ static bool validate_status_line(struct text line)
         return false;
     if (line.length == 12)
         return true;
-    return b[12] == ' ' && span_of(b + 13, line.length - 13, VALUE) == line.length - 13;
+    return b[12] == ' ' && is_value(b + 13, line.length - 13);
 }
 
 /*
@@ -147,8 +167,7 @@ bool h1_is_field_line(struct text line)
     size_t name = span_of(line.bytes, line.length, TOKEN);
     if (name == 0 || name > H1_FIELD_NAME_BYTES || name >= line.length || line.bytes[name] != ':')
         return false;
-    size_t value = line.length - name - 1;
-    if (span_of(line.bytes + name + 1, value, VALUE) != value)
+    if (!is_value(line.bytes + name + 1, line.length - name - 1))
         return false;
     return !h1_is_framing_lookalike(text_of(line.bytes, name));
 }

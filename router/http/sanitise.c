@@ -59,6 +59,9 @@ struct options {
 
 static bool read_options(const struct message_head *head, struct options *options)
 {
+    /* Not the names: they would be half of this function's time. */
+    options->count = 0;
+    options->has_close = options->has_keep_alive = false;
     for (size_t i = 0; i < head->field_count; i++) {
         if (head->fields[i].known != HEADER_CONNECTION)
             continue;
@@ -89,7 +92,7 @@ static bool is_named(const struct options *options, struct text name)
 
 bool sanitise_strip_hop_by_hop(struct message_head *head, bool *keep_alive)
 {
-    struct options options = {.count = 0};
+    struct options options;
     if (!read_options(head, &options))
         return false;
     size_t kept = 0;

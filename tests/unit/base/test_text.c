@@ -43,6 +43,22 @@ static void equality(void **state)
     assert_true(text_equals_ignoring_case(TEXT_EMPTY, TEXT_EMPTY));
 }
 
+/* Words of eight bytes are compared at once: each byte at each place must come out as it does by itself. */
+static void case_of_each_byte_at_each_place(void **state)
+{
+    (void)state;
+    for (int a = 0; a < 256; a++) {
+        for (int b = 0; b < 256; b++) {
+            char left[] = "0123456789a", right[] = "0123456789A";
+            size_t at = (size_t)(a + b) % 11;
+            left[at] = (char)a;
+            right[at] = (char)b;
+            assert_int_equal(text_equals_ignoring_case(text_of(left, 11), text_of(right, 11)),
+                             text_lower((char)a) == text_lower((char)b));
+        }
+    }
+}
+
 static void prefixes(void **state)
 {
     (void)state;
@@ -236,7 +252,9 @@ static void appending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_are_made), cmocka_unit_test(equality),  cmocka_unit_test(prefixes),
+        cmocka_unit_test(texts_are_made), cmocka_unit_test(equality),
+        cmocka_unit_test(case_of_each_byte_at_each_place),
+        cmocka_unit_test(prefixes),
         cmocka_unit_test(finding),        cmocka_unit_test(trimming),  cmocka_unit_test(cutting),
         cmocka_unit_test(numbers),        cmocka_unit_test(durations), cmocka_unit_test(sizes),
         cmocka_unit_test(copies),         cmocka_unit_test(distances), cmocka_unit_test(appending),

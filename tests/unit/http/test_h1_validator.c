@@ -268,6 +268,22 @@ static void each_byte_is_where_it_may_be(void **state)
     }
 }
 
+/* A long value is read eight bytes at a time: a byte that may not be there is found at each place, behind any other. */
+static void each_byte_is_found_at_each_place_of_a_value(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        bool is_value = c == '\t' || (c >= ' ' && c != 0x7f);
+        for (size_t at = 2; at < 28; at++) {
+            char line[] = "X:abcdefgh\x80\xffijklmn opqrstuvw";
+            line[at] = (char)c;
+            assert_field_line(text_of(line, 28), is_value);
+            line[2 + (at - 1) % 26] = '\t';
+            assert_field_line(text_of(line, 28), is_value);
+        }
+    }
+}
+
 static void names_and_counts_have_bounds(void **state)
 {
     (void)state;
@@ -331,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_status_line_is_a_version_three_digits_and_a_reason),
         cmocka_unit_test(a_field_line_is_a_token_a_colon_and_a_value),
         cmocka_unit_test(each_byte_is_where_it_may_be),
+        cmocka_unit_test(each_byte_is_found_at_each_place_of_a_value),
         cmocka_unit_test(names_and_counts_have_bounds),
         cmocka_unit_test(no_configuration_allows_more_fields_than_there_is_room_for),
         cmocka_unit_test(an_unfinished_head_does_not_pass),
