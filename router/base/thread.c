@@ -45,3 +45,36 @@ void thread_join(struct thread *thread)
     pthread_join(thread->handle, NULL);
     free(thread);
 }
+
+/* ---- locks ---- */
+
+struct lock {
+    pthread_mutex_t mutex;
+};
+
+struct lock *lock_create(void)
+{
+    struct lock *lock = malloc(sizeof *lock);
+    if (lock == NULL || pthread_mutex_init(&lock->mutex, NULL) == 0)
+        return lock;
+    free(lock);
+    return NULL;
+}
+
+void lock_destroy(struct lock *lock)
+{
+    if (lock == NULL)
+        return;
+    pthread_mutex_destroy(&lock->mutex);
+    free(lock);
+}
+
+void lock_take(struct lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+}
+
+void lock_give(struct lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "cli/admin_options.h"
 
 #include <errno.h>

@@ -46,9 +46,9 @@ struct explanation {
     const struct topology *topology; /* ref */
     const struct request *request;   /* ref */
     struct classify_answer answer;
-    uint64_t nodes;
-    uint64_t preferred;
-    enum balance_policy policy;
+    struct node_set nodes;
+    struct node_set preferred;
+    const struct policy *policy;
 };
 
 /* False: the command ends with options->status. */
@@ -176,9 +176,9 @@ static void print_row(const struct explanation *explanation)
         printf("route       none: the database knows no such method and path, and `unknown` forwards them\n");
 }
 
-static const char *describe_policy(enum balance_policy policy)
+static const char *describe_balance(enum balance_method method)
 {
-    switch (policy) {
+    switch (method) {
     case BALANCE_WEIGHTED:
         return "one after the other in proportion to their weights";
     case BALANCE_LEAST_OUTSTANDING:
@@ -195,17 +195,17 @@ static const char *describe_policy(enum balance_policy policy)
 
 static void print_target(const struct explanation *explanation)
 {
-    const char *policy = describe_policy(explanation->policy);
+    const char *balance = describe_balance(explanation->policy->balance);
     switch (explanation->answer.route->target) {
     case ROUTE_TARGET_ONE:
-        printf("goes to     one node: %s\n", policy);
+        printf("goes to     one node: %s\n", balance);
         break;
     case ROUTE_TARGET_NAMED:
         printf("goes to     the node that the header X-Sluice-Node names; refused with %u without it\n",
                fault_row(FAULT_NODE_NOT_NAMED)->http_status);
         break;
     case ROUTE_TARGET_NAMED_OR_ONE:
-        printf("goes to     the node that the header X-Sluice-Node names, else one: %s\n", policy);
+        printf("goes to     the node that the header X-Sluice-Node names, else one: %s\n", balance);
         break;
     case ROUTE_TARGET_NAMED_OR_ALL:
         printf("goes to     the node that the header X-Sluice-Node names, else all of them, one after the other\n");
@@ -217,26 +217,26 @@ static void print_target(const struct explanation *explanation)
     }
 }
 
-static uint64_t sum_of_weights(const struct topology *topology, uint64_t nodes)
+static uint64_t sum_of_weights(const struct topology *topology, const struct node_set *nodes)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < topology->node_count; i++)
-        total += (nodes >> i & 1) != 0 ? topology->nodes[i].weight : 0;
+    for (unsigned i = 0; i < topology->node_count; i++)
+        total += node_set_has(nodes, i) ? topology->nodes[i].weight : 0;
     return total;
 }
 
-static void print_nodes(const struct explanation *explanation, uint64_t nodes, const char *heading)
+static void print_nodes(const struct explanation *explanation, const struct node_set *nodes, const char *heading)
 {
     const struct topology *topology = explanation->topology;
     uint64_t total = sum_of_weights(topology, nodes);
-    for (size_t i = 0; i < topology->node_count; i++) {
+    for (unsigned i = 0; i < topology->node_count; i++) {
         const struct topology_node *node = &topology->nodes[i];
-        if ((nodes >> i & 1) == 0)
+        if (!node_set_has(nodes, i))
             continue;
         printf("%-11s %s", heading, node->node_id);
         if (node->url != NULL)
             printf(" at %s", node->url);
-        if (explanation->policy == BALANCE_WEIGHTED)
+        if (explanation->policy->balance == BALANCE_WEIGHTED)
             printf(", weight %u (%.1f %%)", node->weight, 100.0 * node->weight / (double)total);
         printf("\n");
         heading = "";
@@ -245,15 +245,20 @@ static void print_nodes(const struct explanation *explanation, uint64_t nodes, c
 
 static void print_candidates(const struct explanation *explanation)
 {
-    if (explanation->nodes == 0) {
+    if (node_set_is_empty(&explanation->nodes)) {
         char status[32];
         describe_status(explanation, FAULT_NO_NODE, status, sizeof status);
         printf("nodes       none of this cluster can serve it: it is answered with %s, %s\n", status,
                fault_row(FAULT_NO_NODE)->name);
         return;
     }
-    print_nodes(explanation, explanation->preferred, "nodes");
-    print_nodes(explanation, explanation->nodes & ~explanation->preferred, "then");
+    struct node_set others = explanation->nodes;
+    for (unsigned i = 0; i < explanation->topology->node_count; i++) {
+        if (node_set_has(&explanation->preferred, i))
+            node_set_remove(&others, i);
+    }
+    print_nodes(explanation, &explanation->preferred, "nodes");
+    print_nodes(explanation, &others, "then");
     if (explanation->request->is_grpc)
         printf("            those of them that speak HTTP/2\n");
 }
@@ -296,7 +301,7 @@ static enum retry_verdict ask_retry(const struct explanation *explanation, const
         .attempts = 1,
         .now_ms = is_late ? 1 : 0,
         .deadline_ms = 1,
-        .others_usable = !is_pinned && (explanation->nodes & (explanation->nodes - 1)) != 0,
+        .others_usable = !is_pinned && node_set_count(&explanation->nodes) > 1,
     };
     return retry_decide(&question);
 }
@@ -356,7 +361,7 @@ static void print_retries(const struct explanation *explanation)
     char size[32];
     describe_size(explanation->topology->limits.replay_bytes, size, sizeof size);
     printf("retries     at most %u attempts, as long as the body has no more than %s (limits.replay)\n",
-           retry_attempts_maximum(explanation->answer.class), size);
+           explanation->policy->attempts_maximum, size);
     for (size_t i = 0; i < sizeof situations / sizeof situations[0]; i++) {
         if (can_happen(explanation, &situations[i]))
             print_situation(explanation, &situations[i]);
@@ -385,6 +390,21 @@ static void print_timeouts(const struct explanation *explanation)
         printf("            with a grpc-timeout: that is for all attempts and all of the answer, in place of timeouts.response\n");
 }
 
+/* Which nodes can serve it, and which of them are asked first: all, where the preferred kind does not exist. */
+static void choose_nodes(struct explanation *explanation)
+{
+    const struct topology *topology = explanation->topology;
+    const struct route *row = explanation->answer.route;
+    for (unsigned i = 0; i < topology->node_count; i++) {
+        if (classify_node_fits(&topology->nodes[i], row->capabilities))
+            node_set_add(&explanation->nodes, i);
+        if (classify_node_is_preferred(&topology->nodes[i], row->capabilities, row->preferred))
+            node_set_add(&explanation->preferred, i);
+    }
+    if (node_set_is_empty(&explanation->preferred))
+        explanation->preferred = explanation->nodes;
+}
+
 static void explain(struct explanation *explanation)
 {
     printf("%s %s%s%s\n", explanation->request->method, explanation->request->target,
@@ -394,15 +414,14 @@ static void explain(struct explanation *explanation)
         return;
     }
     const struct route *row = explanation->answer.route;
-    explanation->nodes = classify_nodes(explanation->topology, row);
-    explanation->preferred = classify_preferred_nodes(explanation->topology, row);
-    explanation->policy = balance_policy_of(explanation->answer.class);
+    choose_nodes(explanation);
+    explanation->policy = policy_of(explanation->answer.class);
     print_row(explanation);
     print_target(explanation);
     if (row->target == ROUTE_TARGET_SLUICE)
         return;
     print_candidates(explanation);
-    if (explanation->nodes == 0)
+    if (node_set_is_empty(&explanation->nodes))
         return;
     print_retries(explanation);
     print_timeouts(explanation);

@@ -5,10 +5,8 @@
 #include "base/log.h"
 #include "cli/options.h"
 #include "control/control.h"
-#include "routing/classify.h"
 #include "topology/build.h"
 #include "topology/findings.h"
-#include "upstream/cluster.h"
 
 #define FILES_MAXIMUM 16
 
@@ -58,23 +56,15 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static int run(const struct topology *topology)
+static int run(const char *const *files, size_t count, struct topology *topology)
 {
     enum log_level level;
     if (topology->log_level != NULL && log_level_from_name(topology->log_level, &level))
         log_set_level(level);
     log_open();
     raise_descriptor_limit();
-    struct classifier *classifier = classifier_create(topology);
-    struct cluster *cluster = cluster_create(topology);
-    int status = COMMAND_FAILED;
-    if (classifier == NULL || cluster == NULL)
-        log_line(LOG_LEVEL_ERROR, "event=start_failed reason=\"out of memory\"");
-    else
-        status = control_run(topology, classifier, cluster);
-    cluster_destroy(cluster);
-    classifier_destroy(classifier);
-    return status;
+    struct control_settings settings = {.files = files, .file_count = count, .topology = topology};
+    return control_run(&settings);
 }
 
 int command_serve(int argc, char **argv)
@@ -95,7 +85,7 @@ int command_serve(int argc, char **argv)
         fputs("sluice: not started: the configuration has errors (see above)\n", stderr);
         return COMMAND_FAILED;
     }
-    int status = run(topology);
+    int status = run(files, count, topology);
     topology_release(topology);
     return status;
 }

@@ -1,140 +1,354 @@
 #include "control/admin.h"
 
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
+#include "control/admin_access.h"
+#include "control/reload.h"
+#include "control/state.h"
+#include "control/status.h"
+#include "control/steer.h"
 #include "downstream/reply.h"
-#include "downstream/session.h"
-#include "http/h1.h"
-#include "net/listener.h"
-#include "net/socket.h"
 #include "observe/metrics.h"
-#include "upstream/cluster.h"
-#include "upstream/probe.h"
+#include "topology/findings.h"
+#include "topology/topology.h"
+#include "upstream/epoch.h"
 #include "worker/fleet.h"
-#include "worker/opening.h"
 
-#define STATUS_BYTES 65536
 #define WORKERS_MAXIMUM 256
+/* How often a request that waits for a node to become idle looks. */
+#define WAIT_LOOK_MS 20
 
 struct admin {
-    struct loop *loop;
-    struct admin_settings settings;
-    struct opening opening;
-    struct listener *listener;
-    struct list sessions;
-    struct buffer_pool buffers;
-    struct h1_settings h1;
-    struct session_settings session;
+    struct control *control;
+    struct list waits;          /* of struct wait */
 };
 
-/* ---- routes ---- */
+/* A request whose answer comes later: a reload, or a node that is to become idle. */
+struct wait {
+    struct list_node node;
+    struct admin *admin;
+    struct stream *stream;      /* owned */
+    struct reload_waiter reload;
+    struct steering steering;
+    uint64_t until_ms;
+    struct loop_timer timer;
+};
 
-typedef void admin_route(struct admin *admin, struct stream *stream);
+/* A request under its route. */
+struct admin_call {
+    struct admin *admin;
+    struct session *session;
+    struct stream *stream;
+    const struct message_head *head;
+    struct text query;
+    struct text node_id;        /* of /nodes/{node_id}/... as it came */
+    enum node_admin order;      /* of the same */
+};
+
+/* ---- answers ---- */
 
 static void answer(struct stream *stream, unsigned status, struct text content_type, struct text body)
 {
-    struct reply reply = {.status = status, .content_type = content_type, .body = body};
+    struct reply reply = {.status = status, .content_type = content_type, .body = body, .origins = REPLY_ORIGINS_OWN};
     reply_send(stream, &reply);
 }
 
 static void answer_out_of_memory(struct stream *stream)
 {
-    struct reply_fault reply = {.fault = FAULT_OUT_OF_MEMORY};
-    reply_send_fault(stream, &reply);
+    answer(stream, 503, TEXT("application/json"), TEXT("{\"error\": \"out of memory\"}\n"));
 }
 
-static size_t put_node(const struct admin *admin, unsigned index, uint64_t usable, char *body, size_t used)
+/* Takes over `body`. */
+static void answer_json(struct stream *stream, unsigned status, json_t *body)
 {
-    const struct topology_node *node = &admin->settings.cluster->topology->nodes[index];
-    const struct cluster_node *shared = &admin->settings.cluster->nodes[index];
-    uint64_t changed_ms = prober_changed_ms(admin->settings.prober, index);
-    uint64_t now_ms = loop_now_ms(admin->loop);
-    char modes[64];
-    used = text_append(body, STATUS_BYTES, used, "%s\n    {\"node_id\": \"%s\", \"mode\": \"%s", index == 0 ? "" : ",",
-                       node->node_id, node_modes_describe(node->modes, modes, sizeof modes));
-    return text_append(body, STATUS_BYTES, used,
-                       "\", \"url\": \"%s\", \"health\": \"%s\", \"since_s\": %llu, \"last_probe\": \"%s\", "
-                       "\"usable\": %s, \"outstanding\": %u, \"requests\": %lu, \"failures\": %lu}",
-                       node->url, health_state_name((enum health_state)atomic_load(&shared->health)),
-                       (unsigned long long)(changed_ms == 0 ? 0 : (now_ms - changed_ms) / 1000),
-                       prober_last_result(admin->settings.prober, index), (usable >> index & 1) != 0 ? "true" : "false",
-                       atomic_load(&shared->outstanding), atomic_load(&shared->requests),
-                       atomic_load(&shared->failures));
-}
-
-static void answer_status(struct admin *admin, struct stream *stream)
-{
-    const struct cluster *cluster = admin->settings.cluster;
-    char *body = malloc(STATUS_BYTES);
-    if (body == NULL) {
-        answer_out_of_memory(stream);
-        return;
-    }
-    uint64_t usable = cluster_usable_nodes(cluster);
-    size_t used = text_append(body, STATUS_BYTES, 0,
-                              "{\n  \"version\": \"%s\", \"cluster_id\": \"%s\", \"uptime_s\": %llu, \"workers\": %zu, "
-                              "\"sessions\": %zu, \"draining\": %s,\n  \"nodes\": [",
-                              SLUICE_VERSION, cluster->topology->cluster_id,
-                              (unsigned long long)((loop_now_ms(admin->loop) - cluster->started_ms) / 1000),
-                              fleet_worker_count(admin->settings.fleet), fleet_session_count(admin->settings.fleet),
-                              atomic_load(&cluster->draining) != 0 ? "true" : "false");
-    for (unsigned i = 0; i < cluster->topology->node_count; i++)
-        used = put_node(admin, i, usable, body, used);
-    used = text_append(body, STATUS_BYTES, used, "\n  ]\n}\n");
-    answer(stream, 200, TEXT("application/json"), text_of(body, used));
-    free(body);
-}
-
-static void answer_metrics(struct admin *admin, struct stream *stream)
-{
-    const struct metrics *slices[WORKERS_MAXIMUM];
-    size_t count = fleet_worker_count(admin->settings.fleet);
-    size_t length = 0;
-    for (size_t i = 0; i < count && i < WORKERS_MAXIMUM; i++)
-        slices[i] = fleet_metrics(admin->settings.fleet, i);
-    char *text = metrics_format(slices, count < WORKERS_MAXIMUM ? count : WORKERS_MAXIMUM, &length);
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_ENSURE_ASCII);
+    json_decref(body);
     if (text == NULL) {
         answer_out_of_memory(stream);
         return;
     }
-    answer(stream, 200, TEXT("text/plain; version=0.0.4"), text_of(text, length));
+    answer(stream, status, TEXT("application/json"), text_of_string(text));
     free(text);
 }
 
-static void answer_health(struct admin *admin, struct stream *stream)
+static void answer_error(struct stream *stream, unsigned status, const char *error)
 {
-    (void)admin;
-    answer(stream, 200, TEXT("text/plain"), TEXT("OK\n"));
+    answer_json(stream, status, json_pack("{s:s}", "error", error));
 }
 
+/* One line for each change: who asked for what, and what came of it. */
+static void log_change(const struct admin_call *call, unsigned status)
+{
+    char quoted[600];
+    log_line(LOG_LEVEL_INFO, "event=admin client=%s request=%s status=%u", call->session->client_host,
+             log_quote(quoted, sizeof quoted, call->head->target), status);
+}
+
+/* ---- reading ---- */
+
+static void get_status(struct admin_call *call)
+{
+    size_t length;
+    char *body = status_format(call->admin->control, &length);
+    if (body == NULL) {
+        answer_out_of_memory(call->stream);
+        return;
+    }
+    answer(call->stream, 200, TEXT("application/json"), text_of(body, length));
+    free(body);
+}
+
+static void get_metrics(struct admin_call *call)
+{
+    const struct control *control = call->admin->control;
+    const struct metrics *slices[WORKERS_MAXIMUM];
+    size_t count = fleet_worker_count(control->fleet) < WORKERS_MAXIMUM ? fleet_worker_count(control->fleet) : WORKERS_MAXIMUM;
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++)
+        slices[i] = fleet_metrics(control->fleet, i);
+    char *text = metrics_format(slices, count, &length);
+    text = status_append_metrics(control, text, &length);
+    if (text == NULL) {
+        answer_out_of_memory(call->stream);
+        return;
+    }
+    answer(call->stream, 200, TEXT("text/plain; version=0.0.4"), text_of(text, length));
+    free(text);
+}
+
+static void get_health(struct admin_call *call)
+{
+    answer(call->stream, 200, TEXT("text/plain"), TEXT("OK\n"));
+}
+
+/* ---- waiting ---- */
+
+static void destroy_wait(void *object)
+{
+    free(object);
+}
+
+/* Nobody hears its end any more. */
+static void forget(struct wait *wait)
+{
+    struct loop *loop = wait->admin->control->loop;
+    reload_forget(&wait->reload);
+    steering_end(&wait->steering);
+    loop_timer_clear(loop, &wait->timer);
+    list_remove(&wait->admin->waits, &wait->node);
+    loop_bury(loop, wait, destroy_wait);
+}
+
+static void on_nothing(void *owner, struct text bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static void on_event(void *owner)
+{
+    (void)owner;
+}
+
+static void on_caller_gone(void *owner, enum fault fault)
+{
+    (void)fault;
+    struct wait *wait = owner;
+    stream_release(wait->stream);
+    forget(wait);
+}
+
+static const struct stream_events wait_events = {
+    .on_data = on_nothing,
+    .on_end = on_event,
+    .on_drained = on_event,
+    .on_failed = on_caller_gone,
+};
+
+static void answer_steered(struct stream *stream, const struct steering *steering)
+{
+    unsigned outstanding = steering_outstanding(steering);
+    answer_json(stream, 200, json_pack("{s:s, s:o, s:i, s:b}", "node_id", steering->node->node_id, "admin",
+                                       status_admin_of(steering->node), "outstanding", (int)outstanding, "done",
+                                       steering_is_done(steering) ? 1 : 0));
+}
+
+static void on_wait_look(void *owner)
+{
+    struct wait *wait = owner;
+    struct loop *loop = wait->admin->control->loop;
+    if (!steering_is_done(&wait->steering) && loop_now_ms(loop) < wait->until_ms) {
+        loop_timer_set(loop, &wait->timer, loop_now_ms(loop) + WAIT_LOOK_MS);
+        return;
+    }
+    answer_steered(wait->stream, &wait->steering);
+    forget(wait);
+}
+
+static struct wait *begin_wait(const struct admin_call *call)
+{
+    struct wait *wait = calloc(1, sizeof *wait);
+    if (wait == NULL)
+        return NULL;
+    wait->admin = call->admin;
+    wait->stream = call->stream;
+    loop_timer_init(&wait->timer, on_wait_look, wait);
+    list_node_init(&wait->node);
+    list_append(&call->admin->waits, &wait->node);
+    stream_set_owner(call->stream, &wait_events, wait);
+    return wait;
+}
+
+/* ---- reload ---- */
+
+static void add_finding(void *owner, enum finding_level level, struct place place, const char *text)
+{
+    json_array_append_new(owner, json_pack("{s:s, s:i, s:i, s:s, s:s}", "file", place.file, "line", (int)place.line, "column",
+                                           (int)place.column, "severity", level == FINDING_ERROR ? "error" : "warning", "text", text));
+}
+
+static void on_reloaded(void *owner, const struct reload_result *result)
+{
+    struct wait *wait = owner;
+    json_t *findings = json_array();
+    if (result->findings != NULL)
+        findings_visit(result->findings, add_finding, findings);
+    json_t *body = json_pack("{s:b, s:I, s:o}", "applied", result->is_applied ? 1 : 0, "epoch", (json_int_t)result->epoch, "findings",
+                             findings);
+    answer_json(wait->stream, result->is_applied ? 200 : 422, body);
+    forget(wait);
+}
+
+static void post_reload(struct admin_call *call)
+{
+    struct wait *wait = begin_wait(call);
+    if (wait == NULL) {
+        answer_out_of_memory(call->stream);
+        return;
+    }
+    log_change(call, 202);
+    wait->reload.on_done = on_reloaded;
+    wait->reload.owner = wait;
+    reload_ask(call->admin->control->reloads, &wait->reload);
+}
+
+/* ---- steering ---- */
+
+static void post_order(struct admin_call *call)
+{
+    struct control *control = call->admin->control;
+    struct steering steering;
+    struct steering_order order = {.state = call->order, .node_id = call->node_id, .query = call->query};
+    const char *error = "";
+    unsigned status = steering_begin(&steering, control->epoch, &order, &error);
+    log_change(call, status);
+    if (status != 200) {
+        answer_error(call->stream, status, error);
+        return;
+    }
+    struct wait *wait = order.wait_ms == 0 || steering_is_done(&steering) ? NULL : begin_wait(call);
+    if (wait == NULL) {
+        answer_steered(call->stream, &steering);
+        steering_end(&steering);
+        return;
+    }
+    wait->steering = steering;
+    wait->until_ms = loop_now_ms(control->loop) + order.wait_ms;
+    loop_timer_set(control->loop, &wait->timer, loop_now_ms(control->loop) + WAIT_LOOK_MS);
+}
+
+static void post_log_level(struct admin_call *call)
+{
+    char name[16];
+    enum log_level level;
+    struct text value = admin_query_value(call->query, TEXT("level"));
+    text_append(name, sizeof name, 0, "%.*s", (int)(value.length < sizeof name ? value.length : 0), value.bytes);
+    bool is_known = log_level_from_name(name, &level);
+    if (is_known)
+        log_set_level(level);
+    log_change(call, is_known ? 200 : 400);
+    if (is_known)
+        answer_json(call->stream, 200, json_pack("{s:s}", "log_level", name));
+    else
+        answer_error(call->stream, 400, "level is missing or unknown; use ?level=error, warning, info or debug");
+}
+
+/* ---- routes ---- */
+
+typedef void admin_route(struct admin_call *call);
+
 static const struct {
+    struct text method;
     struct text path;
     admin_route *route;
 } routes[] = {
-    {{"/status", 7}, answer_status},
-    {{"/metrics", 8}, answer_metrics},
-    {{"/health", 7}, answer_health},
+    {{"GET", 3}, {"/status", 7}, get_status},
+    {{"GET", 3}, {"/metrics", 8}, get_metrics},
+    {{"GET", 3}, {"/health", 7}, get_health},
+    {{"POST", 4}, {"/reload", 7}, post_reload},
+    {{"POST", 4}, {"/log-level", 10}, post_log_level},
 };
 
-/* ---- sessions ---- */
-
-static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)
+/* "/nodes/{node_id}/drain": false when the path is another. */
+static bool is_order(struct admin_call *call)
 {
-    (void)session;
-    /* Every answer is sent and released within this call, so no stream event can come. */
-    static const struct stream_events no_events;
-    stream_set_owner(stream, &no_events, owner);
-    if (!text_equals(head->method, TEXT("GET")) || head->body != BODY_NONE) {
-        answer(stream, 405, TEXT("text/plain"), TEXT("only GET without a body is served here\n"));
-        return;
+    static const enum node_admin orders[] = {NODE_ADMIN_READY, NODE_ADMIN_DRAIN, NODE_ADMIN_MAINT};
+    struct text prefix = TEXT("/nodes/");
+    struct text rest = call->head->path;
+    if (!text_starts_with(rest, prefix))
+        return false;
+    rest = text_of(rest.bytes + prefix.length, rest.length - prefix.length);
+    call->node_id = text_cut(&rest, '/');
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        call->order = orders[i];
+        if (text_equals(rest, text_of_string(node_admin_name(orders[i]))))
+            return call->node_id.length > 0;
     }
+    return false;
+}
+
+static void route_call(struct admin_call *call)
+{
+    bool is_known_path = false;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (text_equals(head->path, routes[i].path)) {
-            routes[i].route(owner, stream);
+        if (!text_equals(call->head->path, routes[i].path))
+            continue;
+        is_known_path = true;
+        if (text_equals(call->head->method, routes[i].method)) {
+            routes[i].route(call);
             return;
         }
     }
-    answer(stream, 404, TEXT("text/plain"), TEXT("try /status, /metrics or /health\n"));
+    bool is_post = text_equals(call->head->method, TEXT("POST"));
+    bool is_known_order = !is_known_path && is_order(call);
+    if (is_known_order && is_post)
+        post_order(call);
+    else if (is_known_order || is_known_path)
+        answer_error(call->stream, 405, "this path is read by GET or changes something by POST; the other method is needed");
+    else
+        answer_error(call->stream, 404,
+                     "try GET /status, /metrics, /health; POST /reload, /log-level?level=, /nodes/NODE_ID/drain, /ready, /maint");
+}
+
+static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)
+{
+    /* Answers that are sent within the call cannot fail afterwards: no event comes. */
+    static const struct stream_events no_events = {.on_data = on_nothing, .on_end = on_event, .on_drained = on_event};
+    struct admin *admin = owner;
+    struct admin_call call = {.admin = admin, .session = session, .stream = stream, .head = head};
+    struct text rest = head->target;
+    const char *error;
+    stream_set_owner(stream, &no_events, admin);
+    text_cut(&rest, '?');
+    call.query = rest;
+    unsigned refusal = admin_refuses(admin->control->epoch->topology, head, &error);
+    if (refusal != 0)
+        answer_error(stream, refusal, error);
+    else
+        route_call(&call);
 }
 
 static void on_refused(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
@@ -153,87 +367,30 @@ static void on_session_closed(void *owner, enum fault fault)
     (void)fault;
 }
 
-static const struct session_handler handler = {
+const struct session_handler admin_handler = {
     .on_request = on_request,
     .on_refused = on_refused,
     .on_session_closed = on_session_closed,
 };
 
-/* Few people read a status page at a time; a flood of them must not take the router's descriptors. */
-#define SESSIONS_MAXIMUM 64
+/* ---- life ---- */
 
-static void on_accept(void *owner, int fd)
+struct admin *admin_create(struct control *control)
 {
-    struct admin *admin = owner;
-    if (admin->sessions.count >= SESSIONS_MAXIMUM)
-        session_close(LIST_OWNER(list_first(&admin->sessions), struct session, node));
-    session_create(admin->loop, fd, NULL, &admin->session, &admin->sessions);
-}
-
-struct admin *admin_create(struct loop *loop, const struct admin_settings *settings, char *reason, size_t capacity)
-{
-    const struct topology *topology = settings->cluster->topology;
-    struct opening opening;
-    const char *why = "";
-    bool is_open = opening_open(&opening, &topology->admin, &why);
-    int fd = is_open ? opening_take(&opening, &why) : -1;
-    if (fd < 0) {
-        opening_close(&opening);
-        text_append(reason, capacity, 0, "cannot listen on %s: %s", topology->admin.address, why);
-        return NULL;
-    }
     struct admin *admin = calloc(1, sizeof *admin);
-    if (admin != NULL) {
-        admin->loop = loop;
-        admin->settings = *settings;
-        admin->opening = opening;
-        list_init(&admin->sessions);
-        admin->h1 = (struct h1_settings){
-            .limits = {16384, 4096, 100},
-            .body_limit_bytes = 1,
-            .linger_ms = 1000,
-            .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),
-        };
-        admin->session = (struct session_settings){
-            .handler = &handler,
-            .owner = admin,
-            .h1 = &admin->h1,
-            .buffers = &admin->buffers,
-            .request_head_ms = 10000,
-            .keep_alive_ms = 60000,
-            .buffer_bytes = STATUS_BYTES,
-        };
-        admin->listener = listener_create(loop, fd, on_accept, admin);
-    }
-    if (admin == NULL || admin->listener == NULL || admin->h1.fields == NULL) {
-        text_append(reason, capacity, 0, "out of memory");
-        if (admin == NULL) {
-            socket_close(fd);
-            opening_close(&opening);
-        }
-        admin_destroy(admin);
+    if (admin == NULL)
         return NULL;
-    }
+    admin->control = control;
+    list_init(&admin->waits);
     return admin;
-}
-
-static void destroy_admin(void *object)
-{
-    struct admin *admin = object;
-    buffer_pool_clear(&admin->buffers);
-    free(admin->h1.fields);
-    free(admin);
 }
 
 void admin_destroy(struct admin *admin)
 {
     if (admin == NULL)
         return;
-    opening_close(&admin->opening);
-    listener_close(admin->listener);
     struct list_node *node;
-    while ((node = list_first(&admin->sessions)) != NULL)
-        session_close(LIST_OWNER(node, struct session, node));
-    /* After the conns, which were buried before and give their blocks back. */
-    loop_bury(admin->loop, admin, destroy_admin);
+    while ((node = list_first(&admin->waits)) != NULL)
+        on_caller_gone(LIST_OWNER(node, struct wait, node), FAULT_DRAINING);
+    free(admin);
 }

@@ -1,25 +1,23 @@
 #ifndef SLUICE_CONTROL_ADMIN_H
 #define SLUICE_CONTROL_ADMIN_H
 /*
- * The operator's listener: a session like any other, whose requests are looked up in a small table. Reading only.
- *   GET /status   the cluster as Sluice sees it, JSON      GET /metrics   counters, Prometheus text      GET /health   "OK"
+ * What the operator can ask and order, one row a route (admin.c). Reading is by GET; what changes something is by POST, needs the header
+ * X-Sluice-Admin or the token, and leaves one line in the log. Whoever asks must name this machine in Host, and no answer may be read
+ * by a web page of another origin.
+ *
+ *   GET /status, /metrics, /health     POST /reload     POST /nodes/{node_id}/drain, /ready, /maint     POST /log-level
  */
-#include <stddef.h>
+#include "downstream/session.h"
 
 struct admin;
-struct cluster;
-struct fleet;
-struct loop;
-struct prober;
+struct control;
 
-struct admin_settings {
-    struct cluster *cluster;     /* ref */
-    const struct fleet *fleet;   /* ref */
-    const struct prober *prober; /* ref */
-};
-
-/* NULL with a sentence in `reason`. */
-struct admin *admin_create(struct loop *loop, const struct admin_settings *settings, char *reason, size_t capacity);
+/* NULL when memory is out. */
+struct admin *admin_create(struct control *control /* ref */);
+/* Requests that wait for something are forgotten; their sessions must not have been closed yet. */
 void admin_destroy(struct admin *admin);
+
+/* For the listener's sessions, with the struct admin as owner. */
+extern const struct session_handler admin_handler;
 
 #endif

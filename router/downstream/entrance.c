@@ -60,26 +60,26 @@ static bool may_announce(const struct topology_listener *listener, const struct 
     return false;
 }
 
-void entrance_admit(struct entrance *entrance, int fd)
+bool entrance_admit(struct entrance *entrance, int fd)
 {
     if (!entrance->listener->proxy_protocol) {
         entrance->events->on_entered(entrance->owner, fd, NULL);
-        return;
+        return true;
     }
     struct address sender;
     address_of_peer(fd, &sender);
     /* It was gone before it was accepted. */
     if (sender.length == 0) {
         socket_close(fd);
-        return;
+        return false;
     }
     if (!may_announce(entrance->listener, &sender)) {
         socket_close(fd);
         turn_away(entrance, &sender, METRICS_PROXY_UNLISTED);
-        return;
+        return false;
     }
-    proxy_reader_create(entrance->loop, fd, loop_now_ms(entrance->loop) + entrance->header_ms, &events, entrance,
-                        entrance->proxy_readers);
+    return proxy_reader_create(entrance->loop, fd, loop_now_ms(entrance->loop) + entrance->header_ms, &events, entrance,
+                           entrance->proxy_readers) != NULL;
 }
 
 void entrance_drain(struct loop *loop, struct list *proxy_readers)

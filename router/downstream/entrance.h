@@ -7,6 +7,8 @@
  *
  * The worker owns the entrance and the list of connections whose header is being read, which it counts against its limit of connections.
  */
+#include <stdbool.h>
+
 #include "base/list.h"
 #include "base/log_limit.h"
 #include "net/address.h"
@@ -33,8 +35,11 @@ struct entrance {
     struct log_limit refusal_log;
 };
 
-/* Takes over an accepted socket. Without proxy_protocol on_entered is called before this returns. */
-void entrance_admit(struct entrance *entrance, int fd);
+/*
+ * Takes over an accepted socket. Without proxy_protocol on_entered is called before this returns. False: it is closed already, and no event
+ * follows.
+ */
+bool entrance_admit(struct entrance *entrance, int fd);
 
 /* Headers that are on their way get a grace of a second. */
 void entrance_drain(struct loop *loop, struct list *proxy_readers);

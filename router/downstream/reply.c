@@ -19,8 +19,9 @@ void reply_send(struct stream *stream, const struct reply *reply)
     if (reply->content_type.length > 0)
         message_add(&head, FIELDS, HEADER_CONTENT_TYPE, TEXT("Content-Type"), reply->content_type);
     message_add(&head, FIELDS, HEADER_OTHER, TEXT("Cache-Control"), TEXT("no-store"));
-    message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Origin"), TEXT("*"));
-    if (reply->allow_all_origins) {
+    if (reply->origins != REPLY_ORIGINS_OWN)
+        message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Origin"), TEXT("*"));
+    if (reply->origins == REPLY_ORIGINS_PREFLIGHT) {
         message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Methods"), TEXT("*"));
         message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Allow-Headers"), TEXT("*"));
         message_add(&head, FIELDS, HEADER_OTHER, TEXT("Access-Control-Max-Age"), TEXT("86400"));

@@ -8,13 +8,20 @@
 
 struct stream;
 
+/* Which web pages may read the answer (CORS). */
+enum reply_origins {
+    REPLY_ORIGINS_ANY,       /* of any origin, as the database allows it */
+    REPLY_ORIGINS_PREFLIGHT, /* the same, and whatever they want to send: for OPTIONS */
+    REPLY_ORIGINS_OWN,       /* none but its own: the operator's */
+};
+
 struct reply {
     unsigned status;
     struct text content_type;  /* empty: no body */
     struct text body;
     struct text request_id;    /* empty: not sent */
     struct text v1_error;      /* value of X-Influxdb-Error; empty: not sent */
-    bool allow_all_origins;    /* the whole set of CORS fields, for OPTIONS */
+    enum reply_origins origins;
     unsigned retry_after_s;    /* 0: not sent */
     bool ends_connection;      /* no further request is heard on this connection */
 };

@@ -1,20 +1,28 @@
 /* The routes that Sluice answers itself: OPTIONS, and the cluster's health. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "downstream/reply.h"
 #include "exchange/state.h"
-#include "upstream/cluster.h"
+#include "upstream/lease.h"
 
-#define BODY_BYTES 16384
-
-static bool any_usable(const struct exchange *exchange, uint64_t usable, unsigned capability)
+static bool any_usable(const struct epoch *epoch, enum request_class class, unsigned capability)
 {
-    const struct topology *topology = exchange->context->topology;
+    const struct topology *topology = epoch->topology;
     for (size_t i = 0; i < topology->node_count; i++) {
-        if ((usable >> i & 1) != 0 && (topology->nodes[i].capabilities & capability) != 0)
+        if ((topology->nodes[i].capabilities & capability) != 0 && roster_node_is_usable(epoch->nodes[i], class))
             return true;
     }
     return false;
+}
+
+/* For some class of those that its modes serve. */
+static bool is_usable(const struct topology_node *node, const struct roster_node *shared)
+{
+    return ((node->capabilities & NODE_CAPABILITY_INGEST) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_WRITE)) ||
+           ((node->capabilities & NODE_CAPABILITY_QUERY) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_QUERY)) ||
+           ((node->capabilities & NODE_CAPABILITY_COMPACT) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_COMPACTION)) ||
+           ((node->capabilities & NODE_CAPABILITY_PROCESS) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_ENGINE));
 }
 
 static const char *yes_or_no(bool value)
@@ -22,33 +30,46 @@ static const char *yes_or_no(bool value)
     return value ? "true" : "false";
 }
 
-/* In the shape of InfluxDB's own health answers ("status": pass or fail), with what the cluster can do now. */
-static size_t format_health(const struct exchange *exchange, bool is_ready, bool can_write, bool can_query,
-                            char *body, size_t capacity)
+struct cluster_health {
+    bool can_write;
+    bool can_query;
+};
+
+static size_t room_for_health(const struct topology *topology)
 {
-    const struct topology *topology = exchange->context->topology;
-    const struct cluster *cluster = exchange->context->cluster;
-    uint64_t usable = cluster_usable_nodes(cluster);
+    size_t bytes = 512 + strlen(topology->cluster_id);
+    for (size_t i = 0; i < topology->node_count; i++)
+        bytes += 48 + strlen(topology->nodes[i].node_id);
+    return bytes;
+}
+
+/* In the shape of InfluxDB's own health answers ("status": pass or fail), with what the cluster can do now. */
+static size_t format_health(const struct epoch *epoch, bool is_ready, const struct cluster_health *health, char *body, size_t capacity)
+{
+    const struct topology *topology = epoch->topology;
     size_t used = text_append(body, capacity, 0,
                               "{\"name\":\"sluice\",\"status\":\"%s\",\"cluster_id\":\"%s\",\"write\":%s,\"query\":%s,"
                               "\"compaction\":%s,\"nodes\":[",
-                              is_ready ? "pass" : "fail", topology->cluster_id, yes_or_no(can_write),
-                              yes_or_no(can_query),
-                              yes_or_no(any_usable(exchange, usable, NODE_CAPABILITY_COMPACT)));
+                              is_ready ? "pass" : "fail", topology->cluster_id, yes_or_no(health->can_write),
+                              yes_or_no(health->can_query),
+                              yes_or_no(any_usable(epoch, REQUEST_CLASS_COMPACTION, NODE_CAPABILITY_COMPACT)));
     for (size_t i = 0; i < topology->node_count; i++)
         used = text_append(body, capacity, used, "%s{\"node_id\":\"%s\",\"usable\":%s}", i == 0 ? "" : ",",
-                           topology->nodes[i].node_id, yes_or_no((usable >> i & 1) != 0));
+                           topology->nodes[i].node_id, yes_or_no(is_usable(&topology->nodes[i], epoch->nodes[i])));
     return text_append(body, capacity, used, "]}\n");
 }
 
 static void answer_health(struct exchange *exchange, bool is_readiness)
 {
-    uint64_t usable = cluster_usable_nodes(exchange->context->cluster);
-    bool can_write = any_usable(exchange, usable, NODE_CAPABILITY_INGEST);
-    bool can_query = any_usable(exchange, usable, NODE_CAPABILITY_QUERY);
-    bool is_draining = atomic_load_explicit(&exchange->context->cluster->draining, memory_order_relaxed) != 0;
-    bool is_ready = can_write && can_query && !(is_readiness && is_draining);
-    char *body = malloc(BODY_BYTES);
+    const struct epoch *epoch = exchange->lease->epoch;
+    struct cluster_health health = {
+        .can_write = any_usable(epoch, REQUEST_CLASS_WRITE, NODE_CAPABILITY_INGEST),
+        .can_query = any_usable(epoch, REQUEST_CLASS_QUERY, NODE_CAPABILITY_QUERY),
+    };
+    bool is_draining = atomic_load_explicit(&epoch->roster->draining, memory_order_relaxed) != 0;
+    bool is_ready = health.can_write && health.can_query && !(is_readiness && is_draining);
+    size_t capacity = room_for_health(epoch->topology);
+    char *body = malloc(capacity);
     if (body == NULL) {
         exchange_answer_fault(exchange, FAULT_OUT_OF_MEMORY);
         return;
@@ -56,8 +77,8 @@ static void answer_health(struct exchange *exchange, bool is_readiness)
     struct reply reply = {
         .status = is_ready ? 200 : 503,
         .content_type = TEXT("application/json"),
-        .body = text_of(body, format_health(exchange, is_ready, can_write, can_query, body, BODY_BYTES)),
-        .request_id = text_of(exchange->request_id, exchange->request_id_length),
+        .body = text_of(body, format_health(epoch, is_ready, &health, body, capacity)),
+        .request_id = exchange_request_id(exchange),
     };
     exchange->status = reply.status;
     reply_send(exchange->downstream, &reply);
@@ -71,8 +92,8 @@ static void answer_options(struct exchange *exchange)
 {
     struct reply reply = {
         .status = 204,
-        .allow_all_origins = true,
-        .request_id = text_of(exchange->request_id, exchange->request_id_length),
+        .origins = REPLY_ORIGINS_PREFLIGHT,
+        .request_id = exchange_request_id(exchange),
     };
     exchange->status = reply.status;
     reply_send(exchange->downstream, &reply);

@@ -33,6 +33,8 @@ struct h2_settings {
 
 /* NULL when memory is out. */
 struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings *settings);
+/* Other limits hold, for links that are made from now on; buffers and fields stay those of the creation. */
+void h2_context_configure(struct h2_context *context, const struct h2_settings *settings);
 void h2_context_destroy(struct h2_context *context);
 
 /* The 24 bytes that a client begins with (RFC 9113 section 3.4). */

@@ -63,6 +63,16 @@ struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings
     return context;
 }
 
+void h2_context_configure(struct h2_context *context, const struct h2_settings *settings)
+{
+    nghttp2_option *option = create_option(settings);
+    if (option != NULL) {
+        nghttp2_option_del(context->option);
+        context->option = option;
+    }
+    context->settings = *settings;
+}
+
 void h2_context_destroy(struct h2_context *context)
 {
     if (context == NULL)

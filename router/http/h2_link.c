@@ -84,7 +84,7 @@ void h2_link_break(struct h2_link *link)
  */
 static void patch_settings(const struct h2_link *link, char *frame, size_t length)
 {
-    uint32_t maximum = link->context->settings.streams_maximum;
+    uint32_t maximum = link->streams_allowed;
     for (size_t at = 9; at + 6 <= length; at += 6) {
         if (frame[at] != 0 || frame[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
             continue;

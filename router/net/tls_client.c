@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ struct tls_client {
 };
 
 struct tls_peer {
-    struct tls_client *client; /* ref */
+    atomic_uint references;    /* the owner's, and one of each open channel, whose tickets come at any time */
+    struct tls_client *client; /* ref; for tls_peer_open only */
     char *name;                /* owned */
     bool is_address;
     CRYPTO_RWLOCK *lock;       /* of the sessions */
@@ -36,6 +38,35 @@ struct tls_peer {
     size_t session_count;
     uintptr_t session_generation;
 };
+
+/* ---- a channel's peer ---- */
+
+/* Where an SSL has its peer. */
+static int peer_place = -1;
+static CRYPTO_ONCE peer_place_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void on_channel_freed(void *ssl, void *peer, CRYPTO_EX_DATA *data, int place, long number, void *argument)
+{
+    (void)ssl;
+    (void)data;
+    (void)place;
+    (void)number;
+    (void)argument;
+    tls_peer_destroy(peer);
+}
+
+static void find_peer_place(void)
+{
+    peer_place = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_channel_freed);
+}
+
+static bool set_peer(SSL *ssl, struct tls_peer *peer)
+{
+    if (CRYPTO_THREAD_run_once(&peer_place_once, find_peer_place) != 1 || SSL_set_ex_data(ssl, peer_place, peer) != 1)
+        return false;
+    atomic_fetch_add_explicit(&peer->references, 1, memory_order_relaxed);
+    return true;
+}
 
 /* ---- sessions ---- */
 
@@ -54,7 +85,7 @@ static uintptr_t generation_of(const SSL *ssl)
 /* The node has given a ticket; 1: it is ours now. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-    struct tls_peer *peer = SSL_get_app_data(ssl);
+    struct tls_peer *peer = SSL_get_ex_data(ssl, peer_place);
     bool is_kept = false;
     CRYPTO_THREAD_write_lock(peer->lock);
     if (generation_of(ssl) == peer->session_generation && peer->session_count < SESSIONS_MAXIMUM) {
@@ -218,6 +249,7 @@ struct tls_peer *tls_peer_create(struct tls_client *client, const char *name)
     struct tls_peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL)
         return NULL;
+    atomic_init(&peer->references, 1);
     peer->client = client;
     peer->name = strdup(name);
     peer->lock = CRYPTO_THREAD_lock_new();
@@ -234,7 +266,7 @@ struct tls_peer *tls_peer_create(struct tls_client *client, const char *name)
 
 void tls_peer_destroy(struct tls_peer *peer)
 {
-    if (peer == NULL)
+    if (peer == NULL || atomic_fetch_sub_explicit(&peer->references, 1, memory_order_acq_rel) != 1)
         return;
     drop_sessions(peer);
     CRYPTO_THREAD_lock_free(peer->lock);
@@ -265,7 +297,7 @@ struct tls_channel *tls_peer_open(struct tls_peer *peer, enum tls_offer offer)
     CRYPTO_THREAD_read_lock(client->lock);
     SSL *ssl = SSL_new(client->context);
     CRYPTO_THREAD_unlock(client->lock);
-    if (ssl == NULL || !set_name(ssl, peer) || !set_offer(ssl, offer) || SSL_set_app_data(ssl, peer) != 1) {
+    if (ssl == NULL || !set_name(ssl, peer) || !set_offer(ssl, offer) || !set_peer(ssl, peer)) {
         SSL_free(ssl);
         ERR_clear_error();
         return NULL;

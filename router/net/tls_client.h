@@ -4,8 +4,8 @@
  * TLS towards nodes. A tls_client is what several nodes may share: whom we trust and what we show. A tls_peer is one node: the name that
  * its certificate must have, and the sessions that can be continued with it.
  *
- * tls_client_create (reads the files) -> tls_peer_create -> tls_peer_open by any thread, tls_client_refresh by one -> tls_peer_destroy when
- * all its channels are gone -> tls_client_destroy.
+ * tls_client_create (reads the files) -> tls_peer_create -> tls_peer_open by any thread, tls_client_refresh by one -> tls_peer_destroy ->
+ * tls_client_destroy. Channels that are still open go on, and keep of the peer what they need.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ void tls_client_refresh(struct tls_client *client);
 
 /* `name`: a host name, or an IP address, which is then looked for among the certificate's addresses. NULL when memory is out. */
 struct tls_peer *tls_peer_create(struct tls_client *client, const char *name);
-/* NULL is allowed. */
+/* No further channel is opened. NULL is allowed. */
 void tls_peer_destroy(struct tls_peer *peer);
 
 /* Which protocols to offer in ALPN. */

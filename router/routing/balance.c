@@ -1,114 +1,264 @@
 #include "routing/balance.h"
 
-enum balance_policy balance_policy_of(enum request_class class)
-{
-    switch (class) {
-    case REQUEST_CLASS_WRITE:
-        return BALANCE_WEIGHTED;
-    case REQUEST_CLASS_WRITEBACK:
-        return BALANCE_ROUND_ROBIN;
-    case REQUEST_CLASS_QUERY:
-    case REQUEST_CLASS_FLIGHT:
-    case REQUEST_CLASS_ENGINE: /* triggers run on every process-capable node unless they are pinned */
-    case REQUEST_CLASS_SYSTEM:
-        return BALANCE_LEAST_OUTSTANDING;
-    case REQUEST_CLASS_CATALOG: /* other nodes learn of a change only after the catalog sync interval */
-    case REQUEST_CLASS_UNKNOWN:
-        return BALANCE_STICKY;
-    case REQUEST_CLASS_PLUGIN: /* state of one process: the same node each time, or the named one */
-    case REQUEST_CLASS_COMPACTION:
-    case REQUEST_CLASS_NODE:
-        break;
-    }
-    return BALANCE_FIRST;
-}
-
-const char *balance_policy_name(enum balance_policy policy)
-{
-    static const char *const names[] = {"weighted", "least outstanding", "round robin", "sticky", "first"};
-    return names[policy];
-}
-
-static int first_of(uint64_t pool)
-{
-    return __builtin_ctzll(pool);
-}
-
-static unsigned count_of(uint64_t pool)
-{
-    return (unsigned)__builtin_popcountll(pool);
-}
-
-/* The member with `rank` others before it; there are more than `rank`. */
-static int member_of(uint64_t pool, unsigned rank)
-{
-    while (rank-- > 0)
-        pool &= pool - 1;
-    return first_of(pool);
-}
+#include <stdlib.h>
 
 /*
- * Smooth weighted round robin, as in nginx: each member earns its weight, the richest one serves and pays what all
- * earned. Over a cycle of as many picks as the weights add up to, each serves exactly its weight, spread as evenly as
- * possible.
+ * Weighted: each member is due once in a period that is the shorter the larger its weight, and the one that is due first serves
+ * (earliest deadline first). Over a cycle of as many picks as the weights add up to, each serves exactly its weight. Members of equal weight
+ * begin at equal distances within their period, so that their turns are spread as evenly as possible.
  */
-static int pick_weighted(const struct balance_question *question, uint64_t pool, struct balance_state *state)
+#define CYCLE (UINT64_C(1) << 40)
+#define REBASE_AT (UINT64_C(1) << 62)
+
+static uint64_t period_of(uint32_t weight)
 {
-    int best = first_of(pool);
-    int64_t total = 0;
-    for (uint64_t rest = pool; rest != 0; rest &= rest - 1) {
-        int index = first_of(rest);
-        int64_t weight = question->nodes[index].weight == 0 ? 1 : question->nodes[index].weight;
-        state->current[index] += weight;
-        total += weight;
-        if (state->current[index] > state->current[best])
-            best = index;
+    return CYCLE / (weight == 0 ? 1 : weight);
+}
+
+/* ---- the heap ---- */
+
+static bool is_before(const struct balance_view *view, uint16_t a, uint16_t b)
+{
+    if (view->members[a].due != view->members[b].due)
+        return view->members[a].due < view->members[b].due;
+    return a < b;
+}
+
+static void sift_down(struct balance_view *view, size_t at)
+{
+    for (;;) {
+        size_t first = at;
+        size_t left = 2 * at + 1;
+        size_t right = left + 1;
+        if (left < view->count && is_before(view, view->heap[left], view->heap[first]))
+            first = left;
+        if (right < view->count && is_before(view, view->heap[right], view->heap[first]))
+            first = right;
+        if (first == at)
+            return;
+        uint16_t moved = view->heap[at];
+        view->heap[at] = view->heap[first];
+        view->heap[first] = moved;
+        at = first;
     }
-    state->current[best] -= total;
+}
+
+/* ---- views ---- */
+
+void balance_view_clear(struct balance_view *view)
+{
+    free(view->members);
+    free(view->heap);
+    *view = (struct balance_view){0};
+}
+
+static size_t count_weight(const struct balance_candidate *candidates, size_t count, uint32_t weight)
+{
+    size_t same = 0;
+    for (size_t i = 0; i < count; i++)
+        same += candidates[i].weight == weight;
+    return same;
+}
+
+/* Where members that are new begin: the n-th of m that have the same weight at (n + 1) / (m + 1) of their period. */
+static void set_turns(struct balance_member *members, const struct balance_candidate *candidates, size_t count, uint64_t now)
+{
+    uint32_t weight = 0;
+    size_t same = 0, rank = 0;
+    for (size_t i = 0; i < count; i++) {
+        /* Runs of one weight are the rule; another weight costs a look at all. */
+        if (same == 0 || candidates[i].weight != weight) {
+            weight = candidates[i].weight;
+            same = count_weight(candidates, count, weight);
+            rank = count_weight(candidates, i, weight);
+        }
+        members[i] = (struct balance_member){.index = candidates[i].index, .weight = weight};
+        members[i].due = now + period_of(weight) / (same + 1) * (++rank);
+    }
+}
+
+/* Both lists are in the order of indices. */
+static void keep_turns(struct balance_member *members, size_t count, const struct balance_view *before)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (at < before->count && before->members[at].index < members[i].index)
+            at++;
+        if (at == before->count || before->members[at].index != members[i].index)
+            continue;
+        uint64_t latest = before->now + period_of(members[i].weight);
+        uint64_t due = before->members[at].due;
+        members[i].due = due < latest ? due : latest;
+    }
+}
+
+bool balance_view_build(struct balance_view *view, const struct balance_candidate *candidates, size_t count)
+{
+    struct balance_view next = {.count = count, .capacity = count, .now = view->now};
+    next.members = calloc(count + 1, sizeof next.members[0]);
+    next.heap = calloc(count + 1, sizeof next.heap[0]);
+    if (next.members == NULL || next.heap == NULL) {
+        balance_view_clear(&next);
+        balance_view_clear(view);
+        return false;
+    }
+    set_turns(next.members, candidates, count, next.now);
+    keep_turns(next.members, count, view);
+    for (size_t i = 0; i < count; i++)
+        next.heap[i] = (uint16_t)i;
+    for (size_t i = count / 2; i-- > 0;)
+        sift_down(&next, i);
+    balance_view_clear(view);
+    *view = next;
+    return true;
+}
+
+int balance_view_find(const struct balance_view *view, unsigned index)
+{
+    size_t low = 0, high = view->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (view->members[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < view->count && view->members[low].index == index ? (int)low : -1;
+}
+
+/* ---- picking ---- */
+
+static bool may_pick(const struct balance_question *question, const struct balance_member *member)
+{
+    return question->tried == NULL || !node_set_has(question->tried, member->index);
+}
+
+bool balance_has_untried(const struct balance_view *view, const struct node_set *tried)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        if (!node_set_has(tried, view->members[i].index))
+            return true;
+    }
+    return false;
+}
+
+/* Virtual time grows for ever: before it could overflow, all of it moves back. */
+static void rebase(struct balance_view *view)
+{
+    uint64_t now = view->now;
+    for (size_t i = 0; i < view->count; i++)
+        view->members[i].due -= view->members[i].due < now ? view->members[i].due : now;
+    view->now = 0;
+}
+
+/* The place in the heap of the member that is due first among those that may be picked; the root unless some were tried. */
+static size_t find_due(const struct balance_question *question, const struct balance_view *view)
+{
+    if (may_pick(question, &view->members[view->heap[0]]))
+        return 0;
+    size_t best = view->count;
+    for (size_t i = 1; i < view->count; i++) {
+        if (may_pick(question, &view->members[view->heap[i]]) &&
+            (best == view->count || is_before(view, view->heap[i], view->heap[best])))
+            best = i;
+    }
     return best;
 }
 
-/* A 16-bit random number spread over 0 .. count-1 without a division. */
-static unsigned scale(unsigned random, unsigned count)
+static int pick_weighted(const struct balance_question *question, struct balance_view *view)
 {
-    return (random & 0xffff) * count >> 16;
-}
-
-static int pick_least_outstanding(const struct balance_question *question, uint64_t pool)
-{
-    unsigned count = count_of(pool);
-    if (count == 1)
-        return first_of(pool);
-    unsigned rank = scale(question->random, count);
-    unsigned step = 1 + scale(question->random >> 16, count - 1);
-    int one = member_of(pool, rank);
-    int other = member_of(pool, (rank + step) % count);
-    return question->nodes[other].outstanding < question->nodes[one].outstanding ? other : one;
-}
-
-int balance_pick(const struct balance_question *question, struct balance_state *state)
-{
-    uint64_t pool = question->candidates;
-    if (question->node_count < TOPOLOGY_NODES_MAXIMUM)
-        pool &= ((uint64_t)1 << question->node_count) - 1;
-    if (pool == 0)
+    size_t at = find_due(question, view);
+    if (at == view->count)
         return -1;
-    /* Where the last change was made counts for more than where this kind of request would best go. */
-    if (question->policy == BALANCE_STICKY && question->sticky >= 0 && question->sticky < TOPOLOGY_NODES_MAXIMUM &&
-        (pool >> question->sticky & 1) != 0)
+    struct balance_member *member = &view->members[view->heap[at]];
+    if (member->due > view->now)
+        view->now = member->due;
+    member->due += period_of(member->weight);
+    int index = member->index;
+    sift_down(view, at);
+    if (view->now > REBASE_AT)
+        rebase(view);
+    return index;
+}
+
+/* A 16-bit random number spread over 0 .. count-1 without a division. */
+static size_t scale(uint32_t random, size_t count)
+{
+    return (size_t)(random & 0xffff) * count >> 16;
+}
+
+/* The n-th position from `start` on, round the end, whose member may be picked; there is at least one. */
+static size_t next_pickable(const struct balance_question *question, const struct balance_view *view, size_t start)
+{
+    while (!may_pick(question, &view->members[start]))
+        start = start + 1 == view->count ? 0 : start + 1;
+    return start;
+}
+
+static size_t count_pickable(const struct balance_question *question, const struct balance_view *view)
+{
+    if (question->tried == NULL)
+        return view->count;
+    size_t count = 0;
+    for (size_t i = 0; i < view->count; i++)
+        count += may_pick(question, &view->members[i]);
+    return count;
+}
+
+static size_t pickable_of_rank(const struct balance_question *question, const struct balance_view *view, size_t rank)
+{
+    if (question->tried == NULL)
+        return rank;
+    size_t at = next_pickable(question, view, 0);
+    while (rank-- > 0)
+        at = next_pickable(question, view, at + 1);
+    return at;
+}
+
+static int pick_least_outstanding(const struct balance_question *question, const struct balance_view *view, size_t count)
+{
+    size_t rank = scale(question->random, count);
+    unsigned one = view->members[pickable_of_rank(question, view, rank)].index;
+    if (count == 1)
+        return (int)one;
+    size_t step = 1 + scale(question->random >> 16, count - 1);
+    size_t second = rank + step < count ? rank + step : rank + step - count;
+    unsigned other = view->members[pickable_of_rank(question, view, second)].index;
+    return (int)(question->outstanding(question->owner, other) < question->outstanding(question->owner, one) ? other : one);
+}
+
+/* The node that was used last can be used again. */
+static bool can_stay(const struct balance_question *question, const struct balance_view *view)
+{
+    if (question->method != BALANCE_STICKY || question->sticky < 0)
+        return false;
+    int at = balance_view_find(view, (unsigned)question->sticky);
+    return at >= 0 && may_pick(question, &view->members[at]);
+}
+
+int balance_pick(const struct balance_question *question, struct balance_view *view)
+{
+    if (view->count == 0)
+        return -1;
+    if (question->method == BALANCE_WEIGHTED)
+        return pick_weighted(question, view);
+    size_t count = count_pickable(question, view);
+    if (count == 0)
+        return -1;
+    if (question->method == BALANCE_LEAST_OUTSTANDING)
+        return pick_least_outstanding(question, view, count);
+    if (can_stay(question, view))
         return question->sticky;
-    if ((pool & question->preferred) != 0)
-        pool &= question->preferred;
-    switch (question->policy) {
-    case BALANCE_WEIGHTED:
-        return pick_weighted(question, pool, state);
-    case BALANCE_LEAST_OUTSTANDING:
-        return pick_least_outstanding(question, pool);
-    case BALANCE_ROUND_ROBIN:
-        return member_of(pool, (unsigned)(question->cursor % count_of(pool)));
-    case BALANCE_STICKY:
-    case BALANCE_FIRST:
-        break;
-    }
-    return first_of(pool);
+    size_t start = question->method == BALANCE_ROUND_ROBIN ? (size_t)(question->cursor % view->count) : 0;
+    return view->members[next_pickable(question, view, start)].index;
+}
+
+int balance_pick_preferred(const struct balance_question *question, struct balance_view *preferred, struct balance_view *all)
+{
+    if (preferred == all)
+        return balance_pick(question, all);
+    if (can_stay(question, all))
+        return question->sticky;
+    int index = balance_pick(question, preferred);
+    return index >= 0 ? index : balance_pick(question, all);
 }

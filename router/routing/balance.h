@@ -1,50 +1,67 @@
 #ifndef SLUICE_ROUTING_BALANCE_H
 #define SLUICE_ROUTING_BALANCE_H
 /*
- * Which of the nodes that could serve a request gets it. Pure decisions: the caller passes what is known of the nodes,
- * a random number and a state of its own, and gets an index back.
+ * Which of the nodes that could serve a request gets it. Pure decisions over a view, which is one worker's list of the nodes that can
+ * serve a kind of request and are usable now. A pick costs the same for three nodes and for a thousand (weighted: the height of a heap), as
+ * long as none was tried before; a repeat may look at each member.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "topology/topology.h"
+#include "routing/node_set.h"
+#include "routing/policy.h"
 
-enum balance_policy {
-    BALANCE_WEIGHTED,          /* smooth weighted round robin by topology_node.weight */
-    BALANCE_LEAST_OUTSTANDING, /* the less busy of two chosen at random, per weight unit 1 */
-    BALANCE_ROUND_ROBIN,       /* strict: cursor modulo the usable candidates, in the order of the configuration */
-    BALANCE_STICKY,            /* the node that was used last, while it is usable; else the first usable one */
-    BALANCE_FIRST,             /* the first usable one */
+struct balance_candidate {
+    uint16_t index;  /* in the topology */
+    uint32_t weight; /* 0 counts as 1 */
 };
 
-/* The policy that belongs to a class. */
-enum balance_policy balance_policy_of(enum request_class class);
-/* "weighted", "least outstanding", ...: for people. */
-const char *balance_policy_name(enum balance_policy policy);
-
-struct balance_node {
-    uint32_t weight;      /* at least 1 */
-    uint32_t outstanding; /* exchanges under way, all workers */
+struct balance_member {
+    uint16_t index;
+    uint32_t weight;
+    uint64_t due;    /* weighted: the virtual time at which it serves next */
 };
 
-/* One per worker and class; zero it before first use. */
-struct balance_state {
-    int64_t current[TOPOLOGY_NODES_MAXIMUM]; /* smooth weighted round robin */
+/* Zero it before the first build. */
+struct balance_view {
+    size_t count;
+    size_t capacity;
+    struct balance_member *members; /* in the order of the configuration; owned */
+    uint16_t *heap;                 /* positions in members, a binary heap by due; owned */
+    uint64_t now;                   /* weighted: the virtual time of the last pick */
 };
+
+/*
+ * Makes the view consist of these candidates, whose indices rise. A member that stays keeps its turn. False when memory is out: then the
+ * view is empty.
+ */
+bool balance_view_build(struct balance_view *view, const struct balance_candidate *candidates, size_t count);
+void balance_view_clear(struct balance_view *view);
+/* The position of a node in the view, or -1. */
+int balance_view_find(const struct balance_view *view, unsigned index);
 
 struct balance_question {
-    enum balance_policy policy;
-    const struct balance_node *nodes; /* indexed like topology->nodes */
-    size_t node_count;
-    uint64_t candidates;              /* can serve it, are usable, and were not tried: only these may be picked */
-    uint64_t preferred;               /* of the candidates, those to take first; 0: no preference */
-    uint32_t random;                  /* fresh for each call */
-    uint64_t cursor;                  /* round robin: a number that the caller raises by one for each exchange */
-    int sticky;                       /* sticky: index of the shared sticky node, or -1; it beats `preferred` */
+    enum balance_method method;
+    const struct node_set *tried;  /* these may not be picked; NULL: nothing was tried */
+    uint32_t random;               /* fresh for each call */
+    uint64_t cursor;               /* round robin: a number that the caller raises by one for each exchange */
+    int sticky;                    /* sticky: the index of the node that was used last, or -1 */
+    /* Least outstanding: the exchanges under way on a node, of all workers. */
+    uint32_t (*outstanding)(const void *owner, unsigned index);
+    const void *owner;
 };
 
-/* The index of the chosen node, or -1 when there are no candidates. Only BALANCE_WEIGHTED writes to `state`. */
-int balance_pick(const struct balance_question *question, struct balance_state *state);
+/* The index of the chosen node, or -1 when there is none. Only BALANCE_WEIGHTED changes the view. */
+int balance_pick(const struct balance_question *question, struct balance_view *view);
+
+/*
+ * The same with a preference: a member of `preferred`, else one of `all`. Where the last change was made (sticky) counts for more than where this
+ * kind of request would best go. `preferred` is a part of `all`, or `all` itself.
+ */
+int balance_pick_preferred(const struct balance_question *question, struct balance_view *preferred, struct balance_view *all);
+
+/* Is there a member that was not tried? */
+bool balance_has_untried(const struct balance_view *view, const struct node_set *tried);
 
 #endif

@@ -420,29 +420,12 @@ void classifier_destroy(struct classifier *classifier)
 }
 
 /* Every node should have a plugin_dir, which makes it process-capable: that does not make a compactor serve clients. */
-static bool node_fits(const struct topology_node *node, unsigned capabilities)
+bool classify_node_fits(const struct topology_node *node, unsigned capabilities)
 {
     return capabilities == 0 ? node->modes != NODE_MODE_COMPACT : (node->capabilities & capabilities) != 0;
 }
 
-uint64_t classify_nodes(const struct topology *topology, const struct route *route)
+bool classify_node_is_preferred(const struct topology_node *node, unsigned capabilities, unsigned preferred)
 {
-    uint64_t nodes = 0;
-    for (size_t i = 0; i < topology->node_count && i < TOPOLOGY_NODES_MAXIMUM; i++) {
-        if (node_fits(&topology->nodes[i], route->capabilities))
-            nodes |= (uint64_t)1 << i;
-    }
-    return nodes;
-}
-
-uint64_t classify_preferred_nodes(const struct topology *topology, const struct route *route)
-{
-    uint64_t nodes = classify_nodes(topology, route);
-    uint64_t preferred = 0;
-    for (uint64_t rest = nodes; rest != 0; rest &= rest - 1) {
-        int index = __builtin_ctzll(rest);
-        if ((topology->nodes[index].capabilities & route->preferred) != 0)
-            preferred |= (uint64_t)1 << index;
-    }
-    return preferred == 0 ? nodes : preferred;
+    return classify_node_fits(node, capabilities) && (preferred == 0 || (node->capabilities & preferred) != 0);
 }

@@ -79,12 +79,12 @@ void classifier_destroy(struct classifier *classifier);
 struct classify_answer classify(const struct classifier *classifier, const struct classify_question *question);
 
 /*
- * The nodes that can serve a route, as a mask of indices into topology->nodes (compact-only: `compact` is the only mode
- * that the operator named, whatever a plugin_dir adds); and of those the preferred ones (equal to the first when there
- * is no preference or no preferred node exists).
+ * Can the node serve a route that needs any of `capabilities` (struct route)? A node is compact-only when `compact` is the only mode that the
+ * operator named, whatever a plugin_dir adds.
  */
-uint64_t classify_nodes(const struct topology *topology, const struct route *route);
-uint64_t classify_preferred_nodes(const struct topology *topology, const struct route *route);
+bool classify_node_fits(const struct topology_node *node, unsigned capabilities);
+/* Can it, and is it one of those that are asked first, while one of them is usable? Without a preference all are. */
+bool classify_node_is_preferred(const struct topology_node *node, unsigned capabilities, unsigned preferred);
 
 /*
  * FAULT_REQUEST_PATH_AMBIGUOUS when another reader could take this path for a different one (docs/security.md#paths): empty,

@@ -1,6 +1,5 @@
 #include "routing/line_protocol.h"
 
-#include <zlib.h>
 
 /* The digits of the largest nanosecond timestamp, 2^63-1; more of them is for the database to refuse. */
 #define TIME_DIGITS_MAXIMUM 19
@@ -198,39 +197,4 @@ bool line_protocol_finish(const struct line_protocol_scan *scan)
     return scan->place == LINE_PROTOCOL_LINE_START || scan->place == LINE_PROTOCOL_BLANK_LINE ||
            scan->place == LINE_PROTOCOL_COMMENT || scan->place == LINE_PROTOCOL_TIME ||
            scan->place == LINE_PROTOCOL_AFTER_TIME;
-}
-
-/* Inflates member after member (gzip files may be concatenated, RFC 1952 section 2.2) into the scan. */
-static bool scan_gzip(z_stream *stream, struct line_protocol_scan *scan, uint64_t maximum_bytes)
-{
-    unsigned char buffer[8192];
-    uint64_t inflated = 0;
-    for (;;) {
-        stream->next_out = buffer;
-        stream->avail_out = sizeof(buffer);
-        int result = inflate(stream, Z_NO_FLUSH);
-        size_t got = sizeof(buffer) - stream->avail_out;
-        inflated += got;
-        if ((result != Z_OK && result != Z_STREAM_END) || inflated > maximum_bytes)
-            return false;
-        if (!line_protocol_feed(scan, text_of((const char *)buffer, got)))
-            return false;
-        if (result == Z_STREAM_END && stream->avail_in == 0)
-            return true;
-        if (result == Z_STREAM_END && inflateReset(stream) != Z_OK)
-            return false;
-    }
-}
-
-bool line_protocol_feed_gzip(struct line_protocol_scan *scan, struct text body, uint64_t inflated_maximum_bytes)
-{
-    const int gzip_only = MAX_WBITS + 16;
-    z_stream stream = {0};
-    if (body.length == 0 || body.length > UINT32_MAX || inflateInit2(&stream, gzip_only) != Z_OK)
-        return false;
-    stream.next_in = (unsigned char *)(uintptr_t)body.bytes; /* zlib reads only, but says so only with ZLIB_CONST */
-    stream.avail_in = (unsigned)body.length;
-    bool fed = scan_gzip(&stream, scan, inflated_maximum_bytes);
-    inflateEnd(&stream);
-    return fed;
 }

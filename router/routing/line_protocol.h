@@ -42,12 +42,6 @@ struct line_protocol_scan {
 /* False when the scan has come to doubt: further pieces change nothing. */
 bool line_protocol_feed(struct line_protocol_scan *scan, struct text piece);
 
-/*
- * The same for a whole body in gzip, inflated as it is read; false also when it is no gzip, is cut, or inflates to more than the
- * maximum.
- */
-bool line_protocol_feed_gzip(struct line_protocol_scan *scan, struct text body, uint64_t inflated_maximum_bytes);
-
 /* True when each line had its timestamp; a body without any line has nothing that could be stored twice: true. */
 bool line_protocol_finish(const struct line_protocol_scan *scan);
 

@@ -1,16 +1,11 @@
 #include "routing/retry.h"
 
-#include "routing/line_protocol.h"
+#include "routing/policy.h"
 
 const char *retry_verdict_name(enum retry_verdict verdict)
 {
     static const char *const names[] = {"again here", "again elsewhere", "give up"};
     return names[verdict];
-}
-
-unsigned retry_attempts_maximum(enum request_class class)
-{
-    return class == REQUEST_CLASS_WRITEBACK ? 2 : RETRY_ATTEMPTS_MAXIMUM;
 }
 
 /* May the node get this request a second time, should it have acted on the first? */
@@ -43,7 +38,7 @@ static bool may_repeat(const struct retry_question *question)
 {
     if (question->committed || !question->body_is_whole)
         return false;
-    if (question->attempts >= retry_attempts_maximum(question->class))
+    if (question->attempts >= policy_of(question->class)->attempts_maximum)
         return false;
     if (question->deadline_ms != 0 && question->now_ms >= question->deadline_ms)
         return false;
@@ -80,13 +75,6 @@ enum retry_verdict retry_decide(const struct retry_question *question)
     if (question->others_usable)
         return RETRY_AGAIN_ELSEWHERE;
     return may_be_link_age(question) ? RETRY_AGAIN_HERE : RETRY_GIVE_UP;
-}
-
-bool retry_body_is_timestamped(struct text body, bool is_gzip, uint64_t inflated_maximum_bytes)
-{
-    struct line_protocol_scan scan = {0};
-    bool fed = is_gzip ? line_protocol_feed_gzip(&scan, body, inflated_maximum_bytes) : line_protocol_feed(&scan, body);
-    return fed && line_protocol_finish(&scan);
 }
 
 static struct text skip(struct text t, size_t count)
@@ -160,22 +148,22 @@ static bool is_write_refusal(struct text body)
 
 bool retry_may_be_refusal(enum request_class class, unsigned status)
 {
-    switch (class) {
-    case REQUEST_CLASS_WRITE:
-    case REQUEST_CLASS_WRITEBACK:
+    switch (policy_of(class)->refusal) {
+    case POLICY_REFUSAL_WRITE:
         return status == 400 || status == 500 || status == 503;
-    case REQUEST_CLASS_ENGINE:
+    case POLICY_REFUSAL_ENGINE:
         return status == 404 || status == 405;
-    default:
-        return false;
+    case POLICY_REFUSAL_NONE:
+        break;
     }
+    return false;
 }
 
 bool retry_is_refusal(enum request_class class, unsigned status, struct text body)
 {
     if (!retry_may_be_refusal(class, status))
         return false;
-    if (class != REQUEST_CLASS_ENGINE)
+    if (policy_of(class)->refusal == POLICY_REFUSAL_WRITE)
         return is_write_refusal(body);
     return status == 405 || text_equals(body, TEXT("{error: \"not found\"}"));
 }

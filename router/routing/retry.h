@@ -22,7 +22,7 @@ struct retry_question {
     bool committed;            /* a byte of the response has gone to the client: never again */
     bool body_is_whole;        /* each byte of the request body read so far can be sent once more */
     bool request_has_left;     /* its last byte was given to the kernel: the node may have read it to its end */
-    bool body_is_timestamped;  /* line protocol whose every line carries a timestamp (retry_body_is_timestamped) */
+    bool body_is_timestamped;  /* line protocol whose every line carries a timestamp (routing/timestamp_check.h) */
     bool link_was_reused;      /* the attempt ran on a kept-alive link */
     unsigned attempts;         /* made so far, this one included */
     uint64_t now_ms;
@@ -31,21 +31,11 @@ struct retry_question {
 };
 
 /*
- * At most RETRY_ATTEMPTS_MAXIMUM attempts; a writeback has exactly one fallback hop (two attempts) and only for faults
+ * At most as many attempts as the policy of the class says; a writeback has exactly one fallback hop (two attempts) and only for faults
  * of the connect class (FAULT_REPEAT_UNSENT) or before its end has left. A link closed unread is tried again on a fresh link to the same node
  * first, a refused stream when no other node is left.
  */
-#define RETRY_ATTEMPTS_MAXIMUM 4
 enum retry_verdict retry_decide(const struct retry_question *question);
-/* How many attempts, the first included, a request of this class gets at most. */
-unsigned retry_attempts_maximum(enum request_class class);
-
-/*
- * True when `body` is line protocol whose every line ends in an integer timestamp: then a node that gets it twice
- * stores it once (same table, tags and time: docs/database.md#writes). False when in doubt: a quoted string that does not
- * close, an unknown encoding. `is_gzip`: it is inflated first, at most `inflated_maximum_bytes` of it; more is doubt.
- */
-bool retry_body_is_timestamped(struct text body, bool is_gzip, uint64_t inflated_maximum_bytes);
 
 /*
  * Does this answer say that the node refused the request without acting on it, so that another node may be asked?

@@ -113,6 +113,13 @@ static int compare(const void *left, const void *right)
     return order != 0 ? order : compare_unsigned(a->number, b->number);
 }
 
+void findings_visit(struct findings *findings, findings_visitor *visitor, void *owner)
+{
+    qsort(findings->kept, findings->kept_count, sizeof findings->kept[0], compare);
+    for (size_t i = 0; i < findings->kept_count; i++)
+        visitor(owner, findings->kept[i].level, findings->kept[i].place, findings->kept[i].text);
+}
+
 void findings_print(struct findings *findings, FILE *stream)
 {
     static const char *const level_names[] = {"error", "warning"};

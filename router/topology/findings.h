@@ -45,6 +45,10 @@ void findings_add(struct findings *findings, enum finding_level level, struct pl
 /* How many were added, those beyond the bound included. */
 size_t findings_count(const struct findings *findings, enum finding_level level);
 
+/* Calls back for each that is kept, sorted by place; `text` and `place.file` are valid during the call. */
+typedef void findings_visitor(void *owner, enum finding_level level, struct place place, const char *text);
+void findings_visit(struct findings *findings, findings_visitor *visitor, void *owner);
+
 /* Prints one line each, `file:line:column: error|warning: text`, sorted by place. */
 void findings_print(struct findings *findings, FILE *stream);
 

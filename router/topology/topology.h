@@ -154,12 +154,12 @@ struct topology_limits {
     uint64_t fields;              /* header fields in a head */
     uint64_t body_bytes;          /* request body; 0: no limit here, the node has its own */
     uint64_t replay_bytes;        /* of one request body, kept so that an attempt can be repeated */
-    uint64_t replay_total_bytes;  /* of all of them in one worker */
+    uint64_t replay_total_bytes;  /* of all of them in the process */
     uint64_t buffer_bytes;        /* per direction and connection before the fast side is paused */
-    uint64_t connections;         /* downstream connections per worker */
+    uint64_t connections;         /* downstream connections of the process */
     uint64_t streams;             /* requests at a time on one HTTP/2 connection of a client */
     uint64_t upstream_links;      /* default of maximum_links */
-    uint64_t queue;               /* exchanges waiting for a link, per node and worker */
+    uint64_t queue;               /* exchanges of the process waiting for a link to one node */
 };
 
 struct topology_health {
@@ -187,6 +187,8 @@ struct topology {
     struct tls_pair *certificates;  /* of all listeners, one after the other */
     size_t certificate_count;
     struct topology_listener admin; /* address NULL: no admin listener */
+    const char *admin_hosts;      /* names by which it may be asked, with commas between, or NULL */
+    const char *admin_token_file; /* or NULL: no token is asked for */
     struct topology_node *nodes;
     size_t node_count;
     struct topology_route *routes;
@@ -207,8 +209,8 @@ struct topology {
     struct topology_storage *storage; /* owns this struct and everything above; only for build.c and topology.c */
 };
 
-/* At most this many nodes in a cluster: sets of nodes are 64-bit masks. */
-#define TOPOLOGY_NODES_MAXIMUM 64
+/* At most this many nodes in a cluster. */
+#define TOPOLOGY_NODES_MAXIMUM 1024
 /* Rules compare each with each. */
 #define TOPOLOGY_LISTENERS_MAXIMUM 64
 #define TOPOLOGY_CERTIFICATES_MAXIMUM 256

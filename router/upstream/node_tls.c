@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "upstream/cluster.h"
+#include "net/tls_client.h"
+#include "topology/topology.h"
 
+/* Both by the index of a node. */
 struct node_tls {
     const struct topology *topology; /* ref */
-    struct tls_client *clients[TOPOLOGY_NODES_MAXIMUM]; /* by the first node that has these settings */
-    struct tls_peer *peers[TOPOLOGY_NODES_MAXIMUM];
+    struct tls_client **clients;     /* of the first node that has these settings; else NULL */
+    struct tls_peer **peers;
 };
 
 static bool is_same_path(const char *a, const char *b)
@@ -60,56 +62,46 @@ struct node_tls *node_tls_create(const struct topology *topology, char *reason, 
     if (node_tls == NULL)
         return NULL;
     node_tls->topology = topology;
-    for (unsigned i = 0; i < topology->node_count; i++) {
-        if (topology->nodes[i].is_tls && !create_peer(node_tls, i, reason, capacity)) {
-            node_tls_destroy(node_tls);
-            return NULL;
-        }
-    }
-    return node_tls;
+    node_tls->clients = calloc(topology->node_count + 1, sizeof node_tls->clients[0]);
+    node_tls->peers = calloc(topology->node_count + 1, sizeof node_tls->peers[0]);
+    bool is_complete = node_tls->clients != NULL && node_tls->peers != NULL;
+    for (unsigned i = 0; is_complete && i < topology->node_count; i++)
+        is_complete = !topology->nodes[i].is_tls || create_peer(node_tls, i, reason, capacity);
+    if (is_complete)
+        return node_tls;
+    node_tls_destroy(node_tls);
+    return NULL;
 }
 
 void node_tls_destroy(struct node_tls *node_tls)
 {
     if (node_tls == NULL)
         return;
-    for (unsigned i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++)
+    for (unsigned i = 0; node_tls->peers != NULL && i < node_tls->topology->node_count; i++)
         tls_peer_destroy(node_tls->peers[i]);
-    for (unsigned i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++)
+    for (unsigned i = 0; node_tls->clients != NULL && i < node_tls->topology->node_count; i++)
         tls_client_destroy(node_tls->clients[i]);
+    free(node_tls->clients);
+    free(node_tls->peers);
     free(node_tls);
 }
 
 void node_tls_refresh(struct node_tls *node_tls)
 {
-    for (unsigned i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++) {
+    for (unsigned i = 0; i < node_tls->topology->node_count; i++) {
         if (node_tls->clients[i] != NULL)
             tls_client_refresh(node_tls->clients[i]);
     }
 }
 
-bool node_tls_open(const struct cluster *cluster, unsigned node, enum tls_offer offer, struct tls_channel **channel)
-{
-    *channel = NULL;
-    if (!cluster->topology->nodes[node].is_tls)
-        return true;
-    struct tls_peer *peer = cluster->tls == NULL ? NULL : cluster->tls->peers[node];
-    if (peer != NULL)
-        *channel = tls_peer_open(peer, offer);
-    return *channel != NULL;
-}
-
-enum tls_offer node_tls_offer(const struct cluster *cluster, unsigned node)
+bool node_tls_open(const struct node_tls *node_tls, unsigned index, struct tls_channel **channel)
 {
     static const enum tls_offer offers[] = {
         [TOPOLOGY_HTTP_AUTO] = TLS_OFFER_BOTH,
         [TOPOLOGY_HTTP_1] = TLS_OFFER_HTTP_1_1,
         [TOPOLOGY_HTTP_2] = TLS_OFFER_HTTP_2,
     };
-    return offers[cluster->topology->nodes[node].http];
-}
-
-struct text node_tls_scheme(const struct cluster *cluster, unsigned node)
-{
-    return cluster->topology->nodes[node].is_tls ? TEXT("https") : TEXT("http");
+    const struct topology_node *node = &node_tls->topology->nodes[index];
+    *channel = node->is_tls ? tls_peer_open(node_tls->peers[index], offers[node->http]) : NULL;
+    return *channel != NULL || !node->is_tls;
 }

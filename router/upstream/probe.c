@@ -8,53 +8,62 @@
 #include "base/random.h"
 #include "http/h1.h"
 #include "http/h2.h"
-#include "net/conn.h"
 #include "net/loop.h"
-#include "net/resolver.h"
-#include "upstream/cluster.h"
-#include "upstream/node_tls.h"
+#include "upstream/dial.h"
+#include "upstream/epoch.h"
 
 #define TOKEN_BYTES 4096
 /* Rounds after which a node that spoke HTTP/1 only is asked again. */
 #define VERSION_ROUNDS 15
 /* Failures in a row before a node that spoke HTTP/2 is taken for one that does so no more. */
 #define VERSION_FAILURES 3
-#define TLS_REASON_BYTES 160
+/* The first probe of a node with a name waits so long for its address. */
+#define RESOLVE_GRACE_MS 200
+
+/*
+ *   IDLE --timer--> DIALING --ready--> ASKING --head--> IDLE
+ *     ^                |                  |
+ *     +-- any failure, or the time is up -+
+ */
+enum probe_state { PROBE_IDLE, PROBE_DIALING, PROBE_ASKING };
 
 struct probe {
     struct prober *prober;
-    unsigned index;
+    struct roster_node *shared; /* owned reference */
+    unsigned index;             /* in the prober's epoch */
+    enum probe_state state;
     struct health health;
+    unsigned results;           /* so far */
     unsigned step;              /* which of the paths is known there: see path_of_step */
-    bool has_result;
     bool is_http2;              /* this try */
     unsigned http2_failures;    /* in a row, of a node that has spoken it */
     unsigned version_rounds;    /* left until HTTP/2 is tried again; 0: now */
-    struct conn *conn;          /* while connecting */
+    struct dial dial;
     struct link *link;
     struct stream *stream;
     struct loop_timer timer;    /* the next round, or the end of this one's patience */
-    struct loop_timer resolve_timer;
-    struct resolver_request *question; /* NULL: none is asked */
-    bool is_running;
     bool was_passive_down;      /* logged that live traffic set it aside */
-    char tls_reason[TLS_REASON_BYTES]; /* why the last handshake failed; "" when it did not */
+    char tls_reason[DIAL_REASON_BYTES]; /* why the last handshake failed; "" when it did not */
 };
 
 struct prober {
     struct loop *loop;
-    struct cluster *cluster;    /* ref */
-    struct resolver *resolver;
+    struct epoch *epoch;        /* owned reference; NULL before the first */
     struct buffer_pool buffers;
     struct h1_settings h1;
     struct h2_context *h2;
     struct random_source random;
-    struct probe probes[TOPOLOGY_NODES_MAXIMUM];
+    struct probe *of_slot[ROSTER_SLOTS];
 };
 
 static const struct topology_node *node_of(const struct probe *probe)
 {
-    return &probe->prober->cluster->topology->nodes[probe->index];
+    return &probe->prober->epoch->topology->nodes[probe->index];
+}
+
+static const struct topology_health *settings_of(const struct probe *probe)
+{
+    return &probe->prober->epoch->topology->health;
 }
 
 /*
@@ -64,7 +73,7 @@ static const struct topology_node *node_of(const struct probe *probe)
 static const char *path_of_step(const struct probe *probe)
 {
     static const char *const fall_backs[] = {"/health", "/ping"};
-    return probe->step == 0 ? probe->prober->cluster->topology->health.path : fall_backs[probe->step - 1];
+    return probe->step == 0 ? settings_of(probe)->path : fall_backs[probe->step - 1];
 }
 #define LAST_STEP 2
 
@@ -76,38 +85,41 @@ static void let_go(struct probe *probe)
         stream_reset(probe->stream, FAULT_NONE);
     if (probe->link != NULL)
         link_close(probe->link);
-    else if (probe->conn != NULL)
-        conn_close(probe->conn);
+    dial_cancel(&probe->dial);
     probe->stream = NULL;
     probe->link = NULL;
-    probe->conn = NULL;
-    probe->is_running = false;
+    probe->state = PROBE_IDLE;
+}
+
+static void set_next_round(struct probe *probe)
+{
+    struct prober *prober = probe->prober;
+    loop_timer_set(prober->loop, &probe->timer,
+                   loop_now_ms(prober->loop) + health_next_probe_ms(settings_of(probe)->interval_ms, random_u32(&prober->random)));
 }
 
 /* Every result comes here: the only writer of a node's health. */
 static void report(struct probe *probe, enum health_result result)
 {
     struct prober *prober = probe->prober;
-    const struct topology_health *settings = &prober->cluster->topology->health;
-    struct cluster_node *shared = &prober->cluster->nodes[probe->index];
-    uint64_t now_ms = loop_now_ms(prober->loop);
+    struct roster_node *shared = probe->shared;
+    const struct topology_health *settings = settings_of(probe);
     let_go(probe);
-    probe->has_result = true;
-    bool changed = health_feed(&probe->health, result, settings->rise, settings->fall, now_ms);
-    atomic_store_explicit(&shared->health, probe->health.state, memory_order_relaxed);
+    probe->results++;
+    bool changed = health_feed(&probe->health, result, settings->rise, settings->fall, loop_now_ms(prober->loop));
+    roster_node_set_health(shared, probe->health.state);
     bool is_good = result == HEALTH_RESULT_GOOD || result == HEALTH_RESULT_UNAUTHORIZED;
     bool is_passive_down = atomic_load_explicit(&shared->connect_failures, memory_order_relaxed) >= HEALTH_PASSIVE_FAILURES;
     if (is_passive_down && !probe->was_passive_down && !is_good)
-        log_line(LOG_LEVEL_WARNING, "event=node_set_aside node=%s reason=connection_failures", node_of(probe)->node_id);
+        log_line(LOG_LEVEL_WARNING, "event=node_set_aside node=%s reason=connection_failures", shared->node_id);
     probe->was_passive_down = is_passive_down && !is_good;
     if (is_good)
-        atomic_store_explicit(&shared->connect_failures, 0, memory_order_relaxed);
+        roster_node_note_connect(shared, false);
     if (changed)
         log_line(probe->health.state == HEALTH_DOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 "event=node_health node=%s state=%s result=%s", node_of(probe)->node_id,
-                 health_state_name(probe->health.state), health_result_name(result));
-    loop_timer_set(prober->loop, &probe->timer,
-                   now_ms + health_next_probe_ms(settings->interval_ms, random_u32(&prober->random)));
+                 "event=node_health node=%s state=%s result=%s", shared->node_id, health_state_name(probe->health.state),
+                 health_result_name(result));
+    set_next_round(probe);
 }
 
 /* ---- which HTTP the node speaks ---- */
@@ -122,7 +134,7 @@ static void choose_version(struct probe *probe)
     probe->is_http2 = node_of(probe)->http == TOPOLOGY_HTTP_2;
     if (!finds_version(probe))
         return;
-    unsigned known = atomic_load_explicit(&probe->prober->cluster->nodes[probe->index].http_version, memory_order_relaxed);
+    unsigned known = atomic_load_explicit(&probe->shared->http_version, memory_order_relaxed);
     probe->is_http2 = known == 2 || probe->version_rounds == 0;
     if (probe->version_rounds > 0)
         probe->version_rounds--;
@@ -133,35 +145,30 @@ static bool may_speak_http1(struct probe *probe)
 {
     if (!finds_version(probe) || node_of(probe)->is_tls)
         return false;
-    unsigned known = atomic_load_explicit(&probe->prober->cluster->nodes[probe->index].http_version, memory_order_relaxed);
+    unsigned known = atomic_load_explicit(&probe->shared->http_version, memory_order_relaxed);
     return known != 2 || ++probe->http2_failures >= VERSION_FAILURES;
 }
 
 static void set_version(struct probe *probe, unsigned version)
 {
     probe->http2_failures = 0;
-    atomic_uint *shared = &probe->prober->cluster->nodes[probe->index].http_version;
-    if (!finds_version(probe))
-        return;
-    unsigned before = atomic_exchange_explicit(shared, version, memory_order_relaxed);
-    if (before != version)
-        log_line(LOG_LEVEL_INFO, "event=node_version node=%s http=%u", node_of(probe)->node_id, version);
+    if (finds_version(probe) && roster_node_set_version(probe->shared, version) != version)
+        log_line(LOG_LEVEL_INFO, "event=node_version node=%s http=%u", probe->shared->node_id, version);
 }
 
 /* The status page knows only that there is no connection; what is wrong with a certificate is told here, once. */
 static void log_tls(struct probe *probe, const char *event, const char *reason)
 {
-    char quoted[2 * TLS_REASON_BYTES];
+    char quoted[2 * DIAL_REASON_BYTES];
     if (strcmp(reason, probe->tls_reason) == 0)
         return;
     text_append(probe->tls_reason, sizeof probe->tls_reason, 0, "%s", reason);
-    log_line(LOG_LEVEL_WARNING, "event=%s node=%s url=%s reason=%s", event, node_of(probe)->node_id, node_of(probe)->url,
+    log_line(LOG_LEVEL_WARNING, "event=%s node=%s url=%s reason=%s", event, probe->shared->node_id, node_of(probe)->url,
              log_quote(quoted, sizeof quoted, text_of_string(reason)));
 }
 
 /* ---- the steps of a probe, in their order ---- */
 
-static void start(struct probe *probe);
 static void connect_to_node(struct probe *probe);
 
 static void on_head(void *owner, const struct message_head *head)
@@ -170,8 +177,7 @@ static void on_head(void *owner, const struct message_head *head)
     bool fall_back = false;
     set_version(probe, probe->is_http2 ? 2 : 1);
     if (probe->link->streams_maximum != 0)
-        atomic_store_explicit(&probe->prober->cluster->nodes[probe->index].http2_streams, probe->link->streams_maximum,
-                              memory_order_relaxed);
+        atomic_store_explicit(&probe->shared->http2_streams, probe->link->streams_maximum, memory_order_relaxed);
     probe->tls_reason[0] = '\0';
     enum health_result result = health_judge_status(head->status, probe->step < LAST_STEP, &fall_back);
     if (fall_back) {
@@ -252,32 +258,8 @@ static struct text read_token(const struct topology_health *settings, char *buff
     return token.length == 0 ? TEXT_EMPTY : text_of(buffer, token.length + 7);
 }
 
-static void on_connected(void *owner)
+static void send_request(struct probe *probe)
 {
-    struct probe *probe = owner;
-    struct prober *prober = probe->prober;
-    const struct topology_health *settings = &prober->cluster->topology->health;
-    struct conn *conn = probe->conn;
-    probe->conn = NULL;
-    if (node_of(probe)->is_tls)
-        probe->is_http2 = conn_protocol(conn) == CONN_PROTOCOL_HTTP_2;
-    if (!probe->is_http2 && node_of(probe)->http == TOPOLOGY_HTTP_2) {
-        conn_close(conn);
-        log_tls(probe, "node_version_wrong", "the node did not choose HTTP/2 (ALPN h2), and its http is 2");
-        report(probe, HEALTH_RESULT_MALFORMED);
-        return;
-    }
-    if (probe->is_http2)
-        probe->link = h2_client_create(prober->h2, conn, node_tls_scheme(prober->cluster, probe->index), 1,
-                                       &probe_link_events, probe);
-    else
-        probe->link = h1_client_create(prober->loop, conn, &prober->h1, &probe_link_events, probe);
-    probe->stream = probe->link == NULL ? NULL : link_open_stream(probe->link);
-    if (probe->stream == NULL) {
-        report(probe, HEALTH_RESULT_CONNECT);
-        return;
-    }
-    stream_set_owner(probe->stream, &probe_stream_events, probe);
     char token[TOKEN_BYTES];
     char host[300];
     struct header_field fields[3];
@@ -287,7 +269,7 @@ static void on_connected(void *owner)
         .authority = text_of(host, (size_t)snprintf(host, sizeof host, "%s:%u", node_of(probe)->host, node_of(probe)->port)),
         .fields = fields,
     };
-    struct text authorization = read_token(settings, token, sizeof token);
+    struct text authorization = read_token(settings_of(probe), token, sizeof token);
     message_add(&head, 3, HEADER_USER_AGENT, TEXT("User-Agent"), TEXT("sluice-probe"));
     if (authorization.length > 0)
         message_add(&head, 3, HEADER_AUTHORIZATION, TEXT("Authorization"), authorization);
@@ -295,114 +277,176 @@ static void on_connected(void *owner)
     stream_send_end(probe->stream);
 }
 
-static void on_connect_ended(void *owner, enum conn_end end)
+static void on_ready(void *owner, struct link *link)
 {
     struct probe *probe = owner;
-    char reason[TLS_REASON_BYTES];
-    if (end == CONN_END_TLS_FAILED || end == CONN_END_TLS_UNVERIFIED)
-        log_tls(probe, end == CONN_END_TLS_UNVERIFIED ? "node_tls_unverified" : "node_tls_failed",
-                conn_end_reason(probe->conn, end, reason, sizeof reason));
-    report(probe, HEALTH_RESULT_CONNECT);
+    probe->link = link;
+    probe->is_http2 = link->is_http2;
+    probe->stream = link_open_stream(link);
+    if (probe->stream == NULL) {
+        report(probe, HEALTH_RESULT_CONNECT);
+        return;
+    }
+    probe->state = PROBE_ASKING;
+    stream_set_owner(probe->stream, &probe_stream_events, probe);
+    send_request(probe);
 }
-
-static const struct conn_events probe_conn_events = {
-    .on_connected = on_connected,
-    .on_ended = on_connect_ended,
-};
 
 /* Our own shortage says nothing about the node. */
 static void skip_round(struct probe *probe)
 {
-    struct prober *prober = probe->prober;
-    log_line(LOG_LEVEL_WARNING, "event=probe_skipped node=%s reason=no_resources", node_of(probe)->node_id);
-    probe->is_running = false;
-    loop_timer_set(prober->loop, &probe->timer,
-                   loop_now_ms(prober->loop) + prober->cluster->topology->health.interval_ms);
+    log_line(LOG_LEVEL_WARNING, "event=probe_skipped node=%s reason=no_resources", probe->shared->node_id);
+    probe->state = PROBE_IDLE;
+    set_next_round(probe);
 }
+
+static void on_dial_failed(void *owner, enum fault fault, const char *reason)
+{
+    struct probe *probe = owner;
+    switch (fault) {
+    case FAULT_OUT_OF_MEMORY:
+        skip_round(probe);
+        return;
+    case FAULT_UPSTREAM_VERSION:
+        log_tls(probe, "node_version_wrong", reason);
+        report(probe, HEALTH_RESULT_MALFORMED);
+        return;
+    case FAULT_TLS_UNVERIFIED:
+        log_tls(probe, "node_tls_unverified", reason);
+        break;
+    case FAULT_TLS_FAILED:
+        log_tls(probe, "node_tls_failed", reason);
+        break;
+    default:
+        break;
+    }
+    report(probe, HEALTH_RESULT_CONNECT);
+}
+
+static const struct dial_events probe_dial_events = {
+    .on_ready = on_ready,
+    .on_failed = on_dial_failed,
+};
 
 static void connect_to_node(struct probe *probe)
 {
     struct prober *prober = probe->prober;
-    const struct topology *topology = prober->cluster->topology;
-    struct address address;
-    struct conn_settings settings = {
-        .events = &probe_conn_events,
-        .owner = probe,
-        .pool = &prober->buffers,
+    struct dial_request request = {
+        .loop = prober->loop,
+        .epoch = prober->epoch,
+        .index = probe->index,
+        .h1 = &prober->h1,
+        .h2 = prober->h2,
+        .buffers = &prober->buffers,
         .high_water_bytes = BUFFER_BLOCK_BYTES,
-        .input_maximum_bytes = topology->limits.head_bytes + LOOP_SCRATCH_BYTES,
+        .is_http2 = probe->is_http2,
+        .streams_expected = 1,
+        .events = &probe_dial_events,
+        .owner = probe,
+        .link_events = &probe_link_events,
+        .link_owner = probe,
     };
-    enum conn_end end = CONN_END_CONNECT_FAILED;
-    bool has_address = cluster_get_address(prober->cluster, probe->index, &address);
-    probe->is_running = true;
-    if (has_address && !node_tls_open(prober->cluster, probe->index, node_tls_offer(prober->cluster, probe->index), &settings.tls))
-        end = CONN_END_NO_RESOURCES;
-    else if (has_address)
-        probe->conn = conn_connect(prober->loop, &address, &settings, &end);
-    if (probe->conn == NULL && end == CONN_END_NO_RESOURCES)
-        skip_round(probe);
-    else if (probe->conn == NULL)
-        report(probe, HEALTH_RESULT_CONNECT);
+    probe->state = PROBE_DIALING;
+    enum fault fault = dial_start(&probe->dial, &request);
+    if (fault != FAULT_NONE)
+        on_dial_failed(probe, fault, "");
+}
+
+/* The operator has said for each class that the node may be away. */
+static bool is_left_alone(const struct probe *probe)
+{
+    for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class ++) {
+        if (atomic_load_explicit(&probe->shared->admin[class], memory_order_relaxed) != NODE_ADMIN_MAINT)
+            return false;
+    }
+    return true;
 }
 
 static void start(struct probe *probe)
 {
     struct prober *prober = probe->prober;
+    if (is_left_alone(probe)) {
+        set_next_round(probe);
+        return;
+    }
     choose_version(probe);
-    loop_timer_set(prober->loop, &probe->timer,
-                   loop_now_ms(prober->loop) + prober->cluster->topology->health.timeout_ms);
+    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + settings_of(probe)->timeout_ms);
     connect_to_node(probe);
 }
 
 static void on_timer(void *owner)
 {
     struct probe *probe = owner;
-    if (probe->is_running && probe->is_http2 && probe->stream != NULL)
+    if (probe->is_http2 && probe->state == PROBE_ASKING)
         probe->version_rounds = VERSION_ROUNDS; /* silence may be all that it has to say to HTTP/2 */
-    if (probe->is_running)
+    if (probe->state != PROBE_IDLE)
         report(probe, HEALTH_RESULT_TIMEOUT);
     else
         start(probe);
 }
 
-/* ---- names ---- */
+/* ---- epochs ---- */
 
-static void on_resolved(void *owner, const struct resolver_answer *answer)
+static void destroy_probe(void *object)
 {
-    struct probe *probe = owner;
-    struct prober *prober = probe->prober;
-    probe->question = NULL;
-    if (answer->count > 0)
-        cluster_set_address(prober->cluster, probe->index, &answer->addresses[0]);
-    else
-        log_line(LOG_LEVEL_WARNING, "event=resolve_failed node=%s reason=\"%s\"", node_of(probe)->node_id, answer->reason);
-    loop_timer_set(prober->loop, &probe->resolve_timer, loop_now_ms(prober->loop) + PROBE_RESOLVE_MS);
+    free(object);
 }
 
-static void on_resolve_timer(void *owner)
+static void forget(struct probe *probe)
 {
-    struct probe *probe = owner;
-    struct prober *prober = probe->prober;
-    probe->question = resolver_start(prober->resolver, node_of(probe)->host, node_of(probe)->port, on_resolved, probe);
-    if (probe->question == NULL)
-        loop_timer_set(prober->loop, &probe->resolve_timer, loop_now_ms(prober->loop) + PROBE_RESOLVE_MS);
+    struct loop *loop = probe->prober->loop;
+    let_go(probe);
+    loop_timer_clear(loop, &probe->timer);
+    probe->prober->of_slot[probe->shared->slot] = NULL;
+    roster_node_release(probe->shared);
+    /* Its link and stream are in the grave, too, and may still name it as their owner. */
+    loop_bury(loop, probe, destroy_probe);
+}
+
+static bool begin(struct prober *prober, struct roster_node *node, unsigned index)
+{
+    struct probe *probe = calloc(1, sizeof *probe);
+    struct address address;
+    if (probe == NULL)
+        return false;
+    probe->prober = prober;
+    probe->shared = node;
+    probe->index = index;
+    roster_node_retain(node);
+    prober->of_slot[node->slot] = probe;
+    loop_timer_init(&probe->timer, on_timer, probe);
+    loop_timer_set(prober->loop, &probe->timer,
+                   loop_now_ms(prober->loop) + (roster_node_get_address(node, &address) ? 0 : RESOLVE_GRACE_MS));
+    return true;
+}
+
+static void set_limits(struct prober *prober, const struct topology *topology)
+{
+    prober->h1.limits = (struct h1_limits){topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields};
+}
+
+bool prober_apply(struct prober *prober, struct epoch *epoch)
+{
+    bool is_complete = true;
+    for (unsigned i = 0; i < ROSTER_SLOTS; i++) {
+        if (prober->of_slot[i] != NULL && epoch_find(epoch, prober->of_slot[i]->shared) < 0)
+            forget(prober->of_slot[i]);
+    }
+    epoch_retain(epoch);
+    epoch_release(prober->epoch);
+    prober->epoch = epoch;
+    set_limits(prober, epoch->topology);
+    for (unsigned i = 0; i < epoch->topology->node_count; i++) {
+        struct probe *known = prober->of_slot[epoch->nodes[i]->slot];
+        if (known != NULL)
+            known->index = i;
+        else
+            is_complete = begin(prober, epoch->nodes[i], i) && is_complete;
+    }
+    return is_complete;
 }
 
 /* ---- life ---- */
-
-static void begin_probe(struct prober *prober, unsigned index)
-{
-    struct probe *probe = &prober->probes[index];
-    struct address literal;
-    probe->prober = prober;
-    probe->index = index;
-    loop_timer_init(&probe->timer, on_timer, probe);
-    loop_timer_init(&probe->resolve_timer, on_resolve_timer, probe);
-    uint64_t now_ms = loop_now_ms(prober->loop);
-    if (!address_parse(node_of(probe)->host, node_of(probe)->port, &literal))
-        loop_timer_set(prober->loop, &probe->resolve_timer, now_ms);
-    loop_timer_set(prober->loop, &probe->timer, now_ms + (literal.length == 0 ? 200 : 0));
-}
 
 static void destroy_prober(void *object)
 {
@@ -413,21 +457,16 @@ static void destroy_prober(void *object)
     free(prober);
 }
 
-struct prober *prober_create(struct loop *loop, struct cluster *cluster)
+struct prober *prober_create(struct loop *loop)
 {
     struct prober *prober = calloc(1, sizeof *prober);
     if (prober == NULL)
         return NULL;
-    const struct topology *topology = cluster->topology;
     prober->loop = loop;
-    prober->cluster = cluster;
     random_seed_from_system(&prober->random);
-    prober->h1 = (struct h1_settings){
-        .limits = {topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields},
-        .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),
-    };
+    prober->h1.fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field));
     struct h2_settings h2 = {
-        .limits = prober->h1.limits,
+        .limits = {65536, 8192, 100},
         .streams_maximum = 1,
         .window_bytes = BUFFER_BLOCK_BYTES,
         .output_bytes = BUFFER_BLOCK_BYTES,
@@ -435,14 +474,10 @@ struct prober *prober_create(struct loop *loop, struct cluster *cluster)
         .fields = prober->h1.fields,
     };
     prober->h2 = h2_context_create(loop, &h2);
-    prober->resolver = resolver_create(loop);
-    if (prober->h1.fields == NULL || prober->h2 == NULL || prober->resolver == NULL) {
-        resolver_destroy(prober->resolver);
+    if (prober->h1.fields == NULL || prober->h2 == NULL) {
         destroy_prober(prober);
         return NULL;
     }
-    for (unsigned i = 0; i < topology->node_count; i++)
-        begin_probe(prober, i);
     return prober;
 }
 
@@ -450,22 +485,25 @@ void prober_destroy(struct prober *prober)
 {
     if (prober == NULL)
         return;
-    for (unsigned i = 0; i < prober->cluster->topology->node_count; i++) {
-        loop_timer_clear(prober->loop, &prober->probes[i].timer);
-        loop_timer_clear(prober->loop, &prober->probes[i].resolve_timer);
-        let_go(&prober->probes[i]);
+    for (unsigned i = 0; i < ROSTER_SLOTS; i++) {
+        if (prober->of_slot[i] != NULL)
+            forget(prober->of_slot[i]);
     }
-    resolver_destroy(prober->resolver);
+    epoch_release(prober->epoch);
     /* After the conns, which were buried before and give their blocks back. */
     loop_bury(prober->loop, prober, destroy_prober);
 }
 
-const char *prober_last_result(const struct prober *prober, unsigned node)
+/* ---- for people ---- */
+
+const char *prober_last_result(const struct prober *prober, const struct roster_node *node)
 {
-    return prober->probes[node].has_result ? health_result_name(prober->probes[node].health.last) : "none";
+    const struct probe *probe = prober->of_slot[node->slot];
+    return probe == NULL || probe->results == 0 ? "none" : health_result_name(probe->health.last);
 }
 
-uint64_t prober_changed_ms(const struct prober *prober, unsigned node)
+uint64_t prober_changed_ms(const struct prober *prober, const struct roster_node *node)
 {
-    return prober->probes[node].health.changed_ms;
+    const struct probe *probe = prober->of_slot[node->slot];
+    return probe == NULL ? 0 : probe->health.changed_ms;
 }

@@ -3,24 +3,28 @@
 /*
  * Active checks of all nodes, from the control thread: GET /ready, or /health where a node does not know /ready, on a fresh connection each
  * time, with the token from a file if there is one (read again for each round, so it may be changed in place). Results go
- * through routing/health.h and its state into the cluster's atomics.
- *
- * Names of nodes are resolved here, too: at the start and then every PROBE_RESOLVE_MS; the last good address stays in use.
+ * through routing/health.h and its state into the roster. A node in maintenance for every class is left alone.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
-struct cluster;
+struct epoch;
 struct loop;
 struct prober;
+struct roster_node;
 
-#define PROBE_RESOLVE_MS 30000
-
-/* NULL when memory is out. The first round starts with the loop. */
-struct prober *prober_create(struct loop *loop, struct cluster *cluster);
+/* Without nodes until the first prober_apply. NULL when memory is out. */
+struct prober *prober_create(struct loop *loop);
 void prober_destroy(struct prober *prober);
 
-/* The last result's name and the state's age, for the status page. */
-const char *prober_last_result(const struct prober *prober, unsigned node);
-uint64_t prober_changed_ms(const struct prober *prober, unsigned node);
+/*
+ * The nodes of this epoch are probed from now on, by its settings, and no others; a node that is known keeps its health, one that is new is
+ * probed at once. False when memory is out: then some are not probed, and stay as they are.
+ */
+bool prober_apply(struct prober *prober, struct epoch *epoch);
+
+/* The last result's name and when the state changed, for the status page. */
+const char *prober_last_result(const struct prober *prober, const struct roster_node *node);
+uint64_t prober_changed_ms(const struct prober *prober, const struct roster_node *node);
 
 #endif

@@ -1,22 +1,49 @@
 #include "worker/fleet.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "net/socket.h"
 #include "net/tls_server.h"
-#include "topology/topology.h"
-#include "worker/opening.h"
+#include "net/wakeup.h"
+#include "upstream/epoch.h"
+#include "worker/bound_address.h"
 #include "worker/worker.h"
 
+/* One of the process's listeners: it stays as long as epochs that come into force have its address. */
+struct fleet_listener {
+    struct bound_address bound;
+    struct tls_server *tls;       /* NULL for clear text */
+    struct topology *tls_owner;   /* owned reference: the topology whose texts `tls` uses */
+    const struct tls_server_settings *tls_settings; /* ref: in tls_owner */
+};
+
+/* An epoch on its way into force. */
+struct fleet_change {
+    struct epoch *epoch;          /* owned reference */
+    size_t count;                 /* of its listeners */
+    struct fleet_listener **listeners;  /* by their index in the topology: kept ones of the fleet, or new ones */
+    struct tls_server **new_tls;  /* by index: takes the place of a kept listener's; NULL: that one stays */
+    struct listener_plan *plans;  /* [worker][listener] */
+    struct worker_change *workers;/* by worker */
+    atomic_size_t answers_left;
+    atomic_bool has_failed;
+    struct fleet *fleet;
+    void (*on_applied)(void *owner, bool is_applied);
+    void *owner;
+};
+
 struct fleet {
-    struct opening *openings; /* one for each of the topology's listeners */
-    size_t opening_count;
-    size_t tls_count;
-    struct tls_server **tls; /* by listener; NULL for clear text */
+    struct fleet_listener **listeners; /* of the epoch in force */
+    size_t listener_count;
+    struct connection_limit limit;
+    struct wakeup *answered;           /* a worker has taken a change over */
+    struct fleet_change *change;       /* under way, or NULL */
     size_t count;
     struct worker *workers[];
 };
@@ -35,111 +62,330 @@ static size_t default_worker_count(void)
  * limits.connections, or what the descriptors allow: each downstream connection may need one upstream, and dials and probes must never
  * find the last one taken.
  */
-static size_t connections_per_worker(const struct topology *topology, size_t workers)
+static size_t connections_maximum(const struct topology *topology)
 {
     struct rlimit limit;
     size_t wanted = topology->limits.connections;
     size_t reserve = 64 + 4 * topology->node_count;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return wanted;
-    size_t possible = limit.rlim_cur > reserve ? (limit.rlim_cur - reserve) / 2 / workers : 1;
+    size_t possible = limit.rlim_cur > reserve ? (limit.rlim_cur - reserve) / 2 : 1;
     if (wanted <= possible)
         return wanted;
-    log_line(LOG_LEVEL_WARNING, "event=connections_clamped per_worker=%zu wanted=%zu descriptors=%llu remedy=\"raise ulimit -n\"",
+    log_line(LOG_LEVEL_WARNING, "event=connections_clamped connections=%zu wanted=%zu descriptors=%llu remedy=\"raise ulimit -n\"",
              possible, wanted, (unsigned long long)limit.rlim_cur);
-    return possible < 1 ? 1 : possible;
+    return possible;
 }
 
-static bool cannot_listen(const struct topology_listener *listener, const char *why, char *reason, size_t capacity)
+/* ---- listeners ---- */
+
+static void destroy_listener(struct fleet_listener *listener)
 {
-    text_append(reason, capacity, 0, "cannot listen on %s: %s", listener->address, why);
-    return false;
+    if (listener == NULL)
+        return;
+    bound_address_close(&listener->bound);
+    tls_server_destroy(listener->tls);
+    topology_release(listener->tls_owner);
+    free(listener);
 }
 
-static bool open_all(struct fleet *fleet, const struct topology *topology, char *reason, size_t capacity)
+static bool is_same(const char *a, const char *b)
 {
-    fleet->openings = calloc(topology->listener_count, sizeof *fleet->openings);
-    if (fleet->openings == NULL)
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Tickets of sessions are good for one server only, so one whose settings are the same stays. */
+static bool has_same_tls(const struct tls_server_settings *a, const struct tls_server_settings *b)
+{
+    if (a->pair_count != b->pair_count || !is_same(a->client_ca, b->client_ca) || a->client_certificate != b->client_certificate ||
+        a->minimum_version != b->minimum_version || a->kernel != b->kernel || a->offers_http2 != b->offers_http2)
         return false;
-    for (size_t i = 0; i < topology->listener_count; i++) {
-        const char *why = "";
-        if (!opening_open(&fleet->openings[i], &topology->listeners[i], &why))
-            return cannot_listen(&topology->listeners[i], why, reason, capacity);
-        fleet->opening_count++;
-    }
-    return true;
-}
-
-/* One socket of each listener, for one worker. */
-static bool take_all(const struct fleet *fleet, int *fds, char *reason, size_t capacity)
-{
-    for (size_t i = 0; i < fleet->opening_count; i++) {
-        const char *why = "";
-        fds[i] = opening_take(&fleet->openings[i], &why);
-        if (fds[i] >= 0)
-            continue;
-        for (size_t j = 0; j < i; j++)
-            socket_close(fds[j]);
-        return cannot_listen(fleet->openings[i].listener, why, reason, capacity);
-    }
-    return true;
-}
-
-static bool create_tls(struct fleet *fleet, const struct topology *topology, char *reason, size_t capacity)
-{
-    fleet->tls = calloc(topology->listener_count, sizeof *fleet->tls);
-    if (fleet->tls == NULL)
-        return false;
-    fleet->tls_count = topology->listener_count;
-    for (size_t i = 0; i < topology->listener_count; i++) {
-        if (!topology->listeners[i].is_tls)
-            continue;
-        fleet->tls[i] = tls_server_create(&topology->listeners[i].tls, reason, capacity);
-        if (fleet->tls[i] == NULL)
+    for (size_t i = 0; i < a->pair_count; i++) {
+        if (!is_same(a->pairs[i].certificate, b->pairs[i].certificate) || !is_same(a->pairs[i].key, b->pairs[i].key))
             return false;
     }
     return true;
 }
 
-static void close_openings(struct fleet *fleet)
+static void own_tls(struct fleet_listener *listener, struct tls_server *tls, struct topology *topology,
+                    const struct tls_server_settings *settings)
 {
-    for (size_t i = 0; i < fleet->opening_count; i++)
-        opening_close(&fleet->openings[i]);
+    tls_server_destroy(listener->tls);
+    topology_release(listener->tls_owner);
+    listener->tls = tls;
+    listener->tls_owner = tls == NULL ? NULL : topology;
+    listener->tls_settings = tls == NULL ? NULL : settings;
+    if (tls != NULL)
+        topology_retain(topology);
 }
 
-struct fleet *fleet_create(const struct topology *topology, const struct classifier *classifier,
-                           struct cluster *cluster, char *reason, size_t capacity)
+static struct fleet_listener *find_listener(const struct fleet *fleet, const struct topology_listener *configured)
 {
-    size_t count = topology->workers == 0 ? default_worker_count() : topology->workers;
-    struct fleet *fleet = calloc(1, sizeof *fleet + count * sizeof fleet->workers[0]);
-    int *fds = calloc(topology->listener_count, sizeof *fds);
+    for (size_t i = 0; i < fleet->listener_count; i++) {
+        if (bound_address_is_for(&fleet->listeners[i]->bound, configured))
+            return fleet->listeners[i];
+    }
+    return NULL;
+}
+
+static bool is_kept(const struct fleet *fleet, const struct fleet_listener *listener)
+{
+    for (size_t i = 0; i < fleet->listener_count; i++) {
+        if (fleet->listeners[i] == listener)
+            return true;
+    }
+    return false;
+}
+
+/* ---- preparing ---- */
+
+static bool cannot_listen(const struct topology_listener *configured, const char *why, char *reason, size_t capacity)
+{
+    text_append(reason, capacity, 0, "cannot listen on %s: %s", configured->address, why);
+    return false;
+}
+
+/* A new address for all workers. */
+static bool open_listener(struct fleet *fleet, struct fleet_change *change, size_t index, char *reason, size_t capacity)
+{
+    const struct topology_listener *configured = &change->epoch->topology->listeners[index];
+    struct fleet_listener *listener = calloc(1, sizeof *listener);
+    const char *why = "";
+    if (listener == NULL)
+        return false;
+    if (!bound_address_open(&listener->bound, configured, &why)) {
+        free(listener);
+        return cannot_listen(configured, why, reason, capacity);
+    }
+    change->listeners[index] = listener;
+    for (size_t i = 0; i < fleet->count; i++) {
+        int fd = bound_address_take(&listener->bound, &why);
+        if (fd < 0)
+            return cannot_listen(configured, why, reason, capacity);
+        change->plans[i * change->count + index].fd = fd;
+    }
+    return true;
+}
+
+static bool prepare_tls(struct fleet_change *change, size_t index, char *reason, size_t capacity)
+{
+    const struct topology_listener *configured = &change->epoch->topology->listeners[index];
+    const struct fleet_listener *listener = change->listeners[index];
+    if (!configured->is_tls || (listener->tls != NULL && has_same_tls(listener->tls_settings, &configured->tls)))
+        return true;
+    change->new_tls[index] = tls_server_create(&configured->tls, reason, capacity);
+    return change->new_tls[index] != NULL;
+}
+
+static bool prepare_listener(struct fleet *fleet, struct fleet_change *change, size_t index, char *reason, size_t capacity)
+{
+    const struct topology_listener *configured = &change->epoch->topology->listeners[index];
+    change->listeners[index] = find_listener(fleet, configured);
+    if (change->listeners[index] == NULL && !open_listener(fleet, change, index, reason, capacity))
+        return false;
+    if (!prepare_tls(change, index, reason, capacity))
+        return false;
+    struct tls_server *tls = change->new_tls[index] != NULL ? change->new_tls[index] : change->listeners[index]->tls;
+    for (size_t i = 0; i < fleet->count; i++)
+        change->plans[i * change->count + index].tls = configured->is_tls ? tls : NULL;
+    return true;
+}
+
+static void free_change(struct fleet_change *change)
+{
+    free(change->listeners);
+    free(change->new_tls);
+    free(change->plans);
+    free(change->workers);
+    epoch_release(change->epoch);
+    free(change);
+}
+
+void fleet_discard(struct fleet *fleet, struct fleet_change *change)
+{
+    for (size_t i = 0; i < change->count * fleet->count; i++) {
+        if (change->plans[i].fd >= 0)
+            socket_close(change->plans[i].fd);
+    }
+    for (size_t i = 0; i < change->count; i++) {
+        tls_server_destroy(change->new_tls[i]);
+        if (!is_kept(fleet, change->listeners[i]))
+            destroy_listener(change->listeners[i]);
+    }
+    free_change(change);
+}
+
+static void on_worker_answer(void *owner, bool is_applied)
+{
+    struct fleet_change *change = owner;
+    if (!is_applied)
+        atomic_store(&change->has_failed, true);
+    struct wakeup *answered = change->fleet->answered;
+    if (atomic_fetch_sub(&change->answers_left, 1) == 1)
+        wakeup_send(answered);
+}
+
+static struct fleet_change *make_change(struct fleet *fleet, struct epoch *epoch)
+{
+    size_t count = epoch->topology->listener_count;
+    struct fleet_change *change = calloc(1, sizeof *change);
+    if (change == NULL)
+        return NULL;
+    epoch_retain(epoch);
+    change->epoch = epoch;
+    change->fleet = fleet;
+    change->listeners = calloc(count + 1, sizeof(struct fleet_listener *));
+    change->new_tls = calloc(count + 1, sizeof(struct tls_server *));
+    change->plans = calloc(count * fleet->count + 1, sizeof *change->plans);
+    change->workers = calloc(fleet->count + 1, sizeof *change->workers);
+    if (change->listeners == NULL || change->new_tls == NULL || change->plans == NULL || change->workers == NULL) {
+        free_change(change);
+        return NULL;
+    }
+    change->count = count;
+    for (size_t i = 0; i < count * fleet->count; i++)
+        change->plans[i].fd = -1;
+    for (size_t i = 0; i < fleet->count; i++)
+        change->workers[i] = (struct worker_change){
+            .epoch = epoch, .listeners = &change->plans[i * count], .on_applied = on_worker_answer, .owner = change};
+    return change;
+}
+
+struct fleet_change *fleet_prepare(struct fleet *fleet, struct epoch *epoch, char *reason, size_t capacity)
+{
     text_append(reason, capacity, 0, "out of memory");
-    if (fleet == NULL || fds == NULL || !open_all(fleet, topology, reason, capacity) ||
-        !create_tls(fleet, topology, reason, capacity))
-        goto fail;
-    for (; fleet->count < count; fleet->count++) {
-        struct worker_settings settings = {
-            .topology = topology,
-            .classifier = classifier,
-            .cluster = cluster,
-            .index = (unsigned)fleet->count,
-            .tls = fleet->tls,
-            .fds = fds,
-            .connections_maximum = connections_per_worker(topology, count),
-        };
-        const char *why = "";
-        if (!take_all(fleet, fds, reason, capacity))
-            goto fail;
-        fleet->workers[fleet->count] = worker_create(&settings, &why);
-        if (fleet->workers[fleet->count] == NULL) {
-            text_append(reason, capacity, 0, "cannot make a worker: %s", why);
-            goto fail;
+    struct fleet_change *change = make_change(fleet, epoch);
+    if (change == NULL)
+        return NULL;
+    for (size_t i = 0; i < change->count; i++) {
+        if (!prepare_listener(fleet, change, i, reason, capacity)) {
+            fleet_discard(fleet, change);
+            return NULL;
         }
     }
-    free(fds);
-    return fleet;
-fail:
-    free(fds);
+    return change;
+}
+
+/* ---- applying ---- */
+
+static bool is_wanted(const struct fleet_change *change, const struct fleet_listener *listener)
+{
+    for (size_t i = 0; i < change->count; i++) {
+        if (change->listeners[i] == listener)
+            return true;
+    }
+    return false;
+}
+
+/* The files of Unix-domain sockets that go: before the workers close them, so that nobody connects to a socket that closes. */
+static void remove_files(struct fleet *fleet, const struct fleet_change *change)
+{
+    for (size_t i = 0; i < fleet->listener_count; i++) {
+        if (!is_wanted(change, fleet->listeners[i]))
+            bound_address_close(&fleet->listeners[i]->bound);
+    }
+}
+
+/* What the epoch does not have any more goes. */
+static void close_removed(struct fleet *fleet, const struct fleet_change *change)
+{
+    for (size_t i = 0; i < fleet->listener_count; i++) {
+        if (!is_wanted(change, fleet->listeners[i]))
+            destroy_listener(fleet->listeners[i]);
+    }
+}
+
+/* Nobody opens channels of servers that were replaced any more. */
+static void take_over(struct fleet *fleet, struct fleet_change *change)
+{
+    struct topology *topology = change->epoch->topology;
+    close_removed(fleet, change);
+    for (size_t i = 0; i < change->count; i++) {
+        const struct topology_listener *configured = &topology->listeners[i];
+        if (change->new_tls[i] != NULL || !configured->is_tls)
+            own_tls(change->listeners[i], change->new_tls[i], topology, &configured->tls);
+        change->new_tls[i] = NULL;
+    }
+    free(fleet->listeners);
+    fleet->listeners = change->listeners;
+    fleet->listener_count = change->count;
+    change->listeners = NULL;
+}
+
+static void on_answered(void *owner)
+{
+    struct fleet *fleet = owner;
+    struct fleet_change *change = fleet->change;
+    if (change == NULL || atomic_load(&change->answers_left) > 0)
+        return;
+    bool is_applied = !atomic_load(&change->has_failed);
+    fleet->change = NULL;
+    take_over(fleet, change);
+    change->on_applied(change->owner, is_applied);
+    free_change(change);
+}
+
+void fleet_apply(struct fleet *fleet, struct fleet_change *change, void (*on_applied)(void *owner, bool is_applied), void *owner)
+{
+    change->on_applied = on_applied;
+    change->owner = owner;
+    fleet->change = change;
+    atomic_store(&change->answers_left, fleet->count);
+    atomic_store(&fleet->limit.maximum, connections_maximum(change->epoch->topology));
+    remove_files(fleet, change);
+    for (size_t i = 0; i < fleet->count; i++)
+        worker_apply(fleet->workers[i], &change->workers[i]);
+}
+
+/* ---- life ---- */
+
+/* The workers take the sockets over in any case; of a worker that was not made they are closed here. */
+static bool create_workers(struct fleet *fleet, struct fleet_change *change, size_t wanted, char *reason, size_t capacity)
+{
+    for (fleet->count = 0; fleet->count < wanted; fleet->count++) {
+        struct worker_settings settings = {
+            .index = (unsigned)fleet->count,
+            .limit = &fleet->limit,
+            .change = &change->workers[fleet->count],
+        };
+        const char *why = "";
+        struct worker *worker = worker_create(&settings, &why);
+        if (worker == NULL) {
+            text_append(reason, capacity, 0, "cannot make a worker: %s", why);
+            return false;
+        }
+        fleet->workers[fleet->count] = worker;
+        for (size_t i = 0; i < change->count; i++)
+            change->plans[fleet->count * change->count + i].fd = -1;
+    }
+    return true;
+}
+
+struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned workers, char *reason, size_t capacity)
+{
+    size_t count = workers == 0 ? default_worker_count() : workers;
+    struct fleet *fleet = calloc(1, sizeof *fleet + count * sizeof fleet->workers[0]);
+    text_append(reason, capacity, 0, "out of memory");
+    if (fleet == NULL)
+        return NULL;
+    fleet->count = count; /* the sockets are for so many */
+    fleet->answered = wakeup_create(loop, on_answered, fleet);
+    struct fleet_change *change = fleet->answered == NULL ? NULL : fleet_prepare(fleet, epoch, reason, capacity);
+    if (change == NULL) {
+        fleet->count = 0;
+        fleet_destroy(fleet);
+        return NULL;
+    }
+    atomic_store(&fleet->limit.maximum, connections_maximum(epoch->topology));
+    bool is_made = create_workers(fleet, change, count, reason, capacity);
+    for (size_t i = fleet->count + 1; !is_made && i < count; i++) {
+        for (size_t j = 0; j < change->count; j++)
+            socket_close(change->plans[i * change->count + j].fd);
+    }
+    take_over(fleet, change);
+    free_change(change);
+    if (is_made)
+        return fleet;
     fleet_destroy(fleet);
     return NULL;
 }
@@ -155,7 +401,8 @@ bool fleet_start(struct fleet *fleet)
 
 void fleet_drain(struct fleet *fleet)
 {
-    close_openings(fleet);
+    for (size_t i = 0; i < fleet->listener_count; i++)
+        bound_address_close(&fleet->listeners[i]->bound);
     for (size_t i = 0; i < fleet->count; i++)
         worker_drain(fleet->workers[i]);
 }
@@ -176,21 +423,24 @@ void fleet_destroy(struct fleet *fleet)
 {
     if (fleet == NULL)
         return;
-    close_openings(fleet);
+    for (size_t i = 0; i < fleet->listener_count; i++)
+        bound_address_close(&fleet->listeners[i]->bound);
     for (size_t i = 0; i < fleet->count; i++)
         worker_destroy(fleet->workers[i]);
-    free(fleet->openings);
-    for (size_t i = 0; i < fleet->tls_count; i++)
-        tls_server_destroy(fleet->tls[i]);
-    free(fleet->tls);
+    if (fleet->change != NULL)
+        free_change(fleet->change);
+    for (size_t i = 0; i < fleet->listener_count; i++)
+        destroy_listener(fleet->listeners[i]);
+    free(fleet->listeners);
+    wakeup_destroy(fleet->answered);
     free(fleet);
 }
 
 void fleet_refresh_certificates(struct fleet *fleet)
 {
-    for (size_t i = 0; i < fleet->tls_count; i++) {
-        if (fleet->tls[i] != NULL)
-            tls_server_refresh(fleet->tls[i]);
+    for (size_t i = 0; i < fleet->listener_count; i++) {
+        if (fleet->listeners[i]->tls != NULL)
+            tls_server_refresh(fleet->listeners[i]->tls);
     }
 }
 
@@ -206,8 +456,5 @@ const struct metrics *fleet_metrics(const struct fleet *fleet, size_t worker)
 
 size_t fleet_session_count(const struct fleet *fleet)
 {
-    size_t sum = 0;
-    for (size_t i = 0; i < fleet->count; i++)
-        sum += worker_session_count(fleet->workers[i]);
-    return sum;
+    return atomic_load_explicit(&fleet->limit.open, memory_order_relaxed);
 }

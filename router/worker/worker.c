@@ -2,126 +2,85 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "downstream/entrance.h"
-#include "downstream/session.h"
+#include "dispatch/dispatch.h"
 #include "exchange/exchange.h"
 #include "http/h1.h"
 #include "http/h2.h"
-#include "net/listener.h"
-#include "net/loop.h"
+#include "net/socket.h"
 #include "net/wakeup.h"
 #include "observe/access_log.h"
-#include "upstream/cluster.h"
+#include "observe/metrics.h"
 #include "upstream/pool.h"
 
 #define FLUSH_MS 1000
 
-/* What the main thread asks for, in the order of urgency. */
+/* What the control thread asks for, in the order of urgency. */
 enum worker_request { WORKER_REQUEST_NONE, WORKER_REQUEST_DRAIN, WORKER_REQUEST_STOP };
 
-struct worker_listener {
-    struct worker *worker;
-    struct listener *listener;
-    struct entrance entrance;
-    struct session_settings session;
-};
-
 struct worker {
-    const struct topology *topology; /* ref */
     unsigned index;
     struct thread *thread;           /* NULL: not started, or ended */
     struct loop *loop;
     struct buffer_pool buffers;
     struct h1_settings h1;
     struct h2_context *h2;
-    struct exchange_context context;
-    struct list sessions;
-    struct list proxy_readers;       /* connections on their way to a session */
-    struct log_limit abuse_log;
-    struct worker_listener *listeners;
-    size_t connections_maximum;
-    bool is_accepting;
-    bool is_draining;
-    struct wakeup *mail;             /* `request` has changed */
+    struct lease *lease;             /* of the newest epoch; NULL before the first */
+    struct list leases;              /* of struct lease: those that have not ended */
+    struct dispatch_context dispatch;
+    struct exchange_context exchange;
+    struct listeners listeners;
+    struct wakeup *mail;             /* `change` or `request` has changed */
     struct loop_timer flush_timer;
     struct {
-        atomic_uint request;         /* enum worker_request; written by the main thread */
-        atomic_size_t session_count; /* written by the worker */
+        atomic_uint request;         /* enum worker_request; written by the control thread */
+        _Atomic(const struct worker_change *) change; /* to be applied; taken by the worker */
         struct metrics metrics;      /* written by the worker */
     } shared;
 };
 
-/* ---- sessions ---- */
-
-static size_t connection_count(const struct worker *worker)
+static bool is_draining(const struct worker *worker)
 {
-    return worker->sessions.count + worker->proxy_readers.count;
+    return worker->listeners.state == LISTENERS_DRAINING;
 }
 
-static void set_session_count(struct worker *worker)
+static void end_if_drained(void *owner)
 {
-    atomic_store_explicit(&worker->shared.session_count, connection_count(worker), memory_order_relaxed);
-}
-
-static void end_if_drained(struct worker *worker)
-{
-    if (worker->is_draining && connection_count(worker) == 0)
+    struct worker *worker = owner;
+    if (is_draining(worker) && worker_session_count(worker) == 0)
         loop_stop(worker->loop);
 }
 
-static void set_accepting(struct worker *worker, bool accepting)
-{
-    if (worker->is_accepting == accepting || worker->is_draining)
-        return;
-    worker->is_accepting = accepting;
-    for (size_t i = 0; i < worker->topology->listener_count; i++) {
-        if (accepting)
-            listener_resume(worker->listeners[i].listener);
-        else
-            listener_pause(worker->listeners[i].listener);
-    }
-    if (!accepting)
-        log_line(LOG_LEVEL_WARNING, "event=connection_limit worker=%u connections=%zu", worker->index,
-                 connection_count(worker));
-}
-
-/* A connection has come, gone, or become a session. */
-static void count_connections(struct worker *worker)
-{
-    set_session_count(worker);
-    set_accepting(worker, connection_count(worker) < worker->connections_maximum);
-}
+/* ---- sessions ---- */
 
 static void on_session_closed(void *owner, enum fault fault)
 {
-    struct worker_listener *listener = owner;
+    struct worker *worker = owner;
     if (fault == FAULT_DOWNSTREAM_ABUSE)
-        metrics_add(&listener->worker->shared.metrics.faults[fault], 1);
-    metrics_add(&listener->worker->shared.metrics.sessions_closed, 1);
-    count_connections(listener->worker);
-    end_if_drained(listener->worker);
+        metrics_add(&worker->shared.metrics.faults[fault], 1);
+    metrics_add(&worker->shared.metrics.sessions_closed, 1);
 }
 
 static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)
 {
-    struct worker_listener *listener = owner;
-    exchange_start(&listener->worker->context, session, stream, head);
+    struct worker *worker = owner;
+    exchange_start(&worker->exchange, session, stream, head);
 }
 
 static void on_refused(void *owner, struct session *session, struct stream *stream, const struct message_head *head,
                        enum fault fault)
 {
-    struct worker_listener *listener = owner;
-    exchange_refuse(&listener->worker->context, session, stream, head, fault);
+    struct worker *worker = owner;
+    exchange_refuse(&worker->exchange, session, stream, head, fault);
 }
 
 static void on_handshake(void *owner, enum session_handshake handshake)
 {
-    struct worker_listener *listener = owner;
-    struct metrics *metrics = &listener->worker->shared.metrics;
+    struct worker *worker = owner;
+    struct metrics *metrics = &worker->shared.metrics;
     switch (handshake) {
     case SESSION_HANDSHAKE_FULL:
         metrics_add(&metrics->tls_handshakes_full, 1);
@@ -142,71 +101,132 @@ static const struct session_handler handler = {
     .on_handshake = on_handshake,
 };
 
-static void on_entered(void *owner, int fd, const struct address *client)
+/* ---- epochs ---- */
+
+static void set_limits(struct worker *worker, const struct topology *topology)
 {
-    struct worker_listener *listener = owner;
-    struct worker *worker = listener->worker;
-    if (session_create(worker->loop, fd, client, &listener->session, &worker->sessions)) {
-        metrics_add(&worker->shared.metrics.sessions_opened, 1);
-        /* Whose header is read while draining comes too late for the round that drain() makes. The newest is the last. */
-        if (worker->is_draining)
-            session_drain(LIST_OWNER(worker->sessions.head.previous, struct session, node));
+    worker->h1.limits = (struct h1_limits){topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields};
+    worker->h1.body_limit_bytes = topology->limits.body_bytes;
+    worker->h1.linger_ms = topology->timeouts.linger_ms;
+}
+
+static struct h2_settings h2_settings_of(struct worker *worker, const struct topology *topology)
+{
+    return (struct h2_settings){
+        .limits = worker->h1.limits,
+        .body_limit_bytes = topology->limits.body_bytes,
+        .streams_maximum = (uint32_t)topology->limits.streams,
+        .window_bytes = (uint32_t)topology->limits.buffer_bytes,
+        .output_bytes = topology->limits.buffer_bytes,
+        .request_head_ms = topology->timeouts.request_head_ms,
+        .stall_ms = topology->timeouts.idle_ms,
+        .buffers = &worker->buffers,
+        .fields = worker->h1.fields,
+    };
+}
+
+/* The new file first: while it cannot be opened, the one before stays in use. */
+static bool open_access_log(struct worker *worker, const struct topology *before, const struct topology *topology, const char **reason)
+{
+    const char *old = before == NULL ? NULL : before->access_log;
+    struct access_log *log = NULL;
+    bool is_same = old != NULL && topology->access_log != NULL && strcmp(old, topology->access_log) == 0;
+    if (is_same)
+        return true;
+    if (topology->access_log != NULL && (log = access_log_open(topology->access_log, reason)) == NULL)
+        return false;
+    access_log_close(worker->exchange.access_log);
+    worker->exchange.access_log = log;
+    return true;
+}
+
+/* Nobody of this worker uses the epoch any more: its nodes that no other epoch has are left. */
+static void on_lease_ended(void *owner, struct lease *lease)
+{
+    struct worker *worker = owner;
+    for (unsigned i = 0; i < lease->epoch->topology->node_count; i++) {
+        struct roster_node *node = lease->epoch->nodes[i];
+        bool is_wanted = false;
+        for (struct list_node *at = worker->leases.head.next; at != &worker->leases.head && !is_wanted; at = at->next)
+            is_wanted = epoch_find(LIST_OWNER(at, struct lease, node)->epoch, node) >= 0;
+        if (!is_wanted)
+            pool_leave(worker->dispatch.pool, node);
     }
-    count_connections(worker);
-    end_if_drained(worker);
 }
 
-static void on_turned_away(void *owner)
+static void use_lease(struct worker *worker, struct lease *lease)
 {
-    struct worker_listener *listener = owner;
-    count_connections(listener->worker);
-    end_if_drained(listener->worker);
+    struct lease *before = worker->lease;
+    worker->lease = lease;
+    worker->dispatch.newest = lease;
+    worker->exchange.lease = lease;
+    exchange_leave_epochs(&worker->exchange);
+    if (before != NULL)
+        lease_release(before);
 }
 
-static const struct entrance_events entrance_events = {
-    .on_entered = on_entered,
-    .on_turned_away = on_turned_away,
-};
-
-static void on_accept(void *owner, int fd)
+static void close_sockets(const struct worker_change *change)
 {
-    struct worker_listener *listener = owner;
-    entrance_admit(&listener->entrance, fd);
-    count_connections(listener->worker);
+    for (size_t i = 0; i < change->epoch->topology->listener_count; i++) {
+        if (change->listeners[i].fd >= 0)
+            socket_close(change->listeners[i].fd);
+    }
 }
 
-/* ---- requests of the main thread ---- */
+/* All of it, or nothing but the closing of the sockets that came with it. */
+static bool apply(struct worker *worker, const struct worker_change *change, const char **reason)
+{
+    const struct topology *topology = change->epoch->topology;
+    const struct topology *before = worker->lease == NULL ? NULL : worker->lease->epoch->topology;
+    struct lease *lease = lease_create(change->epoch, &worker->leases, on_lease_ended, worker);
+    if (lease == NULL || !open_access_log(worker, before, topology, reason) || !pool_apply(worker->dispatch.pool, change->epoch)) {
+        close_sockets(change);
+        if (lease != NULL)
+            lease_release(lease);
+        return false;
+    }
+    set_limits(worker, topology);
+    struct h2_settings h2 = h2_settings_of(worker, topology);
+    h2_context_configure(worker->h2, &h2);
+    use_lease(worker, lease);
+    /* A listener that cannot be made for want of memory does not undo the rest. */
+    if (!listeners_apply(&worker->listeners, change->epoch, change->listeners))
+        log_line(LOG_LEVEL_ERROR, "event=listener_missing worker=%u reason=\"out of memory\"", worker->index);
+    return true;
+}
+
+/* ---- mail of the control thread ---- */
 
 static void drain(struct worker *worker)
 {
-    if (worker->is_draining)
-        return;
-    /* First: the backlog that closing takes in must not touch listeners that are closed already. */
-    worker->is_draining = true;
-    for (size_t i = 0; i < worker->topology->listener_count; i++) {
-        listener_close(worker->listeners[i].listener);
-        worker->listeners[i].listener = NULL;
-    }
-    struct list_node *node = worker->sessions.head.next;
-    while (node != &worker->sessions.head) {
-        struct session *session = LIST_OWNER(node, struct session, node);
-        node = node->next;
-        session_drain(session);
-    }
-    entrance_drain(worker->loop, &worker->proxy_readers);
+    listeners_drain(&worker->listeners);
     end_if_drained(worker);
 }
 
 static void cut(struct worker *worker)
 {
     drain(worker);
-    exchange_cut_all(&worker->context);
+    exchange_cut_all(&worker->exchange);
     loop_stop(worker->loop);
+}
+
+static void take_change(struct worker *worker)
+{
+    const char *reason = "out of memory";
+    const struct worker_change *change = atomic_exchange(&worker->shared.change, NULL);
+    if (change == NULL)
+        return;
+    bool is_applied = apply(worker, change, &reason);
+    if (!is_applied)
+        log_line(LOG_LEVEL_ERROR, "event=epoch_not_applied worker=%u epoch=%llu reason=\"%s\"", worker->index,
+                 (unsigned long long)change->epoch->number, reason);
+    change->on_applied(change->owner, is_applied);
 }
 
 static void on_mail(void *owner)
 {
     struct worker *worker = owner;
+    take_change(worker);
     switch (atomic_load(&worker->shared.request)) {
     case WORKER_REQUEST_DRAIN:
         drain(worker);
@@ -219,20 +239,26 @@ static void on_mail(void *owner)
     }
 }
 
-static void send_mail(struct worker *worker, enum worker_request request)
+void worker_apply(struct worker *worker, const struct worker_change *change)
 {
-    atomic_store(&worker->shared.request, request);
+    atomic_store(&worker->shared.change, change);
+    wakeup_send(worker->mail);
+}
+
+static void request(struct worker *worker, enum worker_request request_kind)
+{
+    atomic_store(&worker->shared.request, request_kind);
     wakeup_send(worker->mail);
 }
 
 void worker_drain(struct worker *worker)
 {
-    send_mail(worker, WORKER_REQUEST_DRAIN);
+    request(worker, WORKER_REQUEST_DRAIN);
 }
 
 void worker_stop(struct worker *worker)
 {
-    send_mail(worker, WORKER_REQUEST_STOP);
+    request(worker, WORKER_REQUEST_STOP);
 }
 
 /* ---- life ---- */
@@ -240,136 +266,79 @@ void worker_stop(struct worker *worker)
 static void on_flush(void *owner)
 {
     struct worker *worker = owner;
-    if (worker->context.access_log != NULL)
-        access_log_flush(worker->context.access_log);
+    if (worker->exchange.access_log != NULL)
+        access_log_flush(worker->exchange.access_log);
     loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);
 }
 
-static bool create_listeners(struct worker *worker, const struct worker_settings *settings)
+/* Whatever is made here is unmade by worker_destroy. */
+static bool make_parts(struct worker *worker, const struct worker_change *change)
 {
-    const struct topology *topology = worker->topology;
-    worker->listeners = calloc(topology->listener_count, sizeof *worker->listeners);
-    if (worker->listeners == NULL)
+    worker->h1.fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field));
+    worker->dispatch.fields = calloc(MESSAGE_FIELDS_MAXIMUM + 8, sizeof(struct header_field));
+    worker->mail = wakeup_create(worker->loop, on_mail, worker);
+    if (worker->h1.fields == NULL || worker->dispatch.fields == NULL || worker->mail == NULL)
         return false;
-    for (size_t i = 0; i < topology->listener_count; i++) {
-        struct worker_listener *listener = &worker->listeners[i];
-        listener->worker = worker;
-        listener->entrance = (struct entrance){
-            .loop = worker->loop,
-            .listener = &topology->listeners[i],
-            .events = &entrance_events,
-            .owner = listener,
-            .proxy_readers = &worker->proxy_readers,
-            .metrics = &worker->shared.metrics,
-            .header_ms = topology->timeouts.request_head_ms,
-        };
-        listener->session = (struct session_settings){
-            .handler = &handler,
-            .owner = listener,
-            .h1 = &worker->h1,
-            .h2 = worker->h2,
-            .buffers = &worker->buffers,
-            .tls = settings->tls[i],
-            .abuse_log = &worker->abuse_log,
-            .tls_handshake_ms = topology->timeouts.tls_handshake_ms,
-            .request_head_ms = topology->timeouts.request_head_ms,
-            .keep_alive_ms = topology->timeouts.keep_alive_ms,
-            .buffer_bytes = topology->limits.buffer_bytes,
-            .is_writeback = topology->listeners[i].has_class &&
-                            topology->listeners[i].class == REQUEST_CLASS_WRITEBACK,
-        };
-        listener->listener = listener_create(worker->loop, settings->fds[i], on_accept, listener);
-        if (listener->listener == NULL)
-            return false;
-    }
-    worker->is_accepting = true;
-    return true;
+    set_limits(worker, change->epoch->topology);
+    struct h2_settings h2 = h2_settings_of(worker, change->epoch->topology);
+    worker->h2 = h2_context_create(worker->loop, &h2);
+    struct pool_settings pool = {.h1 = &worker->h1, .h2 = worker->h2, .buffers = &worker->buffers};
+    worker->dispatch.pool = pool_create(worker->loop, &pool);
+    return worker->h2 != NULL && worker->dispatch.pool != NULL;
 }
 
-static void fill_h1_settings(struct worker *worker)
+static void join_parts(struct worker *worker, const struct worker_settings *settings)
 {
-    const struct topology *topology = worker->topology;
-    worker->h1 = (struct h1_settings){
-        .limits = {topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields},
-        .body_limit_bytes = topology->limits.body_bytes,
-        .linger_ms = topology->timeouts.linger_ms,
-        .fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field)),
-    };
-}
-
-static bool create_h2_context(struct worker *worker)
-{
-    const struct topology *topology = worker->topology;
-    struct h2_settings settings = {
-        .limits = worker->h1.limits,
-        .body_limit_bytes = topology->limits.body_bytes,
-        .streams_maximum = (uint32_t)topology->limits.streams,
-        .window_bytes = (uint32_t)topology->limits.buffer_bytes,
-        .output_bytes = topology->limits.buffer_bytes,
-        .request_head_ms = topology->timeouts.request_head_ms,
-        .stall_ms = topology->timeouts.idle_ms,
-        .buffers = &worker->buffers,
-        .fields = worker->h1.fields,
-    };
-    worker->h2 = h2_context_create(worker->loop, &settings);
-    return worker->h2 != NULL;
-}
-
-static bool fill_context(struct worker *worker, const struct worker_settings *settings, const char **reason)
-{
-    struct exchange_context *context = &worker->context;
-    context->loop = worker->loop;
-    context->topology = worker->topology;
-    context->classifier = settings->classifier;
-    context->cluster = settings->cluster;
-    context->metrics = &worker->shared.metrics;
-    list_init(&context->exchanges);
-    context->fields = calloc(MESSAGE_FIELDS_MAXIMUM + 8, sizeof(struct header_field));
-    random_seed_from_system(&context->random);
-    struct pool_settings pool = {
-        .topology = worker->topology,
-        .cluster = settings->cluster,
+    worker->dispatch.loop = worker->loop;
+    worker->dispatch.roster = settings->change->epoch->roster;
+    worker->dispatch.pool_verbs = &pool_verbs;
+    worker->dispatch.metrics = &worker->shared.metrics;
+    random_seed_from_system(&worker->dispatch.random);
+    dispatch_context_init(&worker->dispatch);
+    worker->exchange.loop = worker->loop;
+    worker->exchange.dispatch = &worker->dispatch;
+    worker->exchange.metrics = &worker->shared.metrics;
+    worker->exchange.fields = worker->dispatch.fields;
+    random_seed_from_system(&worker->exchange.random);
+    struct listeners_settings listeners = {
+        .loop = worker->loop,
+        .handler = &handler,
+        .owner = worker,
         .h1 = &worker->h1,
         .h2 = worker->h2,
         .buffers = &worker->buffers,
+        .metrics = &worker->shared.metrics,
+        .limit = settings->limit,
+        .on_gone = end_if_drained,
     };
-    context->pool = pool_create(worker->loop, &pool);
-    context->pool_verbs = &pool_verbs;
-    if (worker->topology->access_log != NULL) {
-        context->access_log = access_log_open(worker->topology->access_log, reason);
-        if (context->access_log == NULL)
-            return false;
-    }
-    return context->fields != NULL && context->pool != NULL;
+    listeners_init(&worker->listeners, &listeners);
 }
 
 struct worker *worker_create(const struct worker_settings *settings, const char **reason)
 {
     *reason = "out of memory";
     struct worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL)
+    if (worker == NULL) {
+        close_sockets(settings->change);
         return NULL;
-    worker->topology = settings->topology;
+    }
     worker->index = settings->index;
-    worker->connections_maximum = settings->connections_maximum;
-    list_init(&worker->sessions);
-    list_init(&worker->proxy_readers);
+    list_init(&worker->leases);
+    list_init(&worker->exchange.exchanges);
     worker->loop = loop_create();
-    if (worker->loop == NULL)
-        goto fail;
-    worker->mail = wakeup_create(worker->loop, on_mail, worker);
-    if (worker->mail == NULL)
-        goto fail;
-    fill_h1_settings(worker);
-    if (worker->h1.fields == NULL || !create_h2_context(worker) || !fill_context(worker, settings, reason) ||
-        !create_listeners(worker, settings))
-        goto fail;
+    if (worker->loop == NULL || !make_parts(worker, settings->change)) {
+        close_sockets(settings->change);
+        worker_destroy(worker);
+        return NULL;
+    }
+    join_parts(worker, settings);
+    if (!apply(worker, settings->change, reason)) {
+        worker_destroy(worker);
+        return NULL;
+    }
     loop_timer_init(&worker->flush_timer, on_flush, worker);
     loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);
     return worker;
-fail:
-    worker_destroy(worker);
-    return NULL;
 }
 
 static void run(void *owner)
@@ -394,25 +363,21 @@ void worker_destroy(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    struct list_node *node;
-    if (worker->context.exchanges.head.next != NULL)
-        exchange_cut_all(&worker->context);
-    while ((node = list_first(&worker->sessions)) != NULL)
-        session_close(LIST_OWNER(node, struct session, node));
-    for (size_t i = 0; worker->listeners != NULL && i < worker->topology->listener_count; i++)
-        listener_close(worker->listeners[i].listener);
-    entrance_close(&worker->proxy_readers);
-    while ((node = list_first(&worker->sessions)) != NULL)
-        session_close(LIST_OWNER(node, struct session, node));
-    pool_destroy(worker->context.pool);
-    access_log_close(worker->context.access_log);
+    exchange_cut_all(&worker->exchange);
+    if (worker->listeners.settings.loop != NULL)
+        listeners_close(&worker->listeners);
+    if (worker->lease != NULL)
+        lease_release(worker->lease);
+    pool_destroy(worker->dispatch.pool);
+    if (worker->dispatch.loop != NULL)
+        dispatch_context_clear(&worker->dispatch);
+    access_log_close(worker->exchange.access_log);
     wakeup_destroy(worker->mail);
     loop_destroy(worker->loop);
     h2_context_destroy(worker->h2);
     buffer_pool_clear(&worker->buffers);
-    free(worker->context.fields);
+    free(worker->dispatch.fields);
     free(worker->h1.fields);
-    free(worker->listeners);
     free(worker);
 }
 
@@ -423,5 +388,5 @@ const struct metrics *worker_metrics(const struct worker *worker)
 
 size_t worker_session_count(const struct worker *worker)
 {
-    return atomic_load_explicit(&worker->shared.session_count, memory_order_relaxed);
+    return atomic_load_explicit(&worker->listeners.count, memory_order_relaxed);
 }

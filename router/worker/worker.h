@@ -2,35 +2,44 @@
 #define SLUICE_WORKER_WORKER_H
 /*
  * One thread with everything it needs: loop, listening sockets, sessions, exchanges, pools. Here the tables by which lower floors call
- * up are joined. Workers share the immutable topology and classifier, the cluster's atomics, and nothing else.
+ * up are joined. Workers share epochs, the atomics of the roster, TLS contexts and the process's limits, and nothing else.
  *
- * worker_create (main thread) -> worker_start -> worker_drain -> worker_stop -> worker_join -> worker_destroy
+ * worker_create (control thread) -> worker_start -> worker_apply ... -> worker_drain -> worker_stop -> worker_join -> worker_destroy
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct classifier;
-struct cluster;
+#include "worker/listeners.h"
+
+struct epoch;
 struct metrics;
-struct tls_server;
-struct topology;
 struct worker;
 
-struct worker_settings {
-    const struct topology *topology;     /* ref */
-    const struct classifier *classifier; /* ref */
-    struct cluster *cluster;             /* ref */
-    unsigned index;
-    size_t connections_maximum;          /* sessions at a time; accepting rests above it */
-    struct tls_server *const *tls;       /* ref: one per topology->listeners, NULL for clear text; shared by all workers */
-    const int *fds;                      /* one bound socket per topology->listeners; taken over */
+/*
+ * An epoch that comes into force in one worker. The worker takes over the sockets of `listeners` (one entry for each of the epoch's listeners); the
+ * rest stays the caller's until on_applied, which the worker's thread calls: is_applied is false when memory was out, and then the worker
+ * goes on with the epoch that it had.
+ */
+struct worker_change {
+    struct epoch *epoch;                    /* ref */
+    const struct listener_plan *listeners;  /* ref */
+    void (*on_applied)(void *owner, bool is_applied);
+    void *owner;
 };
 
-/* NULL with *reason set when something cannot be made; the fds are closed then. */
+struct worker_settings {
+    unsigned index;
+    struct connection_limit *limit;         /* ref: of the process */
+    const struct worker_change *change;     /* the first epoch; on_applied is not called */
+};
+
+/* NULL with *reason set when something cannot be made; the sockets are closed then. */
 struct worker *worker_create(const struct worker_settings *settings, const char **reason);
 /* Starts the thread; all signals are blocked in it. */
 bool worker_start(struct worker *worker);
+/* From the control thread, which waits for on_applied before the next one: brings another epoch into force. `change` must stay until then. */
+void worker_apply(struct worker *worker, const struct worker_change *change);
 /* From any thread: take no new connections, finish what is under way, then end the thread. */
 void worker_drain(struct worker *worker);
 /* From any thread: cut what is under way and end the thread. */
@@ -40,7 +49,7 @@ void worker_destroy(struct worker *worker);
 
 /* This worker's counters, readable from any thread. */
 const struct metrics *worker_metrics(const struct worker *worker);
-/* Sessions open now; readable from any thread. */
+/* Connections open now; readable from any thread. */
 size_t worker_session_count(const struct worker *worker);
 
 #endif

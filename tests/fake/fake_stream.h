@@ -23,6 +23,9 @@ struct fake_stream {
     char target[256];
     char body[4096];
     size_t body_length;
+    uint64_t data_bytes;  /* all of it, also what did not fit into `body` */
+    uint64_t data_sum;    /* fake_sum of all of it, in order */
+    bool congests;        /* with each piece */
     bool is_congested;
     bool is_stuck; /* some of what was sent is still with us */
     bool is_released;     /* no event may come any more */
@@ -67,9 +70,20 @@ static inline void fake_stream_interim(struct stream *stream, const struct messa
     fake_stream_note(stream, 'i')->status = head->status;
 }
 
+/* Of bytes that came behind those with the sum `before`. */
+static inline uint64_t fake_sum(uint64_t before, struct text bytes)
+{
+    for (size_t i = 0; i < bytes.length; i++)
+        before = before * 31 + (unsigned char)bytes.bytes[i];
+    return before;
+}
+
 static inline void fake_stream_data(struct stream *stream, struct text bytes)
 {
     struct fake_stream *fake = fake_stream_note(stream, 'd');
+    fake->data_bytes += bytes.length;
+    fake->data_sum = fake_sum(fake->data_sum, bytes);
+    fake->is_congested = fake->is_congested || fake->congests;
     size_t room = sizeof fake->body - fake->body_length - 1;
     size_t length = bytes.length < room ? bytes.length : room;
     memcpy(fake->body + fake->body_length, bytes.bytes, length);

@@ -7,14 +7,16 @@
 #include <string.h>
 
 #include "fake/clock.h"
+#include "fake/epochs.h"
 #include "fake/rig.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "http/link.h"
 #include "http/stream.h"
 #include "topology/topology.h"
-#include "upstream/cluster.h"
+#include "upstream/epoch.h"
 #include "upstream/pool.h"
+#include "upstream/roster.h"
 
 #define NODES 2
 #define ASKERS 8
@@ -39,7 +41,8 @@ struct pool_stage {
     struct h1_settings h1;
     struct h2_context *h2;
     struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
-    struct cluster *cluster;
+    struct roster *roster;
+    struct epoch *epoch; /* in force */
     struct pool *pool;
     int listening[NODES];
     int far[ASKERS]; /* accepted by a node */
@@ -49,6 +52,22 @@ struct pool_stage {
 };
 
 static struct pool_stage stage;
+
+/* What all pools know of a node. */
+static inline struct roster_node *shared(unsigned node)
+{
+    return stage.epoch->nodes[node];
+}
+
+static inline size_t links_to(unsigned node)
+{
+    return pool_link_count(stage.pool, shared(node));
+}
+
+static inline bool is_waiting(const struct asker *asker)
+{
+    return asker->ticket.waits_for != NULL;
+}
 
 /* Lets go of the stream, if it is still there, and of the link. */
 static inline void give(struct asker *asker)
@@ -97,7 +116,7 @@ static inline void on_stream(void *owner, struct link *link, struct stream *stre
     struct asker *asker = owner;
     stream_set_owner(stream, &asker_stream_events, asker);
     rig_expect_turning(&stage.rig);
-    assert_false(asker->ticket.is_waiting);
+    assert_false(is_waiting(asker));
     asker->link = link;
     asker->stream = stream;
     asker->events++;
@@ -108,7 +127,7 @@ static inline void on_fault(void *owner, enum fault fault)
 {
     struct asker *asker = owner;
     rig_expect_turning(&stage.rig);
-    assert_false(asker->ticket.is_waiting);
+    assert_false(is_waiting(asker));
     asker->fault = fault;
     asker->events++;
     asker->turn = ++stage.served;
@@ -116,23 +135,38 @@ static inline void on_fault(void *owner, enum fault fault)
 
 static const struct pool_events asker_events = {on_stream, on_fault};
 
+/* A worker's, with the epoch that is in force. */
+static inline struct pool *make_pool(void)
+{
+    struct pool_settings settings = {&stage.h1, stage.h2, &stage.rig.buffers};
+    struct pool *pool = pool_create(stage.rig.loop, &settings);
+    assert_non_null(pool);
+    assert_true(pool_apply(pool, stage.epoch));
+    return pool;
+}
+
 static inline int set_up(void **state)
 {
     (void)state;
+    static const char *const names[NODES] = {"query-01", "query-02"};
+    struct address addresses[NODES];
     memset(&stage, 0, sizeof stage);
     rig_start(&stage.rig);
     for (unsigned i = 0; i < NODES; i++) {
-        struct address address;
-        stage.listening[i] = far_listen(&address);
-        stage.nodes[i] =
-            (struct topology_node){.host = "127.0.0.1", .port = address_port(&address), .maximum_links = 2};
+        stage.listening[i] = far_listen(&addresses[i]);
+        stage.nodes[i] = (struct topology_node){
+            .node_id = names[i], .host = "127.0.0.1", .port = address_port(&addresses[i]), .maximum_links = 2};
     }
     stage.topology = (struct topology){
         .nodes = stage.nodes, .node_count = NODES, .limits = {.head_bytes = 65536, .buffer_bytes = 65536, .queue = 2},
         .timeouts = {.connect_ms = 1000, .upstream_idle_ms = 5000, .queue_ms = 2000}};
     stage.h1 = (struct h1_settings){
         .limits = {.head_bytes = 65536, .target_bytes = 8192, .fields = 100}, .fields = stage.fields};
-    stage.cluster = cluster_create(&stage.topology);
+    stage.roster = roster_create();
+    assert_non_null(stage.roster);
+    stage.epoch = make_epoch(stage.roster, &stage.topology, 1);
+    for (unsigned i = 0; i < NODES; i++)
+        roster_node_set_address(shared(i), &addresses[i]);
     struct h2_settings h2 = {.limits = stage.h1.limits,
                              .streams_maximum = 100,
                              .window_bytes = 65536,
@@ -140,9 +174,8 @@ static inline int set_up(void **state)
                              .buffers = &stage.rig.buffers,
                              .fields = stage.fields};
     stage.h2 = h2_context_create(stage.rig.loop, &h2);
-    struct pool_settings settings = {&stage.topology, stage.cluster, &stage.h1, stage.h2, &stage.rig.buffers};
-    stage.pool = pool_create(stage.rig.loop, &settings);
-    return stage.pool == NULL ? -1 : 0;
+    stage.pool = make_pool();
+    return 0;
 }
 
 static inline int tear_down(void **state)
@@ -152,14 +185,18 @@ static inline int tear_down(void **state)
         pool_cancel(stage.pool, &stage.askers[i].ticket);
         give(&stage.askers[i]);
     }
+    for (unsigned i = 0; i < stage.epoch->topology->node_count; i++)
+        assert_int_equal(atomic_load(&shared(i)->waiting), 0);
     pool_destroy(stage.pool);
+    epoch_release(stage.epoch);
     rig_stop(&stage.rig);
     h2_context_destroy(stage.h2);
     for (size_t i = 0; i < stage.far_count; i++)
         close(stage.far[i]);
     for (unsigned i = 0; i < NODES; i++)
         close(stage.listening[i]);
-    cluster_destroy(stage.cluster);
+    assert_int_equal(count_roster(stage.roster), 0);
+    roster_destroy(stage.roster);
     return 0;
 }
 
@@ -172,10 +209,10 @@ static inline struct asker *ask_node(unsigned node, size_t number)
     asker->fault = FAULT_NONE;
     asker->events = asker->turn = asker->status = asker->failed = 0;
     asker->link = NULL;
-    asker->stream = pool_take(stage.pool, node, &asker->ticket, &asker->link, &asker->fault);
+    asker->stream = pool_take(stage.pool, shared(node), &asker->ticket, &asker->link, &asker->fault);
     if (asker->stream != NULL)
         stream_set_owner(asker->stream, &asker_stream_events, asker);
-    assert_int_equal(asker->ticket.is_waiting, asker->stream == NULL && asker->fault == FAULT_NONE);
+    assert_int_equal(is_waiting(asker), asker->stream == NULL && asker->fault == FAULT_NONE);
     return asker;
 }
 

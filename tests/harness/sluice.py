@@ -163,6 +163,31 @@ class Sluice:
         finally:
             connection.close()
 
+    def order(self, path, **headers):
+        """(status, answer) of a POST to the admin page, with the header that a change needs unless `headers` says otherwise."""
+        fields = {"X-Sluice-Admin": "1"} if not headers else {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection(self.admin, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("POST", path, headers=fields)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def rewrite(self, config):
+        """Another configuration in the file that a reload reads: text of YAML, or a dictionary."""
+        self.config_text = config if isinstance(config, str) else json.dumps(config)
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(self.config_text)
+
+    def reload(self, config=None):
+        """Brings a configuration into force; the number of its epoch."""
+        if config is not None:
+            self.rewrite(config)
+        status, answer = self.order("/reload")
+        assert status == 200 and answer["applied"] is True, answer
+        return answer["epoch"]
+
     def status(self):
         """The status page, as a dictionary."""
         return json.loads(self.ask_admin("/status"))

@@ -112,7 +112,7 @@ static void everything_that_may_be_sent_fits(void **state)
         .body = TEXT("{}"),
         .request_id = TEXT("id-1"),
         .v1_error = TEXT("no"),
-        .allow_all_origins = true,
+        .origins = REPLY_ORIGINS_PREFLIGHT,
         .retry_after_s = 4294967295u,
         .ends_connection = true,
     });

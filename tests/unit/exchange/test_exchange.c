@@ -12,12 +12,6 @@
 #define QUERY "/api/v3/query_sql"
 #define WRITE "/api/v3/write_lp?db=a"
 
-static void make_nodes(unsigned capabilities)
-{
-    for (unsigned i = 0; i < NODES; i++)
-        stage.nodes[i].capabilities = capabilities;
-}
-
 static void query(void)
 {
     client_asks("POST", QUERY, "content-type: application/json\n", BODY_STREAM);
@@ -27,7 +21,7 @@ static void query(void)
 
 static void write_lines(const char *lines)
 {
-    make_nodes(NODE_CAPABILITY_INGEST);
+    serve_with(2, NODE_CAPABILITY_INGEST);
     client_asks("POST", WRITE, "", BODY_STREAM);
     client_data(lines);
     client_end();
@@ -51,9 +45,9 @@ static void a_query_passes_and_is_counted(void **state)
     assert_int_equal(stage.client.status, 200);
     assert_string_equal(stage.client.body, "[1]");
     assert_string_equal(at_node(node)->verbs, "hdel");
-    assert_int_equal(atomic_load(&stage.metrics.responses[REQUEST_CLASS_QUERY][2]), 1);
-    assert_int_equal(atomic_load(&stage.metrics.request_bytes), 2);
-    assert_int_equal(atomic_load(&stage.metrics.response_bytes), 3);
+    assert_int_equal(atomic_load(&cluster.metrics.responses[REQUEST_CLASS_QUERY][2]), 1);
+    assert_int_equal(atomic_load(&cluster.metrics.request_bytes), 2);
+    assert_int_equal(atomic_load(&cluster.metrics.response_bytes), 3);
     for (unsigned status = 0; status < GRPC_STATUS_COUNT; status++)
         assert_int_equal(count_grpc((enum grpc_status)status), 0);
 }
@@ -129,9 +123,10 @@ static void the_access_log_tells_calls_from_requests(void **state)
     node_head(asked_node(), 200, BODY_NONE, "");
     node_end(asked_node());
     another_client();
-    atomic_store(&stage.cluster->nodes[0].health, HEALTH_DOWN);
-    atomic_store(&stage.cluster->nodes[1].health, HEALTH_DOWN);
+    take_down(0);
+    take_down(1);
     client_asks("POST", "/a.b/C", "content-type: application/grpc\n", BODY_STREAM);
+    settle();
     access_log_close(stage.context.access_log);
     stage.context.access_log = NULL;
     ssize_t length = pread(fd, lines, sizeof lines - 1, 0);
@@ -160,7 +155,7 @@ static void a_query_is_asked_elsewhere_until_the_first_byte(void **state)
     /* Cut, and to be seen as that: neither an end nor trailers. */
     assert_string_equal(stage.client.verbs, "hdl");
     assert_int_equal(count_fault(FAULT_UPSTREAM_RESET), 1);
-    assert_int_equal(atomic_load(&stage.metrics.retries), 1);
+    assert_int_equal(atomic_load(&cluster.metrics.retries), 1);
 }
 
 static void a_write_is_repeated_only_if_twice_is_once(void **state)
@@ -168,71 +163,18 @@ static void a_write_is_repeated_only_if_twice_is_once(void **state)
     (void)state;
     write_lines("m v=1 1000");
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
+    settle();
     assert_int_equal(attempts(), 2);
     assert_string_equal(stage.client.verbs, "");
     client_fails(FAULT_DOWNSTREAM_GONE);
     another_client();
     write_lines("m v=1");
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
+    settle();
     assert_int_equal(attempts(), 1);
     assert_int_equal(stage.client.status, 503);
     assert_string_equal(stage.client.verbs, "hdel");
     assert_has(stage.client.body, "\"error_code\":\"router_upstream_reset\"");
-}
-
-static void a_refusal_is_kept_from_the_client(void **state)
-{
-    (void)state;
-    write_lines("m v=1");
-    unsigned first = asked_node();
-    node_head(first, 400, BODY_STREAM, "");
-    node_data(first, "{\"error\":\"cannot write to a ");
-    node_data(first, "read-only server\"}");
-    assert_string_equal(stage.client.verbs, "");
-    node_end(first);
-    assert_string_equal(at_node(!first)->body, "m v=1");
-    node_head(!first, 204, BODY_NONE, "");
-    node_end(!first);
-    assert_int_equal(stage.client.status, 204);
-}
-
-static void what_looked_like_a_refusal_and_is_none_is_passed_on_whole(void **state)
-{
-    (void)state;
-    write_lines("m v=1");
-    node_head(asked_node(), 400, BODY_STREAM, "x-a: 1\n");
-    node_data(asked_node(), "unable to parse");
-    node_trailers(asked_node(), "x-checksum: 1\n");
-    node_end(asked_node());
-    assert_int_equal(attempts(), 1);
-    assert_string_equal(stage.client.verbs, "hdtel");
-    assert_has(stage.client.fields, "x-a: 1\n");
-    assert_string_equal(stage.client.body, "unable to parse");
-    assert_string_equal(stage.client.trailers, "x-checksum: 1\n");
-}
-
-/* Each of them gets the file, and the client hears the last one, trailers included. */
-static void a_fan_out_asks_every_node(void **state)
-{
-    (void)state;
-    make_nodes(NODE_CAPABILITY_PROCESS);
-    client_asks("PUT", "/api/v3/plugins/files", "", BODY_STREAM);
-    client_data("def f(): pass");
-    client_end();
-    unsigned first = asked_node();
-    node_head(first, 200, BODY_STREAM, "");
-    node_data(first, "one");
-    node_trailers(first, "x-node: one\n");
-    node_end(first);
-    assert_string_equal(stage.client.verbs, "");
-    assert_string_equal(at_node(!first)->body, "def f(): pass");
-    node_head(!first, 200, BODY_STREAM, "");
-    node_data(!first, "two");
-    node_trailers(!first, "x-node: two\n");
-    node_end(!first);
-    assert_string_equal(stage.client.verbs, "hdtel");
-    assert_string_equal(stage.client.body, "two");
-    assert_string_equal(stage.client.trailers, "x-node: two\n");
 }
 
 /* ---- time ---- */
@@ -240,10 +182,10 @@ static void a_fan_out_asks_every_node(void **state)
 static void whoever_waits_for_a_link_is_paused_and_served_in_time(void **state)
 {
     (void)state;
-    stage.pool.nodes[0].supply = stage.pool.nodes[1].supply = SUPPLY_WAITS;
+    cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_WAITS;
     client_asks("POST", QUERY, "", BODY_STREAM);
     assert_string_equal(stage.client.verbs, "p");
-    unsigned first = stage.pool.nodes[1].waiting != NULL;
+    unsigned first = cluster.pool.nodes[1].waiting != NULL;
     pass(1900);
     node_serve(first);
     assert_string_equal(stage.client.verbs, "pr");
@@ -266,6 +208,7 @@ static void a_write_has_one_deadline_for_all_attempts(void **state)
     write_lines("m v=1 1000");
     pass(3000);
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
+    settle();
     assert_int_equal(attempts(), 2);
     pass(980);
     assert_string_equal(stage.client.verbs, "");
@@ -308,7 +251,116 @@ static void a_stalled_answer_is_cut(void **state)
     pass(60100);
     assert_string_equal(stage.client.verbs, "hl");
     assert_int_equal(count_fault(FAULT_UPSTREAM_STALLED), 1);
-    assert_int_equal(atomic_load(&stage.cluster->nodes[node].failures), 1);
+    assert_int_equal(atomic_load(&shared(node)->failures), 1);
+}
+
+/* ---- epochs ---- */
+
+/* Until its answer begins, a request may be sent to any node of the configuration that it began with. */
+static void an_exchange_keeps_its_epoch_until_its_answer_begins(void **state)
+{
+    (void)state;
+    query();
+    unsigned first = asked_node();
+    reload(1);
+    assert_int_equal(cluster.leases.count, 2);
+    rig_turn(&cluster.rig);
+    assert_int_equal(count_roster(cluster.roster), 2);
+    node_fails(first, FAULT_UPSTREAM_RESET);
+    assert_int_equal(cluster.pool.nodes[!first].attempts, 1);
+    assert_int_equal(cluster.leases.count, 2);
+    node_head(!first, 200, BODY_STREAM, "");
+    /* The newest one is the only one that is needed now. */
+    assert_int_equal(cluster.leases.count, 1);
+    assert_has(stage.client.fields, !first == 0 ? "X-Sluice-Node: query-01\n" : "X-Sluice-Node: query-02\n");
+    node_data(!first, "a");
+    node_end(!first);
+    assert_string_equal(stage.client.verbs, "hdel");
+}
+
+static void an_answer_that_has_begun_lets_the_epoch_go(void **state)
+{
+    (void)state;
+    query();
+    unsigned node = asked_node();
+    node_head(node, 200, BODY_STREAM, "");
+    assert_int_equal(cluster.leases.count, 1);
+    struct roster_node *gone = shared(1);
+    cluster_reload(1);
+    assert_int_equal(cluster.leases.count, 2);
+    stage.context.lease = cluster.dispatch.newest;
+    exchange_leave_epochs(&stage.context);
+    assert_int_equal(cluster.leases.count, 1);
+    rig_turn(&cluster.rig);
+    /* A node that answers stays until it has answered. */
+    assert_int_equal(count_roster(cluster.roster), node == 1 ? 2 : 1);
+    if (node == 1)
+        assert_int_equal(atomic_load(&gone->outstanding), 1);
+    node_data(node, "a");
+    node_end(node);
+    assert_string_equal(stage.client.verbs, "hdel");
+    rig_turn(&cluster.rig);
+    assert_int_equal(count_roster(cluster.roster), 1);
+}
+
+/* The limits that hold for it are those of the newest one from then on. */
+static void a_client_of_an_old_epoch_is_cut_by_the_new_limits(void **state)
+{
+    (void)state;
+    query();
+    unsigned node = asked_node();
+    node_head(node, 200, BODY_STREAM, "");
+    cluster.topology.timeouts.idle_ms = 1000;
+    reload(2);
+    stage.client.is_congested = true;
+    node_data(node, "a");
+    pass(900);
+    assert_string_equal(stage.client.verbs, "hd");
+    pass(200);
+    assert_string_equal(stage.client.verbs, "hdl");
+    assert_int_equal(count_fault(FAULT_DOWNSTREAM_GONE), 1);
+}
+
+static void an_exchange_that_ends_lets_its_epoch_go(void **state)
+{
+    (void)state;
+    query();
+    reload(2);
+    assert_int_equal(cluster.leases.count, 2);
+    client_fails(FAULT_DOWNSTREAM_GONE);
+    assert_int_equal(cluster.leases.count, 1);
+    /* One that was refused, too. */
+    another_client();
+    take_down(0);
+    take_down(1);
+    query();
+    reload(2);
+    settle();
+    assert_int_equal(stage.client.status, 503);
+    assert_int_equal(cluster.leases.count, 1);
+}
+
+/* ---- a second attempt ---- */
+
+/* It goes no faster than the node takes it, and the client is stopped meanwhile. */
+static void a_client_is_paused_while_a_slow_second_node_catches_up(void **state)
+{
+    (void)state;
+    client_asks("POST", QUERY, "", BODY_STREAM);
+    client_data("a");
+    unsigned first = asked_node();
+    cluster.pool.nodes[!first].is_slow = true;
+    node_fails(first, FAULT_UPSTREAM_RESET);
+    assert_string_equal(at_node(!first)->verbs, "h");
+    client_data("b");
+    assert_string_equal(stage.client.verbs, "p");
+    node_drains(!first);
+    assert_string_equal(stage.client.verbs, "p");
+    node_drains(!first);
+    assert_string_equal(stage.client.verbs, "pr");
+    client_data("c");
+    client_end();
+    assert_string_equal(at_node(!first)->body, "abc");
 }
 
 /* ---- the end of the drain ---- */
@@ -326,8 +378,8 @@ static void a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest
     exchange_cut_all(&stage.context);
     assert_string_equal(stage.client.verbs, "hl");
     assert_int_equal(count_fault(FAULT_DRAINING), 2);
-    for (unsigned i = 0; i < NODES; i++)
-        assert_int_equal(atomic_load(&stage.cluster->nodes[i].failures), 0);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(atomic_load(&shared(i)->failures), 0);
 }
 
 static void a_request_that_the_codec_refuses_is_answered_and_counted(void **state)
@@ -361,7 +413,7 @@ static void a_refused_call_gets_the_status_of_grpc(void **state)
     assert_int_equal(stage.client.status, 200);
     assert_has(stage.client.fields, "grpc-status: 3\n");
     assert_has(stage.client.fields, "x-request-id: mine\n");
-    assert_int_equal(stage.metrics.grpc_responses[GRPC_STATUS_INVALID_ARGUMENT], 1);
+    assert_int_equal(cluster.metrics.grpc_responses[GRPC_STATUS_INVALID_ARGUMENT], 1);
 }
 
 int main(void)
@@ -376,14 +428,16 @@ int main(void)
         TEST(the_access_log_tells_calls_from_requests),
         TEST(a_query_is_asked_elsewhere_until_the_first_byte),
         TEST(a_write_is_repeated_only_if_twice_is_once),
-        TEST(a_refusal_is_kept_from_the_client),
-        TEST(what_looked_like_a_refusal_and_is_none_is_passed_on_whole),
-        TEST(a_fan_out_asks_every_node),
         TEST(whoever_waits_for_a_link_is_paused_and_served_in_time),
         TEST(a_write_has_one_deadline_for_all_attempts),
         TEST(a_client_that_stops_in_the_middle_is_told),
         TEST(a_grpc_timeout_without_grpc_is_a_field_like_any_other),
         TEST(a_stalled_answer_is_cut),
+        TEST(an_exchange_keeps_its_epoch_until_its_answer_begins),
+        TEST(an_answer_that_has_begun_lets_the_epoch_go),
+        TEST(a_client_of_an_old_epoch_is_cut_by_the_new_limits),
+        TEST(an_exchange_that_ends_lets_its_epoch_go),
+        TEST(a_client_is_paused_while_a_slow_second_node_catches_up),
         TEST(a_drain_that_is_over_answers_who_has_heard_nothing_and_cuts_the_rest),
         TEST(a_request_that_the_codec_refuses_is_answered_and_counted),
         TEST(a_refused_request_of_which_nothing_was_understood_gets_an_id),

@@ -46,7 +46,7 @@ static void a_call_passes_piece_by_piece(void **state)
     assert_string_equal(stage.client.trailers, "grpc-status: 0\nx-influxdata-partitions: 3\n");
     assert_string_equal(stage.client.body, "A");
     assert_int_equal(count_grpc(GRPC_STATUS_OK), 1);
-    assert_int_equal(atomic_load(&stage.metrics.responses[REQUEST_CLASS_FLIGHT][2]), 1);
+    assert_int_equal(atomic_load(&cluster.metrics.responses[REQUEST_CLASS_FLIGHT][2]), 1);
 }
 
 static void a_status_of_the_node_is_passed_on_and_counted(void **state)
@@ -128,12 +128,12 @@ static void an_attacker_gets_no_answer(void **state)
 static void calls_go_to_nodes_that_speak_http2(void **state)
 {
     (void)state;
-    atomic_store(&stage.cluster->nodes[0].http_version, 1);
+    roster_node_set_version(shared(0), 1);
     call(DO_GET, "");
-    assert_int_equal(stage.pool.nodes[0].attempts, 0);
-    assert_int_equal(stage.pool.nodes[1].attempts, 1);
+    assert_int_equal(cluster.pool.nodes[0].attempts, 0);
+    assert_int_equal(cluster.pool.nodes[1].attempts, 1);
     node_fails(1, FAULT_UPSTREAM_RESET);
-    assert_int_equal(stage.pool.nodes[0].attempts, 0);
+    assert_int_equal(cluster.pool.nodes[0].attempts, 0);
     assert_has(stage.client.fields, "grpc-status: 14\n");
 }
 
@@ -141,13 +141,14 @@ static void calls_go_to_nodes_that_speak_http2(void **state)
 static void a_call_is_not_sent_over_http1(void **state)
 {
     (void)state;
-    stage.pool.nodes[0].link.is_http2 = stage.pool.nodes[1].link.is_http2 = false;
+    cluster.pool.nodes[0].link.is_http2 = cluster.pool.nodes[1].link.is_http2 = false;
     call(DO_GET, "");
+    settle();
     assert_int_equal(attempts(), 0);
     assert_string_equal(stage.client.verbs, "hel");
     assert_has(stage.client.fields, "grpc-status: 14\n");
     assert_int_equal(count_fault(FAULT_UPSTREAM_VERSION), 1);
-    assert_int_equal(atomic_load(&stage.cluster->nodes[0].connect_failures), 0);
+    assert_int_equal(atomic_load(&shared(0)->connect_failures), 0);
 }
 
 static void the_path_of_a_call_does_not_matter(void **state)
@@ -155,9 +156,9 @@ static void the_path_of_a_call_does_not_matter(void **state)
     (void)state;
     call("/api/v3/write_lp", "");
     assert_int_equal(attempts(), 1);
-    assert_int_equal(atomic_load(&stage.metrics.responses[REQUEST_CLASS_WRITE][5]), 0);
+    assert_int_equal(atomic_load(&cluster.metrics.responses[REQUEST_CLASS_WRITE][5]), 0);
     client_fails(FAULT_DOWNSTREAM_GONE);
-    assert_int_equal(atomic_load(&stage.metrics.responses[REQUEST_CLASS_FLIGHT][0]), 1);
+    assert_int_equal(atomic_load(&cluster.metrics.responses[REQUEST_CLASS_FLIGHT][0]), 1);
 }
 
 /* ---- faults ---- */
@@ -165,9 +166,10 @@ static void the_path_of_a_call_does_not_matter(void **state)
 static void a_fault_is_told_in_one_head(void **state)
 {
     (void)state;
-    atomic_store(&stage.cluster->nodes[0].health, HEALTH_DOWN);
-    atomic_store(&stage.cluster->nodes[1].health, HEALTH_DOWN);
+    take_down(0);
+    take_down(1);
     call(DO_GET, "x-request-id: id-1\n");
+    settle();
     assert_string_equal(stage.client.verbs, "hel");
     assert_int_equal(stage.client.status, 200);
     assert_int_equal(stage.client.body_kind, BODY_NONE);
@@ -296,12 +298,12 @@ static void a_deadline_within_the_answer_is_told_in_trailers(void **state)
 static void a_deadline_holds_while_the_call_waits_and_while_it_is_sent(void **state)
 {
     (void)state;
-    stage.pool.nodes[0].supply = stage.pool.nodes[1].supply = SUPPLY_WAITS;
+    cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_WAITS;
     client_asks("POST", DO_GET, GRPC "grpc-timeout: 500m\n", BODY_STREAM);
     pass(560);
     assert_has(stage.client.fields, "grpc-status: 4\n");
     another_client();
-    stage.pool.nodes[0].supply = stage.pool.nodes[1].supply = SUPPLY_READY;
+    cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_READY;
     client_asks("POST", DO_GET, GRPC "grpc-timeout: 500m\n", BODY_STREAM);
     client_data("a");
     pass(560);
@@ -321,15 +323,15 @@ static void a_call_without_time_is_not_sent(void **state)
 static void the_node_is_told_what_is_left(void **state)
 {
     (void)state;
-    stage.pool.nodes[0].supply = stage.pool.nodes[1].supply = SUPPLY_WAITS;
+    cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_WAITS;
     call(DO_GET, "grpc-timeout: 10S\n");
     pass(160);
-    unsigned first = stage.pool.nodes[1].waiting != NULL;
+    unsigned first = cluster.pool.nodes[1].waiting != NULL;
     node_serve(first);
     assert_has(at_node(first)->fields, "grpc-timeout: 9840m\n");
     /* The next one gets what the first has left over. */
     pass(1600);
-    stage.pool.nodes[!first].supply = SUPPLY_READY;
+    cluster.pool.nodes[!first].supply = SUPPLY_READY;
     node_fails(first, FAULT_UPSTREAM_RESET);
     assert_has(at_node(!first)->fields, "grpc-timeout: 8240m\n");
     assert_has_not(at_node(!first)->fields, "grpc-timeout: 10S");
@@ -411,9 +413,15 @@ static void a_client_that_takes_nothing_is_cut_in_spite_of_its_deadline(void **s
 static void a_node_that_takes_nothing_of_a_call_is_given_up(void **state)
 {
     (void)state;
+    cluster.pool.nodes[0].is_slow = cluster.pool.nodes[1].is_slow = true;
     client_asks("POST", DO_GET, GRPC "grpc-timeout: 5M\n", BODY_STREAM);
-    at_node(asked_node())->is_congested = true;
     client_data("a");
+    assert_string_equal(stage.client.verbs, "p");
+    unsigned first = asked_node();
+    pass(5100);
+    /* The next one gets as long; meanwhile nothing more is taken of the client. */
+    assert_true(at_node(first)->is_released);
+    assert_false(at_node(!first)->is_released);
     assert_string_equal(stage.client.verbs, "p");
     pass(5100);
     assert_string_equal(stage.client.verbs, "phel");
@@ -447,25 +455,25 @@ static void another_node_is_asked_about_unavailable(void **state)
     assert_int_equal(count_grpc(GRPC_STATUS_OK), 1);
     assert_int_equal(count_grpc(GRPC_STATUS_UNAVAILABLE), 0);
     assert_int_equal(count_fault(FAULT_UPSTREAM_UNAVAILABLE), 0);
-    assert_int_equal(atomic_load(&stage.metrics.retries), 1);
+    assert_int_equal(atomic_load(&cluster.metrics.retries), 1);
     /* It may have been a lack of permission: nothing is held against the node. */
-    assert_int_equal(atomic_load(&stage.cluster->nodes[first].failures), 0);
-    assert_int_equal(atomic_load(&stage.cluster->nodes[first].connect_failures), 0);
-    assert_int_equal(cluster_usable_nodes(stage.cluster), 3);
+    assert_int_equal(atomic_load(&shared(first)->failures), 0);
+    assert_int_equal(atomic_load(&shared(first)->connect_failures), 0);
+    assert_true(roster_node_is_usable(shared(0), REQUEST_CLASS_FLIGHT) && roster_node_is_usable(shared(1), REQUEST_CLASS_FLIGHT));
 }
 
 /* One more is asked, not all: a lack of permission is the same everywhere. */
 static void the_second_node_has_the_last_word(void **state)
 {
     (void)state;
-    stage.topology.node_count = 3;
+    serve_with(3, NODE_CAPABILITY_QUERY);
     call(DO_GET, "");
     say_unavailable(asked_node(), "one");
     unsigned second = asked_node();
     say_unavailable(second, "two");
     assert_string_equal(stage.client.verbs, "hel");
     assert_has(stage.client.fields, "grpc-status: 14\ngrpc-message: two\n");
-    assert_has(stage.client.fields, stage.nodes[second].node_id);
+    assert_has(stage.client.fields, cluster.nodes[second].node_id);
     assert_int_equal(count_grpc(GRPC_STATUS_UNAVAILABLE), 1);
     assert_int_equal(attempts(), 2);
     for (enum fault fault = FAULT_NONE + 1; fault < FAULT_COUNT; fault++)
@@ -475,7 +483,7 @@ static void the_second_node_has_the_last_word(void **state)
 static void where_no_other_node_is_left_the_nodes_own_words_are_passed_on(void **state)
 {
     (void)state;
-    atomic_store(&stage.cluster->nodes[1].health, HEALTH_DOWN);
+    take_down(1);
     call(DO_GET, "");
     say_unavailable(0, "one");
     assert_string_equal(stage.client.verbs, "hel");
@@ -527,12 +535,12 @@ static void only_unavailable_alone_is_asked_about(void **state)
 static void a_refused_stream_is_sent_again(void **state)
 {
     (void)state;
-    atomic_store(&stage.cluster->nodes[1].health, HEALTH_DOWN);
+    take_down(1);
     call("/arrow.flight.protocol.FlightService/DoExchange", "");
     node_fails(0, FAULT_UPSTREAM_REFUSED_STREAM);
-    assert_int_equal(stage.pool.nodes[0].attempts, 2);
+    assert_int_equal(cluster.pool.nodes[0].attempts, 2);
     assert_string_equal(at_node(0)->verbs, "hde");
-    assert_int_equal(atomic_load(&stage.cluster->nodes[0].connect_failures), 0);
+    assert_int_equal(atomic_load(&shared(0)->connect_failures), 0);
 }
 
 int main(void)

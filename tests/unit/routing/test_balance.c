@@ -9,7 +9,27 @@
 
 #include "routing/balance.h"
 
-#define ALL(count) (~(uint64_t)0 >> (TOPOLOGY_NODES_MAXIMUM - (count)))
+struct balance_stage {
+    struct balance_view view;
+    struct node_set tried;
+    uint32_t outstanding[TOPOLOGY_NODES_MAXIMUM];
+};
+
+static struct balance_stage stage;
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&stage, 0, sizeof stage);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    balance_view_clear(&stage.view);
+    return 0;
+}
 
 static uint32_t next_random(uint32_t *seed)
 {
@@ -20,43 +40,47 @@ static uint32_t next_random(uint32_t *seed)
     return *seed;
 }
 
-static struct balance_question ask(enum balance_policy policy, const struct balance_node *nodes, size_t count)
+static uint32_t outstanding(const void *owner, unsigned index)
 {
-    return (struct balance_question){
-        .policy = policy, .nodes = nodes, .node_count = count, .candidates = ALL(count), .sticky = -1};
+    return ((const struct balance_stage *)owner)->outstanding[index];
 }
 
-static void each_class_has_its_policy(void **state)
+/* The view consists of the nodes of the mask, whose weights are given by index. */
+static void build(struct balance_view *view, uint64_t mask, const uint32_t *weights)
 {
-    (void)state;
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_WRITE), BALANCE_WEIGHTED);
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_WRITEBACK), BALANCE_ROUND_ROBIN);
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_QUERY), BALANCE_LEAST_OUTSTANDING);
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_FLIGHT), BALANCE_LEAST_OUTSTANDING);
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_CATALOG), BALANCE_STICKY);
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_UNKNOWN), BALANCE_STICKY);
-    assert_int_equal(balance_policy_of(REQUEST_CLASS_COMPACTION), BALANCE_FIRST);
-    for (int class = 0; class < REQUEST_CLASS_COUNT; class ++)
-        assert_true(strlen(balance_policy_name(balance_policy_of((enum request_class) class))) > 0);
+    struct balance_candidate candidates[64];
+    size_t count = 0;
+    for (unsigned i = 0; i < 64; i++) {
+        if ((mask >> i & 1) != 0)
+            candidates[count++] = (struct balance_candidate){(uint16_t)i, weights == NULL ? 1 : weights[i]};
+    }
+    assert_true(balance_view_build(view, candidates, count));
+}
+
+static struct balance_question ask(enum balance_method method)
+{
+    return (struct balance_question){.method = method, .sticky = -1, .outstanding = outstanding, .owner = &stage};
+}
+
+static int pick(enum balance_method method)
+{
+    struct balance_question question = ask(method);
+    return balance_pick(&question, &stage.view);
 }
 
 static void without_candidates_there_is_no_node(void **state)
 {
     (void)state;
-    struct balance_node nodes[3] = {{1, 0}, {1, 0}, {1, 0}};
-    struct balance_state memory = {0};
-    for (int policy = BALANCE_WEIGHTED; policy <= BALANCE_FIRST; policy++) {
-        struct balance_question question = ask((enum balance_policy)policy, nodes, 3);
-        question.candidates = 0;
-        question.preferred = ALL(3);
+    for (int method = BALANCE_WEIGHTED; method <= BALANCE_FIRST; method++) {
+        struct balance_question question = ask((enum balance_method)method);
         question.sticky = 1;
-        assert_int_equal(balance_pick(&question, &memory), -1);
-        /* Bits beyond the nodes are none either. */
-        question.candidates = (uint64_t)1 << 3 | (uint64_t)1 << 63;
-        assert_int_equal(balance_pick(&question, &memory), -1);
-        question.node_count = 0;
-        question.candidates = ~(uint64_t)0;
-        assert_int_equal(balance_pick(&question, &memory), -1);
+        build(&stage.view, 0, NULL);
+        assert_int_equal(balance_pick(&question, &stage.view), -1);
+        build(&stage.view, 7, NULL);
+        stage.tried = (struct node_set){{7}};
+        question.tried = &stage.tried;
+        assert_int_equal(balance_pick(&question, &stage.view), -1);
+        assert_int_equal(balance_pick_preferred(&question, &stage.view, &stage.view), -1);
     }
 }
 
@@ -66,18 +90,15 @@ static void weights_are_exact_over_each_cycle(void **state)
     (void)state;
     static const uint32_t weights[][5] = {{1, 1, 1, 1, 1}, {5, 1, 1, 1, 1}, {16, 16, 12, 4, 2}, {20, 1, 7, 3, 9}};
     for (size_t w = 0; w < sizeof(weights) / sizeof(weights[0]); w++) {
-        struct balance_node nodes[5];
         unsigned cycle = 0;
-        for (size_t i = 0; i < 5; i++) {
-            nodes[i] = (struct balance_node){weights[w][i], 0};
+        for (size_t i = 0; i < 5; i++)
             cycle += weights[w][i];
-        }
-        struct balance_state memory = {0};
-        struct balance_question question = ask(BALANCE_WEIGHTED, nodes, 5);
+        balance_view_clear(&stage.view);
+        build(&stage.view, 31, weights[w]);
         for (int round = 0; round < 7; round++) {
             unsigned served[5] = {0};
             for (unsigned i = 0; i < cycle; i++)
-                served[balance_pick(&question, &memory)]++;
+                served[pick(BALANCE_WEIGHTED)]++;
             for (size_t i = 0; i < 5; i++)
                 assert_int_equal(served[i], weights[w][i]);
         }
@@ -87,121 +108,168 @@ static void weights_are_exact_over_each_cycle(void **state)
 static void weights_are_spread_smoothly(void **state)
 {
     (void)state;
-    struct balance_node nodes[3] = {{5, 0}, {1, 0}, {1, 0}};
-    struct balance_state memory = {0};
-    struct balance_question question = ask(BALANCE_WEIGHTED, nodes, 3);
+    static const uint32_t weights[64] = {5, 1, 1};
+    build(&stage.view, 7, weights);
     /* The well-known example: never more than two in a row within a cycle of 5:1:1. */
     static const int expected[] = {0, 0, 1, 0, 2, 0, 0};
     for (size_t i = 0; i < 7; i++)
-        assert_int_equal(balance_pick(&question, &memory), expected[i]);
+        assert_int_equal(pick(BALANCE_WEIGHTED), expected[i]);
 }
 
 /* A node that leaves and comes back neither starves nor is flooded. */
 static void weights_hold_after_a_node_was_away(void **state)
 {
     (void)state;
-    struct balance_node nodes[3] = {{4, 0}, {2, 0}, {1, 0}};
-    struct balance_state memory = {0};
-    struct balance_question question = ask(BALANCE_WEIGHTED, nodes, 3);
+    static const uint32_t weights[64] = {4, 2, 1};
+    build(&stage.view, 7, weights);
     for (int i = 0; i < 3; i++)
-        balance_pick(&question, &memory);
-    question.candidates = 6;
+        pick(BALANCE_WEIGHTED);
+    build(&stage.view, 6, weights);
     unsigned served[3] = {0};
     for (int i = 0; i < 3000; i++)
-        served[balance_pick(&question, &memory)]++;
+        served[pick(BALANCE_WEIGHTED)]++;
     assert_int_equal(served[0], 0);
     assert_in_range(served[1], 1998, 2002);
-    question.candidates = 7;
+    build(&stage.view, 7, weights);
     unsigned after[3] = {0};
     for (int i = 0; i < 70; i++)
-        after[balance_pick(&question, &memory)]++;
+        after[pick(BALANCE_WEIGHTED)]++;
     assert_in_range(after[0], 38, 42);
     assert_in_range(after[1], 18, 22);
     assert_in_range(after[2], 8, 12);
 }
 
+/* Many changes of the view in a row, as while a cluster restarts, do not put one node before the others. */
+static void a_view_that_is_built_again_keeps_its_turns(void **state)
+{
+    (void)state;
+    unsigned served[5] = {0};
+    for (int i = 0; i < 500; i++) {
+        build(&stage.view, 31, NULL);
+        served[pick(BALANCE_WEIGHTED)]++;
+    }
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(served[i], 100);
+}
+
+static void a_heavier_weight_counts_from_its_change_on(void **state)
+{
+    (void)state;
+    uint32_t weights[64] = {1, 1000};
+    build(&stage.view, 3, weights);
+    for (int i = 0; i < 10; i++)
+        pick(BALANCE_WEIGHTED);
+    weights[0] = 1000;
+    build(&stage.view, 3, weights);
+    unsigned served[2] = {0};
+    for (int i = 0; i < 1000; i++)
+        served[pick(BALANCE_WEIGHTED)]++;
+    assert_in_range(served[0], 495, 505);
+}
+
 static void a_weight_of_zero_counts_as_one(void **state)
 {
     (void)state;
-    struct balance_node nodes[2] = {{0, 0}, {0, 0}};
-    struct balance_state memory = {0};
-    struct balance_question question = ask(BALANCE_WEIGHTED, nodes, 2);
+    static const uint32_t weights[64] = {0};
+    build(&stage.view, 3, weights);
     unsigned served[2] = {0};
     for (int i = 0; i < 10; i++)
-        served[balance_pick(&question, &memory)]++;
+        served[pick(BALANCE_WEIGHTED)]++;
     assert_int_equal(served[0], 5);
 }
 
-static void huge_weights_do_not_overflow(void **state)
+/* A thousand nodes with the largest weights, and a virtual time that has come to its end. */
+static void a_full_view_neither_overflows_nor_starves_anybody(void **state)
 {
     (void)state;
-    struct balance_node nodes[TOPOLOGY_NODES_MAXIMUM];
-    for (size_t i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++)
-        nodes[i] = (struct balance_node){UINT32_MAX, UINT32_MAX};
-    struct balance_state memory = {0};
-    struct balance_question question = ask(BALANCE_WEIGHTED, nodes, TOPOLOGY_NODES_MAXIMUM);
-    unsigned served[TOPOLOGY_NODES_MAXIMUM] = {0};
-    for (int i = 0; i < 10 * TOPOLOGY_NODES_MAXIMUM; i++)
-        served[balance_pick(&question, &memory)]++;
-    for (size_t i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++)
+    static struct balance_candidate candidates[TOPOLOGY_NODES_MAXIMUM];
+    static unsigned served[TOPOLOGY_NODES_MAXIMUM];
+    for (unsigned i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++)
+        candidates[i] = (struct balance_candidate){(uint16_t)i, i % 2 == 0 ? UINT32_MAX : 1};
+    stage.view.now = (UINT64_C(1) << 62) - 1000;
+    assert_true(balance_view_build(&stage.view, candidates, TOPOLOGY_NODES_MAXIMUM));
+    for (int i = 0; i < 10 * TOPOLOGY_NODES_MAXIMUM / 2; i++)
+        served[pick(BALANCE_WEIGHTED)]++;
+    for (size_t i = 0; i < TOPOLOGY_NODES_MAXIMUM; i += 2)
         assert_int_equal(served[i], 10);
+    assert_true(stage.view.now < UINT64_C(1) << 62);
+    assert_true(balance_view_build(&stage.view, candidates, 2));
+    candidates[0].weight = 1;
+    stage.view.now = UINT64_C(1) << 62;
+    assert_true(balance_view_build(&stage.view, candidates, 2));
+    unsigned after[2] = {0};
+    for (int i = 0; i < 100; i++)
+        after[pick(BALANCE_WEIGHTED)]++;
+    assert_in_range(after[0], 49, 51);
 }
 
-/* For each set of up to eight candidates and each policy: the pick is one of them, and a preferred one if there is one.
- */
-static void no_policy_picks_an_unusable_node(void **state)
+/* For each set of up to eight candidates and each policy: the pick is one of them, and a preferred one if there is one. */
+static void no_method_picks_an_unusable_node(void **state)
 {
     (void)state;
-    struct balance_node nodes[8];
-    for (size_t i = 0; i < 8; i++)
-        nodes[i] = (struct balance_node){(uint32_t)i + 1, (uint32_t)(7 - i)};
+    static const uint32_t weights[64] = {1, 2, 3, 4, 5, 6, 7, 8};
+    struct balance_view preferred = {0};
     uint32_t seed = 1;
-    for (int policy = BALANCE_WEIGHTED; policy <= BALANCE_FIRST; policy++) {
-        struct balance_state memory = {0};
-        for (uint64_t candidates = 1; candidates < 256; candidates++) {
+    for (unsigned i = 0; i < 8; i++)
+        stage.outstanding[i] = 7 - i;
+    for (int method = BALANCE_WEIGHTED; method <= BALANCE_FIRST; method++) {
+        for (uint64_t usable = 1; usable < 256; usable++) {
+            build(&stage.view, usable, weights);
             for (int round = 0; round < 50; round++) {
-                struct balance_question question = ask((enum balance_policy)policy, nodes, 8);
-                question.candidates = candidates;
+                struct balance_question question = ask((enum balance_method)method);
+                uint64_t wanted = next_random(&seed) & usable;
+                uint64_t tried = next_random(&seed) & next_random(&seed) & 255;
+                build(&preferred, wanted, weights);
+                stage.tried = (struct node_set){{tried}};
+                question.tried = &stage.tried;
                 question.random = next_random(&seed);
                 question.cursor = seed;
-                question.preferred = next_random(&seed) & 255;
-                int pick = balance_pick(&question, &memory);
-                assert_in_range(pick, 0, 7);
-                assert_true((candidates >> pick & 1) != 0);
-                if ((candidates & question.preferred) != 0)
-                    assert_true((question.preferred >> pick & 1) != 0);
+                int index = balance_pick_preferred(&question, &preferred, &stage.view);
+                assert_int_equal(balance_has_untried(&stage.view, &stage.tried), index >= 0);
+                if ((usable & ~tried) == 0) {
+                    assert_int_equal(index, -1);
+                    continue;
+                }
+                assert_in_range(index, 0, 7);
+                assert_true((usable & ~tried) >> index & 1);
+                if ((wanted & ~tried) != 0)
+                    assert_true(wanted >> index & 1);
             }
         }
     }
+    balance_view_clear(&preferred);
 }
 
 static void of_two_the_less_busy_one_is_taken(void **state)
 {
     (void)state;
-    struct balance_node nodes[2] = {{1, 3}, {1, 2}};
     uint32_t seed = 7;
-    struct balance_question question = ask(BALANCE_LEAST_OUTSTANDING, nodes, 2);
+    struct balance_question question = ask(BALANCE_LEAST_OUTSTANDING);
+    build(&stage.view, 3, NULL);
+    stage.outstanding[0] = 3;
+    stage.outstanding[1] = 2;
     for (int i = 0; i < 1000; i++) {
         question.random = next_random(&seed);
-        assert_int_equal(balance_pick(&question, NULL), 1);
+        assert_int_equal(balance_pick(&question, &stage.view), 1);
     }
-    nodes[1].outstanding = 4;
+    stage.outstanding[1] = 4;
     for (int i = 0; i < 1000; i++) {
         question.random = next_random(&seed);
-        assert_int_equal(balance_pick(&question, NULL), 0);
+        assert_int_equal(balance_pick(&question, &stage.view), 0);
     }
 }
 
 static void idle_nodes_share_evenly(void **state)
 {
     (void)state;
-    struct balance_node nodes[5] = {{1, 0}, {9, 0}, {1, 0}, {1, 0}, {1, 0}};
+    static const uint32_t weights[64] = {1, 9, 1, 1, 1};
     unsigned served[5] = {0};
     uint32_t seed = 99;
-    struct balance_question question = ask(BALANCE_LEAST_OUTSTANDING, nodes, 5);
+    struct balance_question question = ask(BALANCE_LEAST_OUTSTANDING);
+    build(&stage.view, 31, weights);
     for (int i = 0; i < 50000; i++) {
         question.random = next_random(&seed);
-        served[balance_pick(&question, NULL)]++;
+        served[balance_pick(&question, &stage.view)]++;
     }
     for (size_t i = 0; i < 5; i++)
         assert_in_range(served[i], 9500, 10500);
@@ -211,13 +279,15 @@ static void idle_nodes_share_evenly(void **state)
 static void the_busiest_node_is_spared(void **state)
 {
     (void)state;
-    struct balance_node nodes[4] = {{1, 10}, {1, 0}, {1, 5}, {1, 7}};
     unsigned served[4] = {0};
     uint32_t seed = 4;
-    struct balance_question question = ask(BALANCE_LEAST_OUTSTANDING, nodes, 4);
+    struct balance_question question = ask(BALANCE_LEAST_OUTSTANDING);
+    build(&stage.view, 15, NULL);
+    static const uint32_t busy[] = {10, 0, 5, 7};
+    memcpy(stage.outstanding, busy, sizeof busy);
     for (int i = 0; i < 60000; i++) {
         question.random = next_random(&seed);
-        served[balance_pick(&question, NULL)]++;
+        served[balance_pick(&question, &stage.view)]++;
     }
     assert_int_equal(served[0], 0);
     /* The idlest is in half of the six pairs, the next in two of them alone, the third in one. */
@@ -229,69 +299,82 @@ static void the_busiest_node_is_spared(void **state)
 static void round_robin_is_strict(void **state)
 {
     (void)state;
-    struct balance_node nodes[4] = {{9, 5}, {1, 0}, {1, 0}, {1, 0}};
-    struct balance_question question = ask(BALANCE_ROUND_ROBIN, nodes, 4);
+    static const uint32_t weights[64] = {9, 1, 1, 1};
+    struct balance_question question = ask(BALANCE_ROUND_ROBIN);
+    build(&stage.view, 15, weights);
+    stage.outstanding[0] = 5;
     for (question.cursor = 0; question.cursor < 20; question.cursor++)
-        assert_int_equal(balance_pick(&question, NULL), question.cursor % 4);
-    question.candidates = 0xd;
+        assert_int_equal(balance_pick(&question, &stage.view), question.cursor % 4);
+    build(&stage.view, 0xd, weights);
     static const int expected[] = {0, 2, 3};
     for (question.cursor = 0; question.cursor < 20; question.cursor++)
-        assert_int_equal(balance_pick(&question, NULL), expected[question.cursor % 3]);
+        assert_int_equal(balance_pick(&question, &stage.view), expected[question.cursor % 3]);
     question.cursor = UINT64_MAX;
-    assert_int_equal(balance_pick(&question, NULL), expected[UINT64_MAX % 3]);
+    assert_int_equal(balance_pick(&question, &stage.view), expected[UINT64_MAX % 3]);
+    /* One that was tried is passed over. */
+    stage.tried = (struct node_set){{1 << 2}};
+    question.tried = &stage.tried;
+    question.cursor = 1;
+    assert_int_equal(balance_pick(&question, &stage.view), 3);
 }
 
 static void sticky_stays_and_falls_back_in_order(void **state)
 {
     (void)state;
-    struct balance_node nodes[4] = {{1, 0}, {1, 9}, {1, 0}, {1, 0}};
-    struct balance_question question = ask(BALANCE_STICKY, nodes, 4);
-    assert_int_equal(balance_pick(&question, NULL), 0);
-    question.preferred = 0xc;
-    assert_int_equal(balance_pick(&question, NULL), 2);
+    struct balance_view preferred = {0};
+    struct balance_question question = ask(BALANCE_STICKY);
+    build(&stage.view, 15, NULL);
+    assert_int_equal(balance_pick(&question, &stage.view), 0);
+    build(&preferred, 0xc, NULL);
+    assert_int_equal(balance_pick_preferred(&question, &preferred, &stage.view), 2);
     /* Where the last change was made beats the preference: only that node surely knows of it. */
     question.sticky = 1;
-    assert_int_equal(balance_pick(&question, NULL), 1);
-    question.candidates = 0xd;
-    assert_int_equal(balance_pick(&question, NULL), 2);
-    question.candidates = 0x1;
-    assert_int_equal(balance_pick(&question, NULL), 0);
+    assert_int_equal(balance_pick_preferred(&question, &preferred, &stage.view), 1);
+    build(&stage.view, 0xd, NULL);
+    assert_int_equal(balance_pick_preferred(&question, &preferred, &stage.view), 2);
+    build(&stage.view, 0x1, NULL);
+    build(&preferred, 0, NULL);
+    assert_int_equal(balance_pick_preferred(&question, &preferred, &stage.view), 0);
     /* A node that a reload took away. */
-    question.sticky = 63;
-    assert_int_equal(balance_pick(&question, NULL), 0);
-    question.sticky = 64;
-    assert_int_equal(balance_pick(&question, NULL), 0);
+    question.sticky = 1023;
+    assert_int_equal(balance_pick(&question, &stage.view), 0);
+    balance_view_clear(&preferred);
 }
 
 static void first_is_the_first_in_the_configuration(void **state)
 {
     (void)state;
-    struct balance_node nodes[4] = {{1, 9}, {9, 0}, {1, 0}, {1, 0}};
-    struct balance_question question = ask(BALANCE_FIRST, nodes, 4);
-    assert_int_equal(balance_pick(&question, NULL), 0);
-    question.candidates = 0xe;
-    assert_int_equal(balance_pick(&question, NULL), 1);
-    question.preferred = 0x8;
-    assert_int_equal(balance_pick(&question, NULL), 3);
+    struct balance_view preferred = {0};
+    struct balance_question question = ask(BALANCE_FIRST);
+    build(&stage.view, 15, NULL);
+    assert_int_equal(balance_pick(&question, &stage.view), 0);
+    build(&stage.view, 14, NULL);
+    assert_int_equal(balance_pick(&question, &stage.view), 1);
+    build(&preferred, 8, NULL);
+    assert_int_equal(balance_pick_preferred(&question, &preferred, &stage.view), 3);
+    balance_view_clear(&preferred);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_class_has_its_policy),
-        cmocka_unit_test(without_candidates_there_is_no_node),
-        cmocka_unit_test(weights_are_exact_over_each_cycle),
-        cmocka_unit_test(weights_are_spread_smoothly),
-        cmocka_unit_test(weights_hold_after_a_node_was_away),
-        cmocka_unit_test(a_weight_of_zero_counts_as_one),
-        cmocka_unit_test(huge_weights_do_not_overflow),
-        cmocka_unit_test(no_policy_picks_an_unusable_node),
-        cmocka_unit_test(of_two_the_less_busy_one_is_taken),
-        cmocka_unit_test(idle_nodes_share_evenly),
-        cmocka_unit_test(the_busiest_node_is_spared),
-        cmocka_unit_test(round_robin_is_strict),
-        cmocka_unit_test(sticky_stays_and_falls_back_in_order),
-        cmocka_unit_test(first_is_the_first_in_the_configuration),
+        TEST(without_candidates_there_is_no_node),
+        TEST(weights_are_exact_over_each_cycle),
+        TEST(weights_are_spread_smoothly),
+        TEST(weights_hold_after_a_node_was_away),
+        TEST(a_view_that_is_built_again_keeps_its_turns),
+        TEST(a_heavier_weight_counts_from_its_change_on),
+        TEST(a_weight_of_zero_counts_as_one),
+        TEST(a_full_view_neither_overflows_nor_starves_anybody),
+        TEST(no_method_picks_an_unusable_node),
+        TEST(of_two_the_less_busy_one_is_taken),
+        TEST(idle_nodes_share_evenly),
+        TEST(the_busiest_node_is_spared),
+        TEST(round_robin_is_strict),
+        TEST(sticky_stays_and_falls_back_in_order),
+        TEST(first_is_the_first_in_the_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

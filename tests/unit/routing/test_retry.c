@@ -1,4 +1,4 @@
-/* The retry decision as a table of question and verdict; then what makes a body or an answer fit for another try. */
+/* The retry decision as a table of question and verdict; then what makes an answer fit for another try. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <zlib.h>
 
+#include "routing/policy.h"
 #include "routing/retry.h"
 
 #define HERE RETRY_AGAIN_HERE
@@ -214,8 +214,7 @@ static void without_a_deadline_it_is_never_late(void **state)
     assert_int_equal(retry_decide(&question), RETRY_AGAIN_ELSEWHERE);
 }
 
-/* Whatever the facts: after RETRY_ATTEMPTS_MAXIMUM attempts it ends, and nothing that was committed is ever repeated.
- */
+/* Whatever the facts: after the policy's attempts it ends, and nothing that was committed is ever repeated. */
 static void it_always_ends(void **state)
 {
     (void)state;
@@ -227,8 +226,8 @@ static void it_always_ends(void **state)
                 struct retry_question question = question_of(&row);
                 if (question.committed)
                     assert_int_equal(retry_decide(&question), RETRY_GIVE_UP);
-                question.attempts = retry_attempts_maximum(question.class);
-                assert_in_range(question.attempts, 2, RETRY_ATTEMPTS_MAXIMUM);
+                question.attempts = policy_of(question.class)->attempts_maximum;
+                assert_in_range(question.attempts, 2, 4);
                 assert_int_equal(retry_decide(&question), RETRY_GIVE_UP);
             }
         }
@@ -326,90 +325,6 @@ static void only_few_heads_are_worth_a_look_at_the_body(void **state)
     }
 }
 
-/* One gzip member; the caller frees it. */
-static char *compress_gzip(const char *plain, size_t length, size_t *compressed_length)
-{
-    z_stream stream = {0};
-    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    size_t capacity = deflateBound(&stream, length) + 32;
-    char *compressed = malloc(capacity);
-    stream.next_in = (unsigned char *)(uintptr_t)plain;
-    stream.avail_in = (unsigned)length;
-    stream.next_out = (unsigned char *)compressed;
-    stream.avail_out = (unsigned)capacity;
-    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    *compressed_length = capacity - stream.avail_out;
-    deflateEnd(&stream);
-    return compressed;
-}
-
-/* Each piece of `plain`, cut at "|", as a member of its own; then the end is cut (extra < 0) or zeros follow. */
-static bool judge_gzip(const char *plain, int extra, uint64_t maximum_bytes)
-{
-    char *whole = calloc(1, 1 << 16);
-    size_t used = 0;
-    struct text rest = text_of_string(plain);
-    while (rest.bytes != NULL) {
-        struct text piece = text_cut(&rest, '|');
-        size_t length;
-        char *member = compress_gzip(piece.bytes, piece.length, &length);
-        memcpy(whole + used, member, length);
-        used += length;
-        free(member);
-    }
-    used = (size_t)((long)used + extra);
-    char *exact = malloc(used);
-    memcpy(exact, whole, used);
-    free(whole);
-    bool result = retry_body_is_timestamped(text_of(exact, used), true, maximum_bytes);
-    free(exact);
-    return result;
-}
-
-static void bodies_are_judged_inflated(void **state)
-{
-    (void)state;
-    assert_true(retry_body_is_timestamped(TEXT("m f=1 5\nm f=2 6"), false, 0));
-    assert_false(retry_body_is_timestamped(TEXT("m f=1 5\nm f=2"), false, 0));
-    assert_true(judge_gzip("m f=1 5\nm f=2 6", 0, 1000));
-    assert_false(judge_gzip("m f=1 5\nm f=2", 0, 1000));
-
-    /* Members follow each other, even in the middle of a line. */
-    assert_true(judge_gzip("m f=1 5\n|m f=2 6\n", 0, 1000));
-    assert_true(judge_gzip("m f=1| 5\nm f=\"a|b\" 6", 0, 1000));
-    assert_true(judge_gzip("m f=1 5\n||", 0, 1000));
-    assert_false(judge_gzip("m f=1 5\n|m f=2\n", 0, 1000));
-
-    /* Cut, with a tail that is no member, or no gzip at all. */
-    assert_false(judge_gzip("m f=1 5\nm f=2 6", -1, 1000));
-    assert_false(judge_gzip("m f=1 5\nm f=2 6", -9, 1000));
-    assert_false(judge_gzip("m f=1 5\nm f=2 6", 1, 1000));
-    assert_false(retry_body_is_timestamped(TEXT("m f=1 5\n"), true, 1000));
-    assert_false(retry_body_is_timestamped(TEXT_EMPTY, true, 1000));
-
-    /* Exactly as much as may be inflated, and one byte more. */
-    assert_true(judge_gzip("m f=1 5\n", 0, 8));
-    assert_false(judge_gzip("m f=1 5\n", 0, 7));
-}
-
-/* 8 MiB of lines in less than 64 KiB: judged no further than allowed. */
-static void a_bomb_is_not_inflated(void **state)
-{
-    (void)state;
-    enum { BYTES = 8 << 20 };
-    char *plain = malloc(BYTES);
-    for (size_t i = 0; i < BYTES; i += 8)
-        memcpy(plain + i, "m f=1 5\n", 8);
-    size_t length;
-    char *bomb = compress_gzip(plain, BYTES, &length);
-    assert_true(length < 65536);
-    assert_true(retry_body_is_timestamped(text_of(bomb, length), true, BYTES));
-    assert_false(retry_body_is_timestamped(text_of(bomb, length), true, BYTES - 1));
-    assert_false(retry_body_is_timestamped(text_of(bomb, length), true, 1 << 20));
-    free(bomb);
-    free(plain);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,8 +333,6 @@ int main(void)
         cmocka_unit_test(it_always_ends),
         cmocka_unit_test(refusals_are_told_from_answers),
         cmocka_unit_test(only_few_heads_are_worth_a_look_at_the_body),
-        cmocka_unit_test(bodies_are_judged_inflated),
-        cmocka_unit_test(a_bomb_is_not_inflated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,11 +106,11 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(t->limits.fields, 100);
     assert_int_equal(t->limits.body_bytes, 0);
     assert_int_equal(t->limits.replay_bytes, 1 << 20);
-    assert_int_equal(t->limits.replay_total_bytes, 32 << 20);
+    assert_int_equal(t->limits.replay_total_bytes, 128 << 20);
     assert_int_equal(t->limits.buffer_bytes, 65536);
     assert_int_equal(t->limits.connections, 20000);
     assert_int_equal(t->limits.upstream_links, 4096);
-    assert_int_equal(t->limits.queue, 4096);
+    assert_int_equal(t->limits.queue, 16384);
     assert_string_equal(t->health.path, "/ready");
     assert_int_equal(t->health.interval_ms, 2000);
     assert_int_equal(t->health.timeout_ms, 1000);

@@ -30,14 +30,14 @@ static void the_first_link_is_dialled(void **state)
 {
     (void)state;
     struct asker *asker = ask_node(0, 0);
-    assert_true(asker->ticket.is_waiting);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_true(is_waiting(asker));
+    assert_int_equal(links_to(0), 1);
     take_in(0);
     rig_until(&stage.rig, asker->events == 1);
     assert_non_null(asker->link);
     assert_false(link_has_room(asker->link));
     assert_int_equal(asker->link->used, 1);
-    assert_int_equal(pool_link_count(stage.pool, 1), 0);
+    assert_int_equal(links_to(1), 0);
 }
 
 static void a_link_that_is_given_back_is_taken_again_at_once(void **state)
@@ -52,7 +52,7 @@ static void a_link_that_is_given_back_is_taken_again_at_once(void **state)
         rig_settle(&stage.rig);
         assert_int_equal(asker->events, 0);
     }
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 static void the_link_used_last_is_taken_first(void **state)
@@ -77,8 +77,8 @@ static void nodes_do_not_share_their_links(void **state)
     assert_null(asker->link);
     take_in(1);
     rig_until(&stage.rig, asker->events == 1);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
-    assert_int_equal(pool_link_count(stage.pool, 1), 1);
+    assert_int_equal(links_to(0), 1);
+    assert_int_equal(links_to(1), 1);
 }
 
 static void a_link_that_has_no_room_is_dropped(void **state)
@@ -88,7 +88,7 @@ static void a_link_that_has_no_room_is_dropped(void **state)
     stream_reset(asker->stream, FAULT_NONE);
     asker->stream = NULL;
     give(asker);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     rig_settle(&stage.rig);
     served(1);
 }
@@ -100,7 +100,7 @@ static void an_idle_link_that_the_node_closes_is_forgotten(void **state)
     take_in(0);
     give(asker);
     close(stage.far[--stage.far_count]);
-    rig_until(&stage.rig, pool_link_count(stage.pool, 0) == 0);
+    rig_until(&stage.rig, links_to(0) == 0);
     asker = ask_node(0, 0);
     assert_null(asker->link);
     rig_until(&stage.rig, asker->events == 1);
@@ -117,7 +117,7 @@ static void who_waits_is_served_in_order(void **state)
     struct asker *fourth = ask_node(0, 3);
     rig_settle(&stage.rig);
     assert_int_equal(third->events + fourth->events, 0);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_int_equal(links_to(0), 2);
     struct link *link = second->link;
     give(second);
     assert_int_equal(third->events, 0);
@@ -154,10 +154,10 @@ static void the_queue_has_a_bound(void **state)
     ask_node(0, 3);
     struct asker *asker = ask_node(0, 4);
     assert_int_equal(asker->fault, FAULT_QUEUE_FULL);
-    assert_false(asker->ticket.is_waiting);
+    assert_false(is_waiting(asker));
     /* A place in it becomes free when somebody leaves it. */
     pool_cancel(stage.pool, &stage.askers[2].ticket);
-    assert_true(ask_node(0, 4)->ticket.is_waiting);
+    assert_true(is_waiting(ask_node(0, 4)));
 }
 
 /* Those for whom a dial is under way do not count: they are about to be served. */
@@ -165,7 +165,7 @@ static void who_is_dialled_for_does_not_fill_the_queue(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 4; i++)
-        assert_true(ask_node(0, i)->ticket.is_waiting);
+        assert_true(is_waiting(ask_node(0, i)));
     assert_int_equal(ask_node(0, 4)->fault, FAULT_QUEUE_FULL);
     rig_until(&stage.rig, stage.askers[0].events == 1 && stage.askers[1].events == 1);
     assert_int_equal(stage.askers[2].events + stage.askers[3].events, 0);
@@ -177,7 +177,7 @@ static void a_ticket_that_is_cancelled_hears_nothing(void **state)
     struct asker *asker = ask_node(0, 0);
     pool_cancel(stage.pool, &asker->ticket);
     pool_cancel(stage.pool, &asker->ticket);
-    assert_false(asker->ticket.is_waiting);
+    assert_false(is_waiting(asker));
     take_in(0);
     rig_settle(&stage.rig);
     assert_int_equal(asker->events, 0);
@@ -260,7 +260,7 @@ static void an_idle_link_makes_room_for_a_fresh_one(void **state)
     give(first);
     stage.askers[1].ticket.wants_fresh = true;
     struct asker *second = ask_node(0, 1);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     rig_until(&stage.rig, second->events == 1);
     assert_non_null(second->link);
     assert_int_equal(second->link->used, 1);
@@ -284,7 +284,7 @@ static void a_link_that_was_dialled_later_is_fresh(void **state)
     rig_until(&stage.rig, third->events == 1);
     assert_non_null(third->link);
     assert_int_equal(third->link->used, 2);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 /* ---- failures ---- */
@@ -303,7 +303,7 @@ static void when_nothing_is_left_everybody_hears_of_the_failure(void **state)
     }
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(askers[i]->fault, FAULT_CONNECT_REFUSED);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     struct address address;
     stage.listening[0] = far_listen(&address);
 }
@@ -339,7 +339,7 @@ static void the_place_of_a_failed_dial_is_dialled_again(void **state)
     assert_int_equal(third->events, 0);
     rig_until(&stage.rig, third->events == 1);
     assert_int_equal(third->fault, FAULT_CONNECT_REFUSED);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     struct address address;
     stage.listening[0] = far_listen(&address);
 }
@@ -356,13 +356,13 @@ static void a_dial_has_a_deadline(void **state)
         crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         connect(crowd[i], &address.socket.any, address.length);
     }
-    cluster_set_address(stage.cluster, 0, &address);
+    roster_node_set_address(shared(0), &address);
     struct asker *asker = ask_node(0, 0);
     pass(900);
     assert_int_equal(asker->events, 0);
     pass(200);
     assert_int_equal(asker->fault, FAULT_CONNECT_TIMEOUT);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     for (size_t i = 0; i < 3; i++)
         close(crowd[i]);
     close(crowded);
@@ -371,14 +371,9 @@ static void a_dial_has_a_deadline(void **state)
 static void a_node_without_an_address_cannot_be_dialled(void **state)
 {
     (void)state;
-    cluster_destroy(stage.cluster);
-    pool_destroy(stage.pool);
-    stage.nodes[0].host = "query-01.example";
-    stage.cluster = cluster_create(&stage.topology);
-    struct pool_settings settings = {&stage.topology, stage.cluster, &stage.h1, stage.h2, &stage.rig.buffers};
-    stage.pool = pool_create(stage.rig.loop, &settings);
+    roster_node_set_address(shared(0), &(struct address){.length = 0});
     assert_int_equal(ask_node(0, 0)->fault, FAULT_RESOLVE);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
 }
 
 static void our_own_lack_is_not_the_nodes_fault(void **state)
@@ -394,10 +389,10 @@ static void our_own_lack_is_not_the_nodes_fault(void **state)
 static void a_connection_that_comes_about_forgives_failures(void **state)
 {
     (void)state;
-    cluster_note_connect(stage.cluster, 0, true);
-    cluster_note_connect(stage.cluster, 0, true);
+    roster_node_note_connect(shared(0), true);
+    roster_node_note_connect(shared(0), true);
     served(0);
-    assert_int_equal(atomic_load(&stage.cluster->nodes[0].connect_failures), 0);
+    assert_int_equal(atomic_load(&shared(0)->connect_failures), 0);
 }
 
 /* ---- care ---- */
@@ -411,12 +406,12 @@ static void idle_links_are_closed_after_their_time(void **state)
     pass(3000);
     give(second);
     pass(1500);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_int_equal(links_to(0), 2);
     /* The first has been idle for 5 s now, plus at most the second between two sweeps. */
     pass(1600);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     pass(3000);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     served(2);
 }
 
@@ -425,7 +420,7 @@ static void a_link_that_is_out_is_not_idle(void **state)
     (void)state;
     served(0);
     pass(20000);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 static void a_pool_ends_with_dials_and_idle_links(void **state)
@@ -437,7 +432,7 @@ static void a_pool_ends_with_dials_and_idle_links(void **state)
     give(&stage.askers[2]);
     pool_cancel(stage.pool, &ask_node(0, 1)->ticket);
     pool_cancel(stage.pool, &ask_node(1, 3)->ticket);
-    assert_int_equal(pool_link_count(stage.pool, 1), 1);
+    assert_int_equal(links_to(1), 1);
 }
 
 /* ---- 0 ---- */
@@ -451,7 +446,7 @@ static void without_a_limit_an_idle_link_stays(void **state)
         clock_advance(1000);
         rig_settle(&stage.rig);
     }
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 /* For a busy link nobody waits, for a dial everybody. */
@@ -461,7 +456,7 @@ static void without_a_queue_only_a_dial_is_waited_for(void **state)
     stage.topology.timeouts.queue_ms = 0;
     stage.nodes[0].maximum_links = 1;
     struct asker *first = ask_node(0, 0);
-    assert_true(first->ticket.is_waiting);
+    assert_true(is_waiting(first));
     assert_int_equal(ask_node(0, 1)->fault, FAULT_QUEUE_FULL);
     rig_until(&stage.rig, first->events == 1);
     assert_non_null(first->link);

@@ -1,6 +1,6 @@
 /*
- * A pool, those who ask it, and nodes of both HTTPs, who do whatever they may in an order that nobody thought of. What must always hold: no
- * more links than allowed, an answer for everybody who waits as soon as the nodes behave again, and nothing left in the end. The memory
+ * A pool, those who ask it, nodes of both HTTPs, and an operator who reloads, who do whatever they may in an order that nobody thought of. What
+ * must always hold: no more links than allowed, an answer for everybody who waits as soon as the nodes behave again, and nothing left in the end. The memory
  * is the sanitizer's to judge. A failure names its play.
  */
 #include <setjmp.h>
@@ -124,7 +124,7 @@ static void asker_acts(unsigned i)
 {
     struct asker *asker = &stage.askers[i];
     struct message_head head = {.method = TEXT("GET"), .target = TEXT("/"), .authority = TEXT("n")};
-    if (asker->ticket.is_waiting) {
+    if (is_waiting(asker)) {
         if (chance(10) == 0)
             pool_cancel(stage.pool, &asker->ticket);
     } else if (asker->link == NULL) {
@@ -143,17 +143,34 @@ static void asker_acts(unsigned i)
 static void expect_bounds(void)
 {
     for (unsigned i = 0; i < NODES; i++) {
-        if (pool_link_count(stage.pool, i) > stage.nodes[i].maximum_links)
-            fail_msg("play %u: %zu links", play_number, pool_link_count(stage.pool, i));
+        if (links_to(i) > stage.nodes[i].maximum_links)
+            fail_msg("play %u: %zu links", play_number, links_to(i));
     }
+}
+
+/* The configuration is read again: the same nodes, of which the first may be somewhere else now, as far as the pool can tell. */
+static void operator_acts(void)
+{
+    static struct topology topologies[2];
+    static struct topology_node nodes[2][NODES];
+    struct epoch *old = stage.epoch;
+    unsigned next = stage.epoch->topology == &topologies[0];
+    memcpy(nodes[next], stage.nodes, sizeof nodes[next]);
+    nodes[next][0].server_name = chance(2) == 0 ? "query-01.example" : NULL;
+    topologies[next] = stage.topology;
+    topologies[next].nodes = nodes[next];
+    atomic_store(&topologies[next].references, 1);
+    stage.epoch = make_epoch(stage.roster, &topologies[next], old->number + 1);
+    assert_true(pool_apply(stage.pool, stage.epoch));
+    epoch_release(old);
 }
 
 /* Nobody asks for more, the nodes answer everything: nobody may be left waiting. */
 static void expect_service(void)
 {
-    bool is_waiting = true;
-    for (int round = 0; is_waiting && round < 400; round++) {
-        is_waiting = false;
+    bool somebody_waits = true;
+    for (int round = 0; somebody_waits && round < 400; round++) {
+        somebody_waits = false;
         take_calls();
         for (unsigned i = 0; i < FARS; i++) {
             if (!fars[i].is_open)
@@ -165,13 +182,13 @@ static void expect_service(void)
                 answer_next(i);
         }
         for (unsigned i = 0; i < ASKERS; i++) {
-            is_waiting = is_waiting || stage.askers[i].ticket.is_waiting;
+            somebody_waits = somebody_waits || is_waiting(&stage.askers[i]);
             give(&stage.askers[i]);
         }
         pass(LOOP_TICK_MS);
     }
     for (unsigned i = 0; i < ASKERS; i++) {
-        if (stage.askers[i].ticket.is_waiting)
+        if (is_waiting(&stage.askers[i]))
             fail_msg("play %u: asker %u waits for ever", play_number, i);
     }
 }
@@ -187,6 +204,8 @@ static void play(void)
         node_acts(chance(FARS));
         asker_acts(chance(ASKERS));
         asker_acts(chance(ASKERS));
+        if (chance(20) == 0)
+            operator_acts();
         if (chance(30) == 0)
             pass(chance(2) * 2000);
         rig_turn(&stage.rig);

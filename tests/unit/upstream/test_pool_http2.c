@@ -91,7 +91,7 @@ static void many_streams_share_a_link(void **state)
     node_comes(100);
     for (size_t i = 1; i < ASKERS; i++)
         assert_ptr_equal(ask_node(0, i)->link, link);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     assert_int_equal(link->used, ASKERS);
 }
 
@@ -99,8 +99,8 @@ static void one_dial_is_enough_for_many(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ASKERS; i++)
-        assert_true(ask_node(0, i)->ticket.is_waiting);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+        assert_true(is_waiting(ask_node(0, i)));
+    assert_int_equal(links_to(0), 1);
     node_comes(100);
     for (size_t i = 0; i < ASKERS; i++) {
         assert_int_equal(stage.askers[i].events, 1);
@@ -119,7 +119,7 @@ static void a_failed_dial_is_heard_by_all_who_wait_for_it(void **state)
         rig_until(&stage.rig, stage.askers[ASKERS - 1].events == 1);
     for (size_t i = 0; i < ASKERS; i++)
         assert_int_equal(stage.askers[i].fault, FAULT_CONNECT_REFUSED);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     struct address address;
     stage.listening[0] = far_listen(&address);
 }
@@ -134,17 +134,17 @@ static void a_full_link_makes_the_pool_dial_another(void **state)
     struct asker *second = ask_node(0, 1);
     assert_ptr_equal(second->link, stage.askers[0].link);
     struct asker *third = ask_node(0, 2);
-    assert_true(third->ticket.is_waiting);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_true(is_waiting(third));
+    assert_int_equal(links_to(0), 2);
     node_comes(2);
     assert_ptr_not_equal(third->link, second->link);
     assert_ptr_equal(ask_node(0, 3)->link, third->link);
     /* No third link is allowed. */
     struct asker *fifth = ask_node(0, 4);
-    assert_true(fifth->ticket.is_waiting);
+    assert_true(is_waiting(fifth));
     rig_settle(&stage.rig);
     assert_int_equal(fifth->events, 0);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_int_equal(links_to(0), 2);
     struct link *freed = second->link;
     give(second);
     rig_turn(&stage.rig);
@@ -190,7 +190,7 @@ static void who_was_expected_to_fit_on_a_dial_waits_on(void **state)
     }
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(stage.askers[i].status, 204);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 /* ---- links are kept ---- */
@@ -208,7 +208,7 @@ static void a_link_whose_streams_have_ended_is_kept(void **state)
         assert_null(asker->link);
         assert_ptr_equal(asked(0)->link, link);
     }
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 /* A node that takes one stream at a time is no reason to dial for each request. */
@@ -223,7 +223,7 @@ static void a_link_for_one_stream_is_kept_behind_an_answer_without_a_body(void *
     far_head(far, 1, ":status: 204\n", true);
     say(far);
     assert_int_equal(asker->status, 204);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     assert_ptr_equal(served(1)->link, link);
 }
 
@@ -236,11 +236,11 @@ static void a_link_for_one_stream_is_kept_behind_a_cancelled_request(void **stat
     rig_settle(&stage.rig);
     give(asker);
     rig_settle(&stage.rig);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     far_hear_some(far, sizeof far->heard);
     assert_non_null(strstr(far->words, "1!8 "));
     served(1);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 static void a_stream_that_is_reset_takes_no_other_along(void **state)
@@ -265,10 +265,10 @@ static void an_idle_link_is_closed_after_its_time(void **state)
     node_comes(100);
     struct asker *asker = served(1);
     pass(20000);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
     give(asker);
     pass(6500);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
 }
 
 static void who_wants_a_fresh_link_shares_none(void **state)
@@ -278,7 +278,7 @@ static void who_wants_a_fresh_link_shares_none(void **state)
     node_comes(100);
     stage.askers[1].ticket.wants_fresh = true;
     struct asker *second = ask_node(0, 1);
-    assert_true(second->ticket.is_waiting);
+    assert_true(is_waiting(second));
     rig_until(&stage.rig, second->events == 1);
     assert_ptr_not_equal(second->link, first->link);
     assert_int_equal(second->link->used, 1);
@@ -295,7 +295,7 @@ static void who_waits_for_a_fresh_link_gets_the_place_of_one_that_comes_back_wit
     rig_settle(&stage.rig);
     stage.askers[1].ticket.wants_fresh = true;
     struct asker *second = ask_node(0, 1);
-    assert_true(second->ticket.is_waiting);
+    assert_true(is_waiting(second));
     far_setting(far, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1);
     say(far);
     give(first);
@@ -315,15 +315,15 @@ static void a_link_that_says_goodbye_is_not_taken_any_more(void **state)
     say(far);
     assert_int_equal(first->failed, 0);
     struct asker *second = ask_node(0, 1);
-    assert_true(second->ticket.is_waiting);
+    assert_true(is_waiting(second));
     rig_until(&stage.rig, second->events == 1);
     assert_ptr_not_equal(second->link, first->link);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_int_equal(links_to(0), 2);
     far_head(far, 1, ":status: 204\n", true);
     say(far);
     assert_int_equal(first->status, 204);
     assert_int_equal(first->failed, 0);
-    assert_int_equal(pool_link_count(stage.pool, 0), 1);
+    assert_int_equal(links_to(0), 1);
 }
 
 static void an_idle_link_that_says_goodbye_is_closed(void **state)
@@ -333,7 +333,7 @@ static void an_idle_link_that_says_goodbye_is_closed(void **state)
     struct h2_far *far = node_comes(100);
     far_goaway(far, 0, 0);
     say(far);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     served(1);
 }
 
@@ -347,7 +347,7 @@ static void a_connection_that_ends_fails_all_its_streams(void **state)
     for (size_t i = 0; i < 4; i++)
         rig_until(&stage.rig, (pass(16), stage.askers[i].failed == 1));
     rig_settle(&stage.rig);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
     served(5);
 }
 
@@ -374,8 +374,8 @@ static void a_link_that_loses_its_room_is_not_given_out(void **state)
     far_setting(far, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0);
     say(far);
     struct asker *second = ask_node(0, 1);
-    assert_true(second->ticket.is_waiting);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_true(is_waiting(second));
+    assert_int_equal(links_to(0), 2);
     far_setting(far, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 5);
     say(far);
     assert_int_equal(second->events, 1);
@@ -401,10 +401,10 @@ static void the_probe_says_which_version_is_spoken(void **state)
 {
     (void)state;
     stage.nodes[0].http = TOPOLOGY_HTTP_AUTO;
-    atomic_store(&stage.cluster->nodes[0].http_version, 2);
+    atomic_store(&shared(0)->http_version, 2);
     assert_true(served(0)->link->is_http2);
     stage.nodes[1].http = TOPOLOGY_HTTP_AUTO;
-    atomic_store(&stage.cluster->nodes[1].http_version, 1);
+    atomic_store(&shared(1)->http_version, 1);
     struct asker *asker = ask_node(1, 1);
     rig_until(&stage.rig, asker->events == 1);
     assert_false(asker->link->is_http2);
@@ -414,13 +414,13 @@ static void grpc_is_refused_where_http_2_is_not_spoken(void **state)
 {
     (void)state;
     stage.nodes[0].http = TOPOLOGY_HTTP_1;
-    atomic_store(&stage.cluster->nodes[0].http_version, 2);
+    atomic_store(&shared(0)->http_version, 2);
     stage.askers[0].ticket.needs_http2 = true;
     assert_int_equal(ask_node(0, 0)->fault, FAULT_UPSTREAM_VERSION);
     stage.nodes[0].http = TOPOLOGY_HTTP_AUTO;
-    atomic_store(&stage.cluster->nodes[0].http_version, 1);
+    atomic_store(&shared(0)->http_version, 1);
     assert_int_equal(ask_node(0, 0)->fault, FAULT_UPSTREAM_VERSION);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
 }
 
 /* The dial that is under way speaks HTTP/1: it is no good to this one. */
@@ -432,7 +432,7 @@ static void grpc_does_not_wait_for_an_http_1_dial(void **state)
     pool_cancel(stage.pool, &plain->ticket);
     stage.askers[1].ticket.needs_http2 = true;
     struct asker *grpc = ask_node(0, 1);
-    assert_true(grpc->ticket.is_waiting);
+    assert_true(is_waiting(grpc));
     rig_until(&stage.rig, grpc->events == 1);
     assert_non_null(grpc->link);
     assert_true(grpc->link->is_http2);
@@ -447,8 +447,8 @@ static void grpc_that_waits_hears_when_the_node_turns_out_to_speak_http_1(void *
     struct asker *plain = served(0);
     stage.askers[1].ticket.needs_http2 = true;
     struct asker *grpc = ask_node(0, 1);
-    assert_true(grpc->ticket.is_waiting);
-    atomic_store(&stage.cluster->nodes[0].http_version, 1);
+    assert_true(is_waiting(grpc));
+    atomic_store(&shared(0)->http_version, 1);
     give(plain);
     rig_settle(&stage.rig);
     assert_int_equal(grpc->events, 1);
@@ -484,7 +484,7 @@ static void a_pool_ends_with_links_and_dials(void **state)
     node_comes(100);
     stage.askers[1].ticket.wants_fresh = true;
     pool_cancel(stage.pool, &ask_node(0, 1)->ticket);
-    assert_int_equal(pool_link_count(stage.pool, 0), 2);
+    assert_int_equal(links_to(0), 2);
 }
 
 /* ---- fresh links ---- */
@@ -503,7 +503,7 @@ static void those_who_want_a_fresh_link_share_it(void **state)
         rig_until(&stage.rig, stage.askers[i].events == 1);
         assert_non_null(stage.askers[i].link);
     }
-    assert_true(pool_link_count(stage.pool, 0) <= 2);
+    assert_true(links_to(0) <= 2);
 }
 
 /* ---- links without room ---- */
@@ -528,7 +528,7 @@ static void a_full_link_without_streams_ends_with_its_time(void **state)
     (void)state;
     leave_a_full_link();
     pass(8000);
-    assert_int_equal(pool_link_count(stage.pool, 0), 0);
+    assert_int_equal(links_to(0), 0);
 }
 
 /* The leak sanitizer has the last word. */
@@ -536,7 +536,7 @@ static void a_pool_ends_with_full_links(void **state)
 {
     (void)state;
     leave_a_full_link();
-    assert_true(pool_link_count(stage.pool, 0) > 0);
+    assert_true(links_to(0) > 0);
 }
 
 int main(void)

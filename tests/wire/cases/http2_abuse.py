@@ -1,12 +1,10 @@
 """Clients that do harm: each loses its connection or its stream, is named in the log once, and nobody else notices."""
-import re
 import threading
 
 from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib import http2_peer as h2
 from wire.lib.house import case
 from wire.lib.hpack import index, indexed_literal
-from wire.lib.http1_client import ask
 from wire.lib.http1_node import Script, answer
 from wire.lib.http1_verbs import hold as hold_link, silence
 from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, connect, serve, serve_version
@@ -55,15 +53,10 @@ def abuse_counts_connections_whatever_they_had_under_way(house):
                 sluice.q1.wait_seen(3 * count)
                 send_all(client, h2.ping(), MANY)
                 client.wait_closed()
-            eventually(lambda expected=count: metric(sluice, 'sluice_faults_total{fault="abuse"}') >= expected)
+            eventually(lambda expected=count: sluice.metric('sluice_faults_total{fault="abuse"}') >= expected)
         eventually(lambda: sluice.status()["sessions"] == 0)
-        assert metric(sluice, 'sluice_faults_total{fault="abuse"}') == 2
+        assert sluice.metric('sluice_faults_total{fault="abuse"}') == 2
         assert sluice.count_lines("event=abuse client=127.0.0.1 kind=ping suppressed=0$") >= 1
-
-
-def metric(sluice, name):
-    text = ask(sluice.admin_port, "GET", "/metrics").body.decode()
-    return int(re.search(rf"^{re.escape(name)} (\d+)$", text, re.M).group(1))
 
 
 # ---- streams that come and go ----

@@ -48,7 +48,7 @@ class WireSluice(Sluice):
         reserved = [reserve_port() for _ in range(4)]
         self.reserved = [sock for sock, _ in reserved]
         self.port, self.writeback_port, self.admin_port, self.tls_port = [port for _, port in reserved]
-        configuration = merge(SETTINGS, settings or {})
+        self.configuration = configuration = merge(SETTINGS, settings or {})
         configuration.update({
             "cluster_id": "wire",
             "listen": [f"127.0.0.1:{self.port}", {"address": f"127.0.0.1:{self.writeback_port}", "class": "writeback"}],
@@ -87,6 +87,20 @@ class WireSluice(Sluice):
         for sock in self.reserved:
             sock.close()
         self.temporary.cleanup()
+
+    def configured(self, nodes=None, **keys):
+        """The configuration with other nodes, or other values of top-level keys (mappings are merged)."""
+        changed = merge(self.configuration, keys)
+        if nodes is not None:
+            changed["nodes"] = [node.configuration() for node in nodes]
+        return changed
+
+    def adopt(self, *nodes):
+        """Nodes that a reload is about to bring: they end with the case."""
+        self.nodes = [*self.nodes, *nodes]
+        for node in nodes:
+            setattr(self, node.name, node)
+        return self.nodes
 
     @staticmethod
     def is_refused(port):

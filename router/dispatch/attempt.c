@@ -1,0 +1,456 @@
+#include "dispatch/attempt.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/slab.h"
+#include "dispatch/dispatch.h"
+#include "http/grpc.h"
+#include "http/link.h"
+#include "net/loop.h"
+#include "observe/metrics.h"
+#include "routing/policy.h"
+#include "upstream/roster.h"
+
+/* The body is pulled in pieces of this size, as long as the node takes them. */
+#define PIECE_BYTES 65536
+
+/* An answer that is kept back until its body has shown what it means. */
+struct held_answer {
+    struct message_head *head;     /* owned copy */
+    struct message_head *trailers; /* owned copy, or NULL */
+    bool is_cut;                   /* more came than fits, and was dropped: it must not be relayed */
+    size_t length;
+    char body[RETRY_REFUSAL_BYTES];
+};
+
+const char *attempt_state_name(enum attempt_state state)
+{
+    static const char *const names[] = {"none", "waiting", "open", "holding", "awaiting_trailers", "relaying"};
+    return names[state];
+}
+
+static uint64_t now_ms(const struct attempt *attempt)
+{
+    return loop_now_ms(attempt->context->loop);
+}
+
+/* The only writer of the state. */
+static void enter(struct attempt *attempt, enum attempt_state next)
+{
+    if (log_is_enabled(LOG_LEVEL_DEBUG))
+        log_line(LOG_LEVEL_DEBUG, "event=attempt id=%.*s class=%s node=%s number=%u from=%s to=%s",
+                 (int)attempt->request->origin.request_id.length, attempt->request->origin.request_id.bytes,
+                 request_class_name(attempt->class), attempt->node->node_id, attempt->number,
+                 attempt_state_name(attempt->state), attempt_state_name(next));
+    attempt->state = next;
+}
+
+/* ---- the end ---- */
+
+static void drop_held(struct attempt *attempt)
+{
+    struct slab *slab = loop_slab(attempt->context->loop);
+    if (attempt->held == NULL)
+        return;
+    slab_give(slab, attempt->held->head);
+    slab_give(slab, attempt->held->trailers);
+    slab_give(slab, attempt->held);
+    attempt->held = NULL;
+}
+
+/* A dead node fails every attempt: one line per node and worker in a second tells as much as all of them. */
+static void log_failure(struct attempt *attempt, enum fault fault)
+{
+    unsigned suppressed;
+    enum log_level level =
+        log_limit_level(&attempt->context->failures[attempt->node->slot], LOG_LEVEL_INFO, now_ms(attempt), &suppressed);
+    log_line(level,
+             "event=attempt_failed id=%.*s class=%s node=%s attempt=%u fault=%s suppressed=%u",
+             (int)attempt->request->origin.request_id.length, attempt->request->origin.request_id.bytes,
+             request_class_name(attempt->class), attempt->node->node_id, attempt->number, fault_row(fault)->name,
+             suppressed);
+}
+
+/* Each outcome of each attempt comes here, once. */
+static void count_outcome(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
+{
+    struct roster_node *node = attempt->node;
+    atomic_fetch_sub_explicit(&node->outstanding, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&node->outstanding_of[attempt->class], 1, memory_order_relaxed);
+    bool is_swept = outcome == ATTEMPT_REFUSED && policy_of(attempt->class)->refusal == POLICY_REFUSAL_ENGINE;
+    if (outcome == ATTEMPT_ANSWERED || outcome == ATTEMPT_PART || outcome == ATTEMPT_CANCELLED || is_swept)
+        return;
+    log_failure(attempt, fault);
+    if (outcome == ATTEMPT_UNAVAILABLE)
+        return;
+    const struct fault_row *row = fault_row(fault);
+    if (row->blame == FAULT_BLAME_UPSTREAM)
+        atomic_fetch_add_explicit(&node->failures, 1, memory_order_relaxed);
+    if (row->counts_for_health)
+        roster_node_note_connect(node, true);
+}
+
+void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
+{
+    struct dispatch_context *context = attempt->context;
+    if (attempt->state == ATTEMPT_NONE)
+        return;
+    if (attempt->state == ATTEMPT_WAITING)
+        attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
+    if (attempt_has_left(attempt))
+        attempt->progress = ATTEMPT_LEFT;
+    count_outcome(attempt, outcome, fault);
+    enter(attempt, ATTEMPT_NONE);
+    context->pool_verbs->cancel(context->pool, &attempt->ticket);
+    if (attempt->stream != NULL)
+        stream_release(attempt->stream);
+    attempt->stream = NULL;
+    if (attempt->link != NULL)
+        context->pool_verbs->give(context->pool, attempt->link);
+    attempt->link = NULL;
+    drop_held(attempt);
+}
+
+/* The attempt is over by itself: the owner hears of it. */
+static void end_with(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
+{
+    attempt_end(attempt, outcome, fault);
+    attempt->events->on_outcome(attempt->owner, outcome, fault);
+}
+
+/* ---- the request's way to the node ---- */
+
+/* Everything that has come has been given to the stream. */
+static bool is_in_step(const struct attempt *attempt)
+{
+    return attempt->sent_bytes == attempt->request->body.total_bytes;
+}
+
+static void send_end(struct attempt *attempt)
+{
+    if (attempt->progress == ATTEMPT_SENT || !attempt->request->is_complete || !is_in_step(attempt))
+        return;
+    attempt->progress = ATTEMPT_SENT;
+    request_send_trailers(attempt->request, attempt->context->fields, attempt->stream);
+    stream_send_end(attempt->stream);
+}
+
+/* A committed answer is not repeated: what has been sent need not be kept. */
+static void drop_sent_body(struct attempt *attempt)
+{
+    if (attempt_is_committed(attempt) && is_in_step(attempt))
+        body_drop(&attempt->request->body, &attempt->context->roster->kept_body_bytes);
+}
+
+/* Pulls what is kept of the body, as far as the node takes it now. */
+static void pull(struct attempt *attempt)
+{
+    struct body *body = &attempt->request->body;
+    while (attempt->sent_bytes < body->length && !stream_is_congested(attempt->stream)) {
+        struct text piece = body_read(body, attempt->sent_bytes, PIECE_BYTES);
+        attempt->sent_bytes += piece.length;
+        stream_send_data(attempt->stream, piece);
+    }
+    drop_sent_body(attempt);
+    send_end(attempt);
+}
+
+void attempt_feed(struct attempt *attempt, struct text piece)
+{
+    if (attempt->stream == NULL)
+        return;
+    attempt->active_ms = now_ms(attempt);
+    /* The body is ahead of the node: the rest is pulled in its turn. */
+    if (attempt->sent_bytes + piece.length != attempt->request->body.total_bytes)
+        return;
+    if (piece.length > 0) {
+        attempt->sent_bytes += piece.length;
+        stream_send_data(attempt->stream, piece);
+        drop_sent_body(attempt);
+    }
+    send_end(attempt);
+}
+
+bool attempt_is_behind(const struct attempt *attempt)
+{
+    return attempt->state != ATTEMPT_NONE && (attempt->stream == NULL || !is_in_step(attempt));
+}
+
+bool attempt_is_congested(const struct attempt *attempt)
+{
+    return attempt->stream == NULL || !is_in_step(attempt) || stream_is_congested(attempt->stream);
+}
+
+bool attempt_has_left(const struct attempt *attempt)
+{
+    return attempt->stream == NULL || stream_has_left(attempt->stream);
+}
+
+/* ---- the answer ---- */
+
+void attempt_pause(struct attempt *attempt)
+{
+    if (attempt->stream != NULL)
+        stream_pause(attempt->stream);
+}
+
+void attempt_resume(struct attempt *attempt)
+{
+    attempt->active_ms = now_ms(attempt);
+    if (attempt->stream != NULL)
+        stream_resume(attempt->stream);
+}
+
+/* A node that gives a status is alive: not even UNAVAILABLE counts against it, for that may mean a lack of permission. */
+static void note_status(struct attempt *attempt, const struct message_head *head)
+{
+    enum grpc_status status;
+    if (attempt->request->is_grpc && grpc_read_status(head, &status))
+        roster_node_note_connect(attempt->node, false);
+}
+
+/* A gRPC answer whose body just stops would pass for a whole one: its status stands in the trailers. */
+static bool must_have_trailers(const struct attempt *attempt, const struct message_head *head)
+{
+    return attempt->request->is_grpc && head->status == 200 && head->body == BODY_STREAM;
+}
+
+static void relay_head(struct attempt *attempt, const struct message_head *head)
+{
+    enter(attempt, must_have_trailers(attempt, head) ? ATTEMPT_AWAITING_TRAILERS : ATTEMPT_RELAYING);
+    if (head->body == BODY_NONE)
+        note_status(attempt, head);
+    drop_sent_body(attempt);
+    attempt->events->on_head(attempt->owner, head);
+}
+
+static bool hold(struct attempt *attempt, const struct message_head *head)
+{
+    struct slab *slab = loop_slab(attempt->context->loop);
+    struct held_answer *held = slab_take(slab, sizeof *held);
+    if (held == NULL)
+        return false;
+    *held = (struct held_answer){.head = message_head_copy(head, slab)};
+    if (held->head == NULL) {
+        slab_give(slab, held);
+        return false;
+    }
+    attempt->held = held;
+    enter(attempt, ATTEMPT_HOLDING);
+    return true;
+}
+
+/* What was kept back goes to the owner. */
+static void relay_held(struct attempt *attempt)
+{
+    struct held_answer *held = attempt->held;
+    struct slab *slab = loop_slab(attempt->context->loop);
+    attempt->held = NULL;
+    relay_head(attempt, held->head);
+    if (attempt_is_committed(attempt) && held->length > 0)
+        attempt->events->on_data(attempt->owner, text_of(held->body, held->length));
+    if (attempt_is_committed(attempt) && held->trailers != NULL)
+        attempt->events->on_trailers(attempt->owner, held->trailers);
+    slab_give(slab, held->head);
+    slab_give(slab, held->trailers);
+    slab_give(slab, held);
+}
+
+static void hold_data(struct attempt *attempt, struct text bytes)
+{
+    struct held_answer *held = attempt->held;
+    size_t room = sizeof held->body - held->length;
+    if (bytes.length <= room) {
+        memcpy(held->body + held->length, bytes.bytes, bytes.length);
+        held->length += bytes.length;
+        return;
+    }
+    /* Of a fan-out only the last answer is anybody's; the others may be as long as they like. */
+    if (attempt->question->kind == SCREEN_FAN_OUT && held->head->status >= 200 && held->head->status < 300) {
+        held->is_cut = true;
+        return;
+    }
+    /* Too long for a refusal. */
+    relay_held(attempt);
+    if (attempt_is_committed(attempt))
+        attempt->events->on_data(attempt->owner, bytes);
+}
+
+static void end_held(struct attempt *attempt)
+{
+    static const enum attempt_outcome outcomes[] = {
+        [SCREEN_IS_ANSWER] = ATTEMPT_ANSWERED,
+        [SCREEN_IS_REFUSAL] = ATTEMPT_REFUSED,
+        [SCREEN_IS_UNAVAILABLE] = ATTEMPT_UNAVAILABLE,
+        [SCREEN_IS_PART] = ATTEMPT_PART,
+    };
+    struct held_answer *held = attempt->held;
+    enum screen_verdict verdict = screen_complete(attempt->question, held->head, text_of(held->body, held->length));
+    if (verdict == SCREEN_IS_ANSWER || attempt->events->on_screened(attempt->owner, verdict, held->is_cut)) {
+        relay_held(attempt);
+        if (attempt_is_committed(attempt))
+            end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
+        return;
+    }
+    end_with(attempt, outcomes[verdict],
+             verdict == SCREEN_IS_UNAVAILABLE ? FAULT_UPSTREAM_UNAVAILABLE : FAULT_UPSTREAM_REFUSED_ROLE);
+}
+
+static void on_head(void *owner, const struct message_head *head)
+{
+    struct attempt *attempt = owner;
+    attempt->active_ms = now_ms(attempt);
+    switch (screen_head(attempt->question, head)) {
+    case SCREEN_MALFORMED:
+        end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
+        return;
+    case SCREEN_HOLD:
+        if (hold(attempt, head))
+            return;
+        break;
+    case SCREEN_RELAY:
+        break;
+    }
+    relay_head(attempt, head);
+}
+
+static void on_interim(void *owner, const struct message_head *head)
+{
+    struct attempt *attempt = owner;
+    attempt->events->on_interim(attempt->owner, head);
+}
+
+static void on_data(void *owner, struct text bytes)
+{
+    struct attempt *attempt = owner;
+    attempt->active_ms = now_ms(attempt);
+    if (attempt->state == ATTEMPT_HOLDING)
+        hold_data(attempt, bytes);
+    else
+        attempt->events->on_data(attempt->owner, bytes);
+}
+
+static void on_trailers(void *owner, const struct message_head *trailers)
+{
+    struct attempt *attempt = owner;
+    attempt->active_ms = now_ms(attempt);
+    note_status(attempt, trailers);
+    if (attempt->state == ATTEMPT_AWAITING_TRAILERS)
+        enter(attempt, ATTEMPT_RELAYING);
+    if (attempt->state != ATTEMPT_HOLDING) {
+        attempt->events->on_trailers(attempt->owner, trailers);
+        return;
+    }
+    attempt->held->trailers = message_head_copy(trailers, loop_slab(attempt->context->loop));
+    if (attempt->held->trailers == NULL)
+        end_with(attempt, ATTEMPT_FAILED, FAULT_OUT_OF_MEMORY);
+}
+
+static void on_end(void *owner)
+{
+    struct attempt *attempt = owner;
+    if (attempt->state == ATTEMPT_HOLDING)
+        end_held(attempt);
+    else if (attempt->state == ATTEMPT_AWAITING_TRAILERS)
+        end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
+    else
+        end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
+}
+
+static void on_drained(void *owner)
+{
+    struct attempt *attempt = owner;
+    attempt->active_ms = now_ms(attempt);
+    pull(attempt);
+    if (!attempt_is_congested(attempt))
+        attempt->events->on_drained(attempt->owner);
+}
+
+static void on_failed(void *owner, enum fault fault)
+{
+    end_with(owner, ATTEMPT_FAILED, fault);
+}
+
+static const struct stream_events node_stream_events = {
+    .on_head = on_head,
+    .on_interim = on_interim,
+    .on_data = on_data,
+    .on_trailers = on_trailers,
+    .on_end = on_end,
+    .on_drained = on_drained,
+    .on_failed = on_failed,
+};
+
+/* ---- the beginning ---- */
+
+/* There is a stream: the request goes out. */
+static enum fault open_on(struct attempt *attempt, struct link *link, struct stream *stream)
+{
+    if (attempt->state == ATTEMPT_WAITING)
+        attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
+    attempt->link = link;
+    attempt->stream = stream;
+    attempt->link_was_reused = link->used > 1;
+    attempt->active_ms = now_ms(attempt);
+    stream_set_owner(stream, &node_stream_events, attempt);
+    enter(attempt, ATTEMPT_OPEN);
+    enum fault fault = request_send_head(attempt->request, attempt->context->roster, attempt->topology, now_ms(attempt),
+                                         attempt->context->fields, stream);
+    if (fault == FAULT_NONE)
+        pull(attempt);
+    return fault;
+}
+
+static void on_stream(void *owner, struct link *link, struct stream *stream)
+{
+    struct attempt *attempt = owner;
+    enum fault fault = open_on(attempt, link, stream);
+    if (fault != FAULT_NONE)
+        end_with(attempt, ATTEMPT_FAILED, fault);
+    else if (!attempt_is_congested(attempt))
+        attempt->events->on_drained(attempt->owner);
+}
+
+static void on_pool_fault(void *owner, enum fault fault)
+{
+    end_with(owner, ATTEMPT_FAILED, fault);
+}
+
+static const struct pool_events ticket_events = {
+    .on_stream = on_stream,
+    .on_fault = on_pool_fault,
+};
+
+static void count_begin(struct attempt *attempt)
+{
+    struct roster_node *node = attempt->node;
+    atomic_fetch_add_explicit(&node->outstanding, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&node->outstanding_of[attempt->class], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&node->requests, 1, memory_order_relaxed);
+    if (++attempt->number > 1)
+        metrics_add(&attempt->context->metrics->retries, 1);
+}
+
+enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool wants_fresh_link)
+{
+    struct dispatch_context *context = attempt->context;
+    struct link *link;
+    enum fault fault;
+    attempt->node = node;
+    attempt->sent_bytes = 0;
+    attempt->progress = ATTEMPT_SENDING;
+    attempt->active_ms = now_ms(attempt);
+    attempt->ticket.events = &ticket_events;
+    attempt->ticket.owner = attempt;
+    attempt->ticket.needs_http2 = attempt->request->is_grpc;
+    attempt->ticket.wants_fresh = wants_fresh_link;
+    count_begin(attempt);
+    enter(attempt, ATTEMPT_WAITING);
+    struct stream *stream = context->pool_verbs->take(context->pool, node, &attempt->ticket, &link, &fault);
+    if (stream != NULL)
+        fault = open_on(attempt, link, stream);
+    if (fault != FAULT_NONE)
+        attempt_end(attempt, ATTEMPT_FAILED, fault);
+    return fault;
+}

@@ -1,0 +1,146 @@
+#include "dispatch/choose.h"
+
+#include "base/hash.h"
+#include "dispatch/dispatch.h"
+#include "observe/metrics.h"
+#include "routing/policy.h"
+
+/* ---- whom the request is for ---- */
+
+static bool is_usable(const struct choice *choice, struct lease *lease, unsigned index)
+{
+    return balance_view_find(lease_usable(lease, &choice->kind), index) >= 0;
+}
+
+static enum fault find_named(struct choice *choice, const struct lease *lease, struct text name)
+{
+    const struct topology *topology = lease->epoch->topology;
+    choice->target = CHOICE_NAMED;
+    for (unsigned i = 0; i < topology->node_count; i++) {
+        if (!text_equals(name, text_of_string(topology->nodes[i].node_id)))
+            continue;
+        choice->named = i;
+        return classify_node_fits(&topology->nodes[i], choice->kind.route->capabilities) ? FAULT_NONE : FAULT_NODE_UNKNOWN;
+    }
+    return FAULT_NODE_UNKNOWN;
+}
+
+static enum fault check_fan_out(struct choice *choice, struct lease *lease, const struct message_head *head)
+{
+    choice->target = CHOICE_FAN_OUT;
+    if (lease_usable(lease, &choice->kind)->count < choice_count(choice, lease))
+        return FAULT_FAN_OUT_INCOMPLETE;
+    bool is_too_large = head->body == BODY_LENGTH && head->content_length > lease->epoch->topology->limits.replay_bytes;
+    return is_too_large ? FAULT_REPLAY_TOO_LARGE : FAULT_NONE;
+}
+
+enum fault choice_begin(struct choice *choice, struct lease *lease, const struct message_head *head)
+{
+    const struct header_field *name = message_find(head, HEADER_X_SLUICE_NODE);
+    choice->target = CHOICE_ONE;
+    if (name != NULL)
+        return find_named(choice, lease, name->value);
+    switch (choice->kind.route->target) {
+    case ROUTE_TARGET_NAMED:
+        return FAULT_NODE_NOT_NAMED;
+    case ROUTE_TARGET_NAMED_OR_ALL:
+        return check_fan_out(choice, lease, head);
+    default:
+        return FAULT_NONE;
+    }
+}
+
+size_t choice_count(const struct choice *choice, const struct lease *lease)
+{
+    const struct topology *topology = lease->epoch->topology;
+    size_t count = 0;
+    if (choice->target == CHOICE_NAMED)
+        return 1;
+    for (unsigned i = 0; i < topology->node_count; i++)
+        count += classify_node_fits(&topology->nodes[i], choice->kind.route->capabilities);
+    return count;
+}
+
+/* ---- what is remembered ---- */
+
+static roster_handle *remembered_for_path(struct dispatch_context *context, struct text path)
+{
+    return &context->nodes_of_paths[hash_text(path, 0) % (sizeof context->nodes_of_paths / sizeof context->nodes_of_paths[0])];
+}
+
+void choice_remember(const struct choice *choice, struct dispatch_context *context, struct text path,
+                     const struct roster_node *node)
+{
+    switch (policy_of(choice->kind.class)->memory) {
+    case POLICY_MEMORY_CLUSTER:
+        atomic_store_explicit(&context->roster->catalog_node, node->handle, memory_order_relaxed);
+        break;
+    case POLICY_MEMORY_PATH:
+        *remembered_for_path(context, path) = node->handle;
+        break;
+    case POLICY_MEMORY_NONE:
+        break;
+    }
+}
+
+/* ---- the next node ---- */
+
+static bool was_tried(const struct node_set *tried, unsigned index)
+{
+    return tried != NULL && node_set_has(tried, index);
+}
+
+static uint32_t outstanding(const void *owner, unsigned index)
+{
+    const struct epoch *epoch = owner;
+    return atomic_load_explicit(&epoch->nodes[index]->outstanding, memory_order_relaxed);
+}
+
+/* The node that answered for this path last time, while it can be asked; -1 when there is none. */
+static int pick_remembered(const struct choice *choice, struct lease *lease, struct dispatch_context *context,
+                           struct text path, const struct node_set *tried)
+{
+    if (policy_of(choice->kind.class)->memory != POLICY_MEMORY_PATH)
+        return -1;
+    int index = epoch_find_handle(lease->epoch, *remembered_for_path(context, path));
+    return index >= 0 && !was_tried(tried, (unsigned)index) && is_usable(choice, lease, (unsigned)index) ? index : -1;
+}
+
+static int pick_balanced(const struct choice *choice, struct lease *lease, struct dispatch_context *context,
+                         const struct node_set *tried)
+{
+    struct balance_question question = {
+        .method = policy_of(choice->kind.class)->balance,
+        .tried = tried,
+        .sticky = -1,
+        .outstanding = outstanding,
+        .owner = lease->epoch,
+    };
+    struct roster *roster = context->roster;
+    if (question.method == BALANCE_STICKY)
+        question.sticky = epoch_find_handle(lease->epoch, atomic_load_explicit(&roster->catalog_node, memory_order_relaxed));
+    else if (question.method == BALANCE_ROUND_ROBIN && tried == NULL)
+        question.cursor = atomic_fetch_add_explicit(&roster->writeback_cursor, 1, memory_order_relaxed);
+    else if (question.method == BALANCE_LEAST_OUTSTANDING)
+        question.random = random_u32(&context->random);
+    struct balance_view *usable = lease_usable(lease, &choice->kind);
+    if (choice->kind.route->preferred == 0)
+        return balance_pick(&question, usable);
+    return balance_pick_preferred(&question, lease_preferred(lease, &choice->kind), usable);
+}
+
+int choice_pick(const struct choice *choice, struct lease *lease, struct dispatch_context *context, struct text path,
+                const struct node_set *tried)
+{
+    if (choice->target == CHOICE_NAMED)
+        return !was_tried(tried, choice->named) && is_usable(choice, lease, choice->named) ? (int)choice->named : -1;
+    int index = pick_remembered(choice, lease, context, path, tried);
+    return index >= 0 ? index : pick_balanced(choice, lease, context, tried);
+}
+
+bool choice_has_untried(const struct choice *choice, struct lease *lease, const struct node_set *tried)
+{
+    if (choice->target == CHOICE_NAMED)
+        return !was_tried(tried, choice->named) && is_usable(choice, lease, choice->named);
+    return balance_has_untried(lease_usable(lease, &choice->kind), tried);
+}

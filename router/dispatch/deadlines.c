@@ -1,0 +1,56 @@
+#include "dispatch/deadlines.h"
+
+#include "dispatch/state.h"
+
+/* How long a node may think: planning a query is silent for as long as it takes, so a client's own limit goes before ours. */
+static uint64_t thinking_limit_ms(const struct dispatch *dispatch)
+{
+    return dispatch->request.call_deadline_ms != 0 ? 0 : dispatch_topology(dispatch)->timeouts.response_ms;
+}
+
+/* How long the attempt may go without a byte; 0: for ever. */
+static uint64_t silence_limit_ms(const struct dispatch *dispatch)
+{
+    const struct topology_timeouts *timeouts = &dispatch_topology(dispatch)->timeouts;
+    const struct attempt *attempt = &dispatch->attempt;
+    switch (attempt->state) {
+    case ATTEMPT_WAITING:
+        /* 0: nobody waits for a busy link; for one that is being dialled as long as that may take. */
+        return timeouts->queue_ms != 0 ? timeouts->queue_ms : timeouts->connect_ms;
+    case ATTEMPT_OPEN:
+    case ATTEMPT_HOLDING:
+        /* While the client's bytes are still to come, its own slowness is for the owner to judge; the node's is not to take them. */
+        if (attempt->progress == ATTEMPT_SENDING)
+            return attempt_is_congested(attempt) ? timeouts->idle_ms : 0;
+        return dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE ? 0 : thinking_limit_ms(dispatch);
+    case ATTEMPT_AWAITING_TRAILERS:
+    case ATTEMPT_RELAYING:
+        /* A client that takes nothing is for the owner to judge. */
+        return dispatch->is_paused ? 0 : thinking_limit_ms(dispatch);
+    case ATTEMPT_NONE:
+        break;
+    }
+    return 0;
+}
+
+/*
+ * Does the deadline for all attempts hold in this state? The client's own upload does not count, our search for a node does. That of a gRPC call
+ * is the owner's to keep, to the end of the answer: here it only says until when attempts begin.
+ */
+static bool has_total_deadline(const struct dispatch *dispatch)
+{
+    const struct attempt *attempt = &dispatch->attempt;
+    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE || attempt_is_committed(attempt))
+        return false;
+    return attempt->state == ATTEMPT_NONE || attempt->state == ATTEMPT_WAITING || attempt->progress != ATTEMPT_SENDING;
+}
+
+uint64_t dispatch_due_at_ms(const struct dispatch *dispatch)
+{
+    uint64_t limit_ms = silence_limit_ms(dispatch);
+    uint64_t silent_at_ms = limit_ms == 0 ? 0 : dispatch->attempt.active_ms + limit_ms;
+    uint64_t total_at_ms = has_total_deadline(dispatch) ? dispatch->deadline_ms : 0;
+    if (silent_at_ms == 0 || total_at_ms == 0)
+        return silent_at_ms + total_at_ms;
+    return silent_at_ms < total_at_ms ? silent_at_ms : total_at_ms;
+}

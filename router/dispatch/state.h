@@ -1,0 +1,57 @@
+#ifndef SLUICE_DISPATCH_STATE_H
+#define SLUICE_DISPATCH_STATE_H
+/* The dispatch's own data, for dispatch.c and deadlines.c; dispatch.h explains the states. */
+#include "dispatch/attempt.h"
+#include "dispatch/choose.h"
+#include "dispatch/dispatch.h"
+#include "routing/policy.h"
+
+enum dispatch_state {
+    DISPATCH_OPENED,
+    DISPATCH_BEGINNING, /* inside stream_send_head: no event may be given */
+    DISPATCH_TRYING,
+    DISPATCH_CHECKING,  /* no attempt is under way */
+    DISPATCH_RELAYING,
+    DISPATCH_FAILING,   /* on_failed is owed */
+    DISPATCH_DONE,      /* nothing follows */
+};
+
+struct dispatch {
+    struct stream stream;              /* first */
+    struct dispatch_context *context;
+    enum dispatch_state state;
+    struct lease *lease;               /* ref; NULL when the epoch was left */
+    struct roster_node *kept_node;     /* owned reference, when the epoch was left */
+    struct choice choice;
+    struct node_set tried;
+    unsigned answered;                 /* nodes that gave a whole answer which is not the client's */
+    unsigned attempts_before;          /* made on other nodes of a sweep (engine, fan-out), which is no retry */
+    struct screen_question question;
+    struct request request;
+    struct attempt attempt;
+    bool is_paused;                    /* the owner takes no more of the answer */
+    enum fault fault;                  /* the last one */
+    uint64_t deadline_ms;              /* no attempt begins after it, and a write has its answer by then; 0: none */
+    struct loop_timer timer;
+    struct loop_task fail_task;
+    struct body_check check;
+    enum timestamp_result timestamps;  /* MORE: nobody has asked yet */
+};
+
+static inline const struct topology *dispatch_topology(const struct dispatch *dispatch)
+{
+    const struct lease *lease = dispatch->lease != NULL ? dispatch->lease : dispatch->context->newest;
+    return lease->epoch->topology;
+}
+
+static inline const struct policy *dispatch_policy(const struct dispatch *dispatch)
+{
+    return policy_of(dispatch->choice.kind.class);
+}
+
+static inline uint64_t dispatch_now_ms(const struct dispatch *dispatch)
+{
+    return loop_now_ms(dispatch->context->loop);
+}
+
+#endif

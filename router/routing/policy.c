@@ -1,0 +1,35 @@
+#include "routing/policy.h"
+
+#define ATTEMPTS 4
+
+/* clang-format off */
+static const struct policy policies[REQUEST_CLASS_COUNT] = {
+    /*                            balance                    attempts  deadline                  refusal                 memory */
+    [REQUEST_CLASS_WRITE]      = {BALANCE_WEIGHTED,          ATTEMPTS, POLICY_DEADLINE_WRITE,    POLICY_REFUSAL_WRITE,   POLICY_MEMORY_NONE},
+    /* Plugin write-back: exactly one fallback hop. */
+    [REQUEST_CLASS_WRITEBACK]  = {BALANCE_ROUND_ROBIN,       2,        POLICY_DEADLINE_WRITE,    POLICY_REFUSAL_WRITE,   POLICY_MEMORY_NONE},
+    [REQUEST_CLASS_QUERY]      = {BALANCE_LEAST_OUTSTANDING, ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+    [REQUEST_CLASS_FLIGHT]     = {BALANCE_LEAST_OUTSTANDING, ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+    /* Triggers run on every process-capable node unless they are pinned. */
+    [REQUEST_CLASS_ENGINE]     = {BALANCE_LEAST_OUTSTANDING, ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_ENGINE,  POLICY_MEMORY_PATH},
+    /* Other nodes learn of a change only after the catalog sync interval. */
+    [REQUEST_CLASS_CATALOG]    = {BALANCE_STICKY,            ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_CLUSTER},
+    /* State of one process: the same node each time, or the named one. */
+    [REQUEST_CLASS_PLUGIN]     = {BALANCE_FIRST,             ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+    [REQUEST_CLASS_COMPACTION] = {BALANCE_FIRST,             ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+    [REQUEST_CLASS_NODE]       = {BALANCE_FIRST,             ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+    [REQUEST_CLASS_SYSTEM]     = {BALANCE_LEAST_OUTSTANDING, ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+    [REQUEST_CLASS_UNKNOWN]    = {BALANCE_STICKY,            ATTEMPTS, POLICY_DEADLINE_RESPONSE, POLICY_REFUSAL_NONE,    POLICY_MEMORY_NONE},
+};
+/* clang-format on */
+
+const struct policy *policy_of(enum request_class class)
+{
+    return &policies[class];
+}
+
+const char *balance_method_name(enum balance_method method)
+{
+    static const char *const names[] = {"weighted", "least outstanding", "round robin", "sticky", "first"};
+    return names[method];
+}

@@ -1,0 +1,52 @@
+#ifndef SLUICE_ROUTING_POLICY_H
+#define SLUICE_ROUTING_POLICY_H
+/*
+ * How each class of requests is treated, as one table: whom it goes to, how often it is tried, what limits it in time, which answers are
+ * refusals, and what is remembered of the node that answered. Routes (routing/routes.c) say what one request may have done; this table
+ * says what is true of all requests of a class.
+ */
+#include "topology/topology.h"
+
+enum balance_method {
+    BALANCE_WEIGHTED,          /* in proportion to topology_node.weight, as evenly spread as possible */
+    BALANCE_LEAST_OUTSTANDING, /* the less busy of two chosen at random */
+    BALANCE_ROUND_ROBIN,       /* strict: one after the other in the order of the configuration, over all workers */
+    BALANCE_STICKY,            /* the node that was used last, while it is usable; else the first usable one */
+    BALANCE_FIRST,             /* the first usable one */
+};
+
+/* What ends the search for an answer. */
+enum policy_deadline {
+    POLICY_DEADLINE_RESPONSE, /* timeouts.response of silence from a node, for each attempt */
+    POLICY_DEADLINE_WRITE,    /* timeouts.write_deadline for all attempts together, from the body's last byte */
+};
+
+/* Which answers say that the node did nothing and another one may be asked; see retry_is_refusal. */
+enum policy_refusal {
+    POLICY_REFUSAL_NONE,
+    POLICY_REFUSAL_WRITE,  /* read-only, compactor-only, WAL shutting down */
+    POLICY_REFUSAL_ENGINE, /* 405, or 404 with exactly {error: "not found"}: the next node of a sweep */
+};
+
+/* Where the node that answered is asked first next time. */
+enum policy_memory {
+    POLICY_MEMORY_NONE,
+    POLICY_MEMORY_CLUSTER, /* one node for all requests of all workers: others learn of a catalog change only later */
+    POLICY_MEMORY_PATH,    /* one node for each path, by worker */
+};
+
+struct policy {
+    enum balance_method balance;
+    unsigned attempts_maximum; /* the first included */
+    enum policy_deadline deadline;
+    enum policy_refusal refusal;
+    enum policy_memory memory;
+};
+
+/* The row of a class; always valid. */
+const struct policy *policy_of(enum request_class class);
+
+/* "weighted", "least outstanding", ...: for people. */
+const char *balance_method_name(enum balance_method method);
+
+#endif

@@ -1,0 +1,193 @@
+#include "upstream/lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Classes, the capabilities that a route needs, those that it prefers, and whether HTTP/2 is needed: each combination has one view at most. */
+#define CAPABILITY_SETS 16
+#define KINDS (REQUEST_CLASS_COUNT * CAPABILITY_SETS * CAPABILITY_SETS * 2)
+#define VIEWS_MAXIMUM 255
+
+struct kept_view {
+    struct balance_view view;
+    unsigned built;              /* the build that it belongs to */
+};
+
+/* Addresses of process-capable nodes as an open hash table, a power of two in size and at most half full. */
+struct address_table {
+    struct address *slots;       /* length 0: free */
+    size_t size;
+    unsigned built;              /* from this state of roster->addresses, plus 1; 0: never */
+};
+
+struct lease_views {
+    unsigned generation;         /* of the roster, when the builds were looked at last */
+    unsigned build;              /* rises with each generation that was seen */
+    uint8_t number_of[KINDS];    /* 0: not asked for yet, else its place in `kept` plus 1 */
+    size_t count;
+    struct kept_view kept[VIEWS_MAXIMUM];
+    struct balance_view none;
+    struct address_table processes;
+};
+
+/* ---- life ---- */
+
+struct lease *lease_create(struct epoch *epoch, struct list *leases, void (*on_ended)(void *owner, struct lease *lease), void *owner)
+{
+    struct lease *lease = calloc(1, sizeof *lease);
+    struct lease_views *views = calloc(1, sizeof *views);
+    if (lease == NULL || views == NULL) {
+        free(lease);
+        free(views);
+        return NULL;
+    }
+    epoch_retain(epoch);
+    *lease = (struct lease){.leases = leases, .epoch = epoch, .users = 1, .on_ended = on_ended, .owner = owner, .views = views};
+    list_node_init(&lease->node);
+    list_append(leases, &lease->node);
+    views->build = 1;
+    return lease;
+}
+
+void lease_release(struct lease *lease)
+{
+    if (--lease->users > 0)
+        return;
+    list_remove(lease->leases, &lease->node);
+    if (lease->on_ended != NULL)
+        lease->on_ended(lease->owner, lease);
+    for (size_t i = 0; i < lease->views->count; i++)
+        balance_view_clear(&lease->views->kept[i].view);
+    free(lease->views->processes.slots);
+    free(lease->views);
+    epoch_release(lease->epoch);
+    free(lease);
+}
+
+/* ---- views ---- */
+
+static bool speaks_http2(const struct topology_node *node, const struct roster_node *shared)
+{
+    if (node->http != TOPOLOGY_HTTP_AUTO)
+        return node->http == TOPOLOGY_HTTP_2;
+    return atomic_load_explicit(&shared->http_version, memory_order_relaxed) != 1;
+}
+
+static void build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct balance_view *view)
+{
+    const struct topology *topology = epoch->topology;
+    struct balance_candidate *candidates = malloc((topology->node_count + 1) * sizeof *candidates);
+    size_t count = 0;
+    for (unsigned i = 0; candidates != NULL && i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        if (classify_node_is_preferred(node, kind->route->capabilities, preferred) &&
+            roster_node_is_usable(epoch->nodes[i], kind->class) &&
+            (!kind->needs_http2 || speaks_http2(node, epoch->nodes[i])))
+            candidates[count++] = (struct balance_candidate){(uint16_t)i, node->weight};
+    }
+    balance_view_build(view, candidates, count);
+    free(candidates);
+}
+
+/* The place of a kind's view, made when it is asked for first; NULL when there are too many kinds, which no table of routes has. */
+static struct kept_view *find_view(struct lease_views *views, const struct lease_kind *kind, unsigned preferred)
+{
+    size_t key = kind->class;
+    key = key * CAPABILITY_SETS + (kind->route->capabilities & (CAPABILITY_SETS - 1));
+    key = key * CAPABILITY_SETS + (preferred & (CAPABILITY_SETS - 1));
+    key = key * 2 + (kind->needs_http2 ? 1 : 0);
+    if (views->number_of[key] == 0) {
+        if (views->count == VIEWS_MAXIMUM)
+            return NULL;
+        views->number_of[key] = (uint8_t)++views->count;
+    }
+    return &views->kept[views->number_of[key] - 1];
+}
+
+static struct balance_view *get_view(struct lease *lease, const struct lease_kind *kind, unsigned preferred)
+{
+    struct lease_views *views = lease->views;
+    /* Acquire: what a writer changed before it touched the roster is seen by the build below. */
+    unsigned generation = atomic_load_explicit(&lease->epoch->roster->generation, memory_order_acquire);
+    if (generation != views->generation) {
+        views->generation = generation;
+        views->build++;
+    }
+    struct kept_view *kept = find_view(views, kind, preferred);
+    if (kept == NULL)
+        return &views->none;
+    if (kept->built != views->build) {
+        kept->built = views->build;
+        build_view(lease->epoch, kind, preferred, &kept->view);
+    }
+    return &kept->view;
+}
+
+struct balance_view *lease_usable(struct lease *lease, const struct lease_kind *kind)
+{
+    return get_view(lease, kind, 0);
+}
+
+struct balance_view *lease_preferred(struct lease *lease, const struct lease_kind *kind)
+{
+    return get_view(lease, kind, kind->route->preferred);
+}
+
+/* ---- where write-back comes from ---- */
+
+static size_t hash_host(const struct address *address)
+{
+    /* An IPv4-mapped IPv6 address hashes like its IPv4 form: by its last four bytes. */
+    const unsigned char *bytes = address->socket.any.sa_family == AF_INET
+                                     ? (const unsigned char *)&address->socket.v4.sin_addr
+                                     : address->socket.v6.sin6_addr.s6_addr + 12;
+    uint32_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word * UINT32_C(2654435769) >> 7;
+}
+
+static void add_address(struct address_table *table, const struct address *address)
+{
+    size_t at = hash_host(address) & (table->size - 1);
+    while (table->slots[at].length != 0)
+        at = (at + 1) & (table->size - 1);
+    table->slots[at] = *address;
+}
+
+static void build_processes(const struct epoch *epoch, struct address_table *table, unsigned state)
+{
+    const struct topology *topology = epoch->topology;
+    size_t count = 0;
+    for (unsigned i = 0; i < topology->node_count; i++)
+        count += (topology->nodes[i].capabilities & NODE_CAPABILITY_PROCESS) != 0;
+    size_t size = 2;
+    while (size < 2 * count)
+        size *= 2;
+    free(table->slots);
+    table->slots = calloc(size, sizeof table->slots[0]);
+    table->size = table->slots == NULL ? 0 : size;
+    table->built = state + 1;
+    for (unsigned i = 0; table->size != 0 && i < topology->node_count; i++) {
+        struct address address;
+        if ((topology->nodes[i].capabilities & NODE_CAPABILITY_PROCESS) != 0 &&
+            roster_node_get_address(epoch->nodes[i], &address) && !address_is_loopback(&address))
+            add_address(table, &address);
+    }
+}
+
+bool lease_is_process_node(struct lease *lease, const struct address *address)
+{
+    if (address->length == 0 || address_is_loopback(address) || address_is_unix(address))
+        return false;
+    struct address_table *table = &lease->views->processes;
+    unsigned state = atomic_load_explicit(&lease->epoch->roster->addresses, memory_order_acquire);
+    if (table->built != state + 1)
+        build_processes(lease->epoch, table, state);
+    if (table->size == 0)
+        return false;
+    for (size_t at = hash_host(address) & (table->size - 1); table->slots[at].length != 0; at = (at + 1) & (table->size - 1)) {
+        if (address_same_host(&table->slots[at], address))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,112 @@
+#ifndef SLUICE_UPSTREAM_ROSTER_H
+#define SLUICE_UPSTREAM_ROSTER_H
+/*
+ * What all threads know of the nodes at run time. A node is known by its node_id and outlives the topologies that name it: its health,
+ * counters, administrative state and address stay when the configuration is read again. It stands in a slot, by which each worker's pool finds
+ * it, for as long as somebody holds a reference: epochs (upstream/epoch.h) and pools that still have links.
+ *
+ *   roster_admit (control, for each node of a new epoch) -> roster_node_retain ... roster_node_release: the last one frees node and slot
+ *
+ * Workers read the atomics of a node and count on them; the control thread writes health, version, address and administrative state.
+ * Whatever changes who may be used calls roster_touch, and each worker builds its lists anew (upstream/lease.h).
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/message.h"
+#include "net/address.h"
+#include "routing/health.h"
+#include "topology/topology.h"
+
+struct lock;
+struct roster;
+
+/* A reload may replace every node while all old ones still have links. */
+#define ROSTER_SLOTS (2 * TOPOLOGY_NODES_MAXIMUM)
+
+/* A node by a number that no other node has, whatever its slot holds later: its slot is in the lower bits. 0: no node. */
+typedef uint32_t roster_handle;
+
+/* What the operator has said of a node, for each class. */
+enum node_admin {
+    NODE_ADMIN_READY,
+    NODE_ADMIN_DRAIN, /* gets nothing new; what is under way goes on */
+    NODE_ADMIN_MAINT, /* the same, and its health is of no interest: it may be away */
+};
+/* "ready", "drain", "maint". */
+const char *node_admin_name(enum node_admin admin);
+
+/* The halves stand on cache lines of their own: the first is written with each attempt, the second rarely. */
+struct roster_node {
+    _Alignas(64) atomic_uint outstanding;    /* attempts under way, all workers */
+    atomic_uint outstanding_of[REQUEST_CLASS_COUNT];
+    atomic_uint waiting;                     /* exchanges that wait for a link, all workers */
+    atomic_ulong requests;                   /* attempts begun since start */
+    atomic_ulong failures;                   /* attempts that ended in a fault of the node */
+    _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
+    atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
+    atomic_uint admin[REQUEST_CLASS_COUNT];  /* enum node_admin; writer: control */
+    atomic_uint http_version;                /* 0: not known yet, 1, 2; writers: control, and pools that learn it by ALPN */
+    atomic_uint http2_streams;               /* that it allows on a connection, 0: not known yet; any thread that learns it */
+    atomic_uint address_version;             /* odd while the address is being written (a sequence lock) */
+    _Atomic uint64_t address_words[4];
+    struct roster *roster;
+    unsigned slot;
+    roster_handle handle;
+    atomic_uint references;
+    char node_id[];
+};
+
+struct roster {
+    atomic_uint generation;                  /* rises when another set of nodes may be usable */
+    atomic_uint addresses;                   /* rises when an address changes */
+    atomic_ulong writeback_cursor;           /* strict round robin over all workers */
+    atomic_uint catalog_node;                /* handle of the sticky node of class catalog, or 0 */
+    atomic_uint draining;                    /* SIGTERM was seen */
+    atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
+    uint64_t started_ms;
+    char via[MESSAGE_VERSION_COUNT][40];     /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
+    struct lock *lock;                       /* of what follows */
+    uint32_t admitted;                       /* nodes so far: makes handles different */
+    struct roster_node *slots[ROSTER_SLOTS];
+};
+
+/* NULL when memory is out. */
+struct roster *roster_create(void);
+/* All nodes must have been released. NULL is allowed. */
+void roster_destroy(struct roster *roster);
+
+/*
+ * The node of this name with one more reference, made if it is not there; NULL when memory is out or when so many nodes of earlier
+ * configurations still have links that there is no slot (*is_full).
+ */
+struct roster_node *roster_admit(struct roster *roster, const char *node_id, bool *is_full);
+void roster_node_retain(struct roster_node *node);
+/* From any thread. */
+void roster_node_release(struct roster_node *node);
+
+/* Who is usable may have changed. */
+static inline void roster_touch(struct roster *roster)
+{
+    atomic_fetch_add_explicit(&roster->generation, 1, memory_order_release);
+}
+
+/* Control only. Length 0: the node has no address until it is set again. */
+void roster_node_set_address(struct roster_node *node, const struct address *address);
+/* False while the node has no address. */
+bool roster_node_get_address(const struct roster_node *node, struct address *address);
+
+/* May the node get new requests of this class? */
+bool roster_node_is_usable(const struct roster_node *node, enum request_class class);
+
+/* Control only: true when the state changed. */
+bool roster_node_set_health(struct roster_node *node, enum health_state health);
+void roster_node_set_admin(struct roster_node *node, enum request_class class, enum node_admin admin);
+/* Which HTTP the node speaks; returns what was known before. */
+unsigned roster_node_set_version(struct roster_node *node, unsigned version);
+
+/* Live traffic saw a connect-class failure, or a connection that came about. */
+void roster_node_note_connect(struct roster_node *node, bool failed);
+
+#endif

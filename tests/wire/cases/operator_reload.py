@@ -1,0 +1,269 @@
+"""The configuration is read again while requests are under way: what changes, what stays, and what is refused."""
+import json
+import signal
+import socket
+import threading
+
+from harness.loopback import reserve_port
+from harness.sluice import has_sanitizer
+from harness.waiting import eventually
+from wire.lib.house import case
+from wire.lib.http1_client import Client
+from wire.lib.http1_node import Node, Script, answer
+from wire.lib.http1_verbs import hold
+from wire.lib.requests import LINES, QUERY, WRITE
+
+
+def served_by(sluice, count=12, method="GET", target=QUERY, body=b""):
+    """The nodes that answer so many requests, one after the other."""
+    answers = [sluice.ask(method, target, body) for _ in range(count)]
+    assert all(reply.status in (200, 204) for reply in answers), answers
+    return {reply.node for reply in answers}
+
+
+# ---- nodes ----
+
+@case()
+def a_node_that_is_added_gets_its_share(house):
+    with house.serve("iqc") as sluice:
+        assert served_by(sluice) == {"q1"}
+        assert sluice.reload(sluice.configured(sluice.adopt(Node("q2", "query")))) == 2
+        eventually(lambda: served_by(sluice) == {"q1", "q2"}, "queries on both nodes")
+        assert {node["node_id"] for node in sluice.status()["nodes"]} == {"i1", "q1", "c1", "q2"}
+        assert sluice.status()["epoch"] == 2
+
+
+@case()
+def a_node_that_is_removed_gets_nothing_new_and_finishes_what_it_has(house):
+    release = threading.Event()
+    with house.serve("iqqc") as sluice:
+        sluice.q1.script = sluice.q2.script = Script(hold(release, answer(200, "late")))
+        with sluice.client() as client:
+            client.send("GET", QUERY)
+            eventually(lambda: sluice.q1.seen or sluice.q2.seen)
+            busy, other = (sluice.q1, sluice.q2) if sluice.q1.seen else (sluice.q2, sluice.q1)
+            other.script = Script()
+            sluice.reload(sluice.configured([node for node in sluice.nodes if node is not busy]))
+            assert served_by(sluice) == {other.name}
+            release.set()
+            reply = client.read()
+            assert (reply.status, reply.body, reply.node) == (200, b"late", busy.name), reply
+        assert busy.links[-1].ended.wait(60), "the link to the node that is gone is still open"
+
+
+@case()
+def a_node_that_has_moved_is_asked_at_its_new_place(house):
+    with house.serve("iqc") as sluice:
+        assert sluice.ask("GET", QUERY).status == 200
+        old, new = sluice.q1, Node("q1", "query")
+        others = [sluice.i1, sluice.c1]
+        sluice.adopt(new)
+        sluice.reload(sluice.configured([*others, new]))
+        assert served_by(sluice) == {"q1"} and len(new.seen) == 12 and len(old.seen) == 1
+        assert old.links[-1].ended.wait(60), "the link to where the node was is still open"
+
+
+@case()
+def a_node_with_another_mode_gets_what_that_mode_serves(house):
+    with house.serve("iqqc") as sluice:
+        sluice.q2.mode = "ingest"
+        sluice.reload(sluice.configured(sluice.nodes))
+        assert served_by(sluice) == {"q1"}
+        assert served_by(sluice, 4, "POST", WRITE, LINES) == {"i1", "q2"}
+
+
+@case()
+def weights_change_with_the_next_write(house):
+    with house.serve("iiqc") as sluice:
+        assert served_by(sluice, 4, "POST", WRITE, LINES) == {"i1", "i2"}
+        sluice.i1.keys["cores"] = 30
+        sluice.i2.keys["cores"] = 10
+        sluice.reload(sluice.configured(sluice.nodes))
+        before = len(sluice.i1.seen), len(sluice.i2.seen)
+        served_by(sluice, 40, "POST", WRITE, LINES)
+        assert (len(sluice.i1.seen) - before[0], len(sluice.i2.seen) - before[1]) == (30, 10)
+
+
+@case()
+def the_node_that_answered_last_is_not_taken_for_another_one(house):
+    """The catalog stays with one node; when that has gone, its slot may be another node's."""
+    with house.serve("iqqc") as sluice:
+        home = sluice.ask("GET", "/api/v3/configure/database?format=json").node
+        gone = getattr(sluice, home)
+        left = [node for node in sluice.nodes if node is not gone]
+        sluice.reload(sluice.configured(left))
+        fresh = Node("q9", "query")
+        sluice.adopt(fresh)
+        sluice.reload(sluice.configured([*left, fresh]))
+        homes = {sluice.ask("GET", "/api/v3/configure/database?format=json").node for _ in range(6)}
+        assert len(homes) == 1 and homes <= {"q1", "q2"} - {home}, homes
+
+
+# ---- connections and exchanges ----
+
+@case()
+def no_connection_and_no_exchange_is_lost(house):
+    """A client keeps its connection over reloads; a request that began before one is answered by the node that it went to."""
+    release = threading.Event()
+    with house.serve("iqc") as sluice:
+        sluice.q1.script = Script(hold(release, answer(200, "of the epoch before")))
+        with sluice.client() as waiting, sluice.client() as kept:
+            assert kept.ask("POST", WRITE, LINES).status == 204
+            waiting.send("GET", QUERY)
+            sluice.q1.wait_seen(1)
+            for _ in range(5):
+                sluice.reload(sluice.configured())
+                assert kept.ask("POST", WRITE, LINES).status == 204
+            release.set()
+            assert waiting.read().body == b"of the epoch before"
+        assert len(sluice.i1.links) - len(sluice.i1.probes) == 1, "the link to a node that stayed was closed"
+
+
+@case()
+def an_upload_that_began_before_a_reload_ends_after_it(house):
+    with house.serve("iqc") as sluice, sluice.client() as client:
+        client.send("POST", WRITE, length=2 * len(LINES), only_head=True)
+        client.send_raw(LINES)
+        sluice.i1.wait(lambda: sluice.i1.seen)
+        sluice.reload(sluice.configured(limits={"replay": "64KiB"}))
+        client.send_raw(LINES)
+        assert client.read().status == 204
+        assert sluice.i1.seen[0].body == LINES * 2
+
+
+# ---- listeners, limits, logs ----
+
+@case()
+def listeners_come_and_go(house):
+    with house.serve("iqc") as sluice:
+        reserved, port = reserve_port()
+        with reserved, sluice.client() as old:
+            assert old.ask("GET", QUERY).status == 200
+            sluice.reload({**sluice.configured(), "listen": [f"127.0.0.1:{port}"]})
+            with Client(port) as new:
+                assert new.ask("GET", QUERY).status == 200
+            assert old.ask("GET", QUERY).status == 200, "a connection went with its listener"
+            eventually(lambda: sluice.is_refused(sluice.port), "the old address to be closed")
+            sluice.reload(sluice.configured())
+            with sluice.client() as again:
+                assert again.ask("GET", QUERY).status == 200
+            eventually(lambda: sluice.is_refused(port), "the new address to be closed")
+
+
+@case()
+def limits_hold_from_the_next_request_on(house):
+    with house.serve("iqc") as sluice, sluice.client() as client:
+        body = LINES * 400
+        assert client.ask("POST", WRITE, body).status == 204
+        sluice.reload(sluice.configured(limits={"body": "4KiB"}))
+        assert client.ask("POST", WRITE, body).status == 413
+
+
+@case()
+def an_access_log_and_a_log_level_begin_with_a_reload(house):
+    with house.serve("iqc") as sluice:
+        path = sluice.temporary.name + "/access.log"
+        sluice.reload(sluice.configured(access_log=path, log_level="info"))
+        assert sluice.ask("GET", QUERY).status == 200
+        eventually(lambda: "class=query" in open(path, encoding="utf-8").read(), "a record")
+        before = sluice.count_lines("event=exchange ")
+        sluice.ask("GET", QUERY)
+        assert sluice.count_lines("event=exchange ") == before, "debug lines at level info"
+
+
+# ---- what is refused ----
+
+def refused(sluice, config):
+    sluice.rewrite(config)
+    status, result = sluice.order("/reload")
+    assert status == 422 and result["applied"] is False, result
+    assert sluice.ask("GET", QUERY).status == 200
+    return result["findings"]
+
+
+@case()
+def a_second_compactor_is_refused_at_each_reload(house):
+    with house.serve("iqc") as sluice:
+        findings = refused(sluice, sluice.configured(sluice.adopt(Node("c2", "compact"))))
+        assert any("a second compactor" in finding["text"] and finding["severity"] == "error" for finding in findings), findings
+        assert all({"file", "line", "column", "severity", "text"} == set(finding) for finding in findings)
+        assert sluice.status()["epoch"] == 1 and len(sluice.status()["nodes"]) == 3
+
+
+@case(("no YAML", "nodes: ["), ("nothing", ""), ("an unknown key", None))
+def a_bad_file_changes_nothing(house, _, text):
+    with house.serve("iqc") as sluice:
+        findings = refused(sluice, text if text is not None else sluice.configured(no_such_key=1))
+        assert findings and findings[0]["file"].endswith("sluice.yaml"), findings
+
+
+@case()
+def another_cluster_is_refused(house):
+    with house.serve("iqc") as sluice:
+        findings = refused(sluice, {**sluice.configured(), "cluster_id": "another"})
+        assert any("cluster_id" in finding["text"] for finding in findings), findings
+
+
+@case()
+def an_address_that_is_taken_changes_nothing(house):
+    with house.serve("iqc") as sluice, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = sluice.configured(sluice.adopt(Node("q2", "query")))
+        findings = refused(sluice, {**config, "listen": [*config["listen"], f"127.0.0.1:{port}"]})
+        assert any(f"127.0.0.1:{port}" in finding["text"] for finding in findings), findings
+        assert len(sluice.status()["nodes"]) == 3
+
+
+@case()
+def what_needs_a_restart_says_so(house):
+    with house.serve("iqc") as sluice:
+        sluice.rewrite(sluice.configured(workers=3))
+        status, result = sluice.order("/reload")
+        assert status == 200 and any("restart" in finding["text"] for finding in result["findings"]), result
+        assert sluice.status()["workers"] == 1
+
+
+# ---- ways to ask ----
+
+@case()
+def hup_reloads(house):
+    with house.serve("iqc") as sluice:
+        sluice.rewrite(sluice.configured(sluice.adopt(Node("q2", "query"))))
+        sluice.signal(signal.SIGHUP)
+        sluice.wait_line("event=reload applied=yes epoch=2 nodes=4")
+        sluice.rewrite("nodes: [")
+        sluice.signal(signal.SIGHUP)
+        sluice.wait_line("event=reload applied=no epoch=2")
+        assert sluice.ask("GET", QUERY).status == 200
+
+
+@case()
+def who_asks_at_the_same_time_is_answered_by_a_reload_of_his_own(house):
+    with house.serve("iqc") as sluice:
+        answers = []
+        askers = [threading.Thread(target=lambda: answers.append(sluice.order("/reload"))) for _ in range(8)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        assert [status for status, _ in answers] == [200] * 8, answers
+        assert max(result["epoch"] for _, result in answers) == sluice.status()["epoch"]
+
+
+@case()
+def many_reloads_cost_no_memory(house):
+    """Half of them add a node, half take it away."""
+    with house.serve("iqc") as sluice:
+        more = sluice.configured(sluice.adopt(Node("q2", "query")))
+        fewer = sluice.configured(sluice.nodes[:3])
+        for round_number in range(20):
+            sluice.reload(more if round_number % 2 == 0 else fewer)
+            sluice.ask("GET", QUERY)
+        begun_kib = sluice.memory_kib("VmRSS")
+        for round_number in range(300):
+            sluice.reload(more if round_number % 2 == 0 else fewer)
+            assert sluice.ask("GET", QUERY).status == 200
+        if not has_sanitizer(house.binary):
+            assert sluice.memory_kib("VmRSS") - begun_kib < 2048, (begun_kib, sluice.memory_kib("VmRSS"))
+        assert json.loads(sluice.ask_admin("/status"))["epoch"] == 321
+
