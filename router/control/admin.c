@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "control/admin_access.h"
+#include "control/config.h"
 #include "control/reload.h"
 #include "control/state.h"
 #include "control/status.h"
@@ -117,6 +118,11 @@ static void get_metrics(struct admin_call *call)
     }
     answer(call->stream, 200, TEXT("text/plain; version=0.0.4"), text_of(text, length));
     free(text);
+}
+
+static void get_config(struct admin_call *call)
+{
+    answer_json(call->stream, 200, config_format(call->admin->control->epoch->topology));
 }
 
 static void get_health(struct admin_call *call)
@@ -288,6 +294,7 @@ static const struct {
     {{"GET", 3}, {"/status", 7}, get_status},
     {{"GET", 3}, {"/metrics", 8}, get_metrics},
     {{"GET", 3}, {"/health", 7}, get_health},
+    {{"GET", 3}, {"/config", 7}, get_config},
     {{"POST", 4}, {"/reload", 7}, post_reload},
     {{"POST", 4}, {"/log-level", 10}, post_log_level},
 };
@@ -330,7 +337,7 @@ static void route_call(struct admin_call *call)
         answer_error(call->stream, 405, "this path is read by GET or changes something by POST; the other method is needed");
     else
         answer_error(call->stream, 404,
-                     "try GET /status, /metrics, /health; POST /reload, /log-level?level=, /nodes/NODE_ID/drain, /ready, /maint");
+                     "try GET /status, /metrics, /health, /config; POST /reload, /log-level?level=, /nodes/NODE_ID/drain, /ready, /maint");
 }
 
 static void on_request(void *owner, struct session *session, struct stream *stream, const struct message_head *head)

@@ -29,7 +29,7 @@ FENCES = {
     "llhttp.h": {"http/h1_parse.c"},
     "yaml.h": {"topology/yaml_tree.c"},
     "xxhash.h": {"base/hash.h"},
-    "jansson.h": {"cli/admin_answer.c", "control/admin.c", "control/status.c"},
+    "jansson.h": {"cli/admin_answer.c", "control/admin.c", "control/config.c", "control/status.c"},
     "zlib.h": {"routing/timestamp_check.c"},
     "pthread.h": {"base/thread.c"},
 }

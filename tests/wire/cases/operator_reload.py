@@ -21,6 +21,22 @@ def served_by(sluice, count=12, method="GET", target=QUERY, body=b""):
     return {reply.node for reply in answers}
 
 
+# ---- what is in force ----
+
+@case()
+def the_configuration_in_force_is_shown_and_can_be_read_again(house):
+    with house.serve("iqc") as sluice:
+        sluice.reload(sluice.configured(limits={"fields": 77}))
+        shown = json.loads(sluice.ask_admin("/config"))
+        assert shown["limits"]["fields"] == 77 and [node["node_id"] for node in shown["nodes"]] == ["i1", "q1", "c1"], shown
+        sluice.rewrite("nodes: what is refused is not in force")
+        assert sluice.order("/reload")[0] == 422
+        assert json.loads(sluice.ask_admin("/config")) == shown
+        sluice.reload(shown)
+        assert json.loads(sluice.ask_admin("/config")) == shown
+        assert sluice.ask("GET", QUERY).status == 200
+
+
 # ---- nodes ----
 
 @case()
