@@ -90,17 +90,21 @@ static bool find_in_files(struct admin_options *admin, struct options *options)
     return true;
 }
 
+/*
+ * What stands on the command line comes before the environment. A file that is named there and has no address ends the search: the variable may
+ * mean another cluster's Sluice.
+ */
 static bool find_addresses(struct admin_options *admin, struct options *options)
 {
     const char *variable = getenv(VARIABLE);
     const char *source = "--admin ";
-    if (admin->count == 0 && variable != NULL && variable[0] != '\0') {
-        source = VARIABLE "=";
-        admin->addresses[admin->count++] = variable;
-    } else if (admin->count == 0 && admin->file_count > 0) {
+    if (admin->count == 0 && admin->file_count > 0) {
         source = "admin.address: ";
         if (!find_in_files(admin, options))
             return false;
+    } else if (admin->count == 0 && variable != NULL && variable[0] != '\0') {
+        source = VARIABLE "=";
+        admin->addresses[admin->count++] = variable;
     }
     if (admin->count == 0)
         return options_complain(options, "no running Sluice is named; give --admin ADDRESS or -c FILE, or set " VARIABLE);

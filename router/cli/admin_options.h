@@ -2,7 +2,7 @@
 #define SLUICE_CLI_ADMIN_OPTIONS_H
 /*
  * What the commands have in common that talk to a running Sluice: which one, with which token, how long. Addresses come from --admin
- * (each command goes to all of them), else from SLUICE_ADMIN, else from admin.address of the configuration.
+ * (each command goes to all of them), else from admin.address of the configuration in -c, else from SLUICE_ADMIN.
  *
  * admin_options_begin -> admin_options_take for each option -> admin_options_resolve -> admin_ask for each address ->
  * admin_options_clear, which is due in any case.
@@ -22,7 +22,7 @@ enum { OPTION_ADMIN = OPTION_LONG_ONLY + 100, OPTION_TOKEN_FILE, OPTION_TIMEOUT 
 #define ADMIN_OPTION_ROWS                                                                                                       \
     {'c', "config", "FILE", "the configuration of the running Sluice, for its admin.address"},                                  \
         {OPTION_ADMIN, "admin", "ADDRESS",                                                                                      \
-         "its admin address: host:port or unix:/path; may be repeated, then all are asked; default: SLUICE_ADMIN, else -c"},    \
+         "its admin address: host:port or unix:/path; may be repeated, then all are asked; default: that of -c, else SLUICE_ADMIN"}, \
         {OPTION_TOKEN_FILE, "token-file", "FILE", "the file with the admin token, where one is asked for"},                     \
         {OPTION_TIMEOUT, "timeout", "T", "how long to wait for an answer; default: 10s"}
 

@@ -61,8 +61,6 @@ class Address(CommandTest):
     def test_the_environment(self):
         with FakeAdmin(GOOD) as admin:
             self.good(admin, SLUICE_ADMIN=admin.address)
-            self.good(admin, '--admin', admin.address, SLUICE_ADMIN='127.0.0.1:1')
-            self.good(admin, '-c', 'no-such-file.yaml', SLUICE_ADMIN=admin.address)
 
     def test_the_configuration(self):
         with FakeAdmin(GOOD) as admin:
@@ -70,6 +68,24 @@ class Address(CommandTest):
             self.good(admin, '-c', path)
             self.good(admin, '--config', path)
             self.good(admin, '-c', self.file('other.yaml', 'cluster_id: c\n'), '-c', path)
+
+    def test_the_command_line_comes_before_the_environment(self):
+        with FakeAdmin(GOOD) as admin, FakeAdmin(GOOD) as other:
+            path = self.file('sluice.yaml', f'cluster_id: c\nadmin: {{address: "{admin.address}"}}\n')
+            other_path = self.file('other.yaml', f'cluster_id: o\nadmin: {{address: "{other.address}"}}\n')
+            self.good(admin, '--admin', admin.address, SLUICE_ADMIN=other.address)
+            self.good(admin, '--admin', admin.address, '-c', other_path)
+            self.good(admin, '-c', other_path, '--admin', admin.address, SLUICE_ADMIN=other.address)
+            self.good(admin, '--admin', admin.address, '-c', '/no/such.yaml')
+            self.good(admin, '-c', path, SLUICE_ADMIN=other.address)
+            self.assertEqual(other.requests, [])
+
+    def test_a_file_without_an_address_does_not_let_the_environment_decide(self):
+        with FakeAdmin(GOOD) as other:
+            path = self.file('sluice.yaml', 'cluster_id: c\n')
+            self.expect([*LEVEL, '-c', path], 1, '', re.compile('has no admin.address'), SLUICE_ADMIN=other.address)
+            self.expect([*LEVEL, '-c', '/no/such.yaml'], 1, '', re.compile('cannot open'), SLUICE_ADMIN=other.address)
+            self.assertEqual(other.requests, [])
 
     def test_a_configuration_with_errors_has_an_address_all_the_same(self):
         with FakeAdmin(GOOD) as admin:
