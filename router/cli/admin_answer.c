@@ -250,6 +250,14 @@ void status_report_clear(struct status_report *report)
     *report = (struct status_report){0};
 }
 
+enum admin_state status_report_admin(const struct status_report *report, size_t index, const char *class)
+{
+    const json_t *node = json_array_get(json_object_get(report->document, "nodes"), index);
+    enum admin_state state = ADMIN_READY;
+    state_of(json_object_get(json_object_get(node, "admin"), class), &state);
+    return state;
+}
+
 void status_report_dump(const struct status_report *report, const char *address, FILE *stream)
 {
     if (address != NULL)

@@ -51,6 +51,8 @@ struct status_report {
 
 bool status_report_read(struct status_report *report, struct text body, char *problem);
 void status_report_clear(struct status_report *report);
+/* What an operator has said about nodes[index] for requests of this class; ready where nothing is said of the class. */
+enum admin_state status_report_admin(const struct status_report *report, size_t index, const char *class);
 /* The document as it came, laid out for readers; unless `address` is NULL, with it under the key "address". */
 void status_report_dump(const struct status_report *report, const char *address, FILE *stream);
 

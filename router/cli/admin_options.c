@@ -1,4 +1,3 @@
-#include "base/file.h"
 #include "cli/admin_options.h"
 
 #include <errno.h>
@@ -190,6 +189,19 @@ enum admin_outcome admin_ask(const struct admin_options *admin, const char *addr
         return outcome;
     describe_refusal(admin, question, reply);
     return ADMIN_FAILED;
+}
+
+enum admin_outcome admin_ask_status(const struct admin_options *admin, const char *address, struct status_report *report, char *problem)
+{
+    static const struct admin_question question = {.method = "GET", .target = "/status"};
+    struct admin_reply reply;
+    enum admin_outcome outcome = admin_ask(admin, address, &question, &reply);
+    if (outcome == ADMIN_FAILED)
+        text_append(problem, ADMIN_PROBLEM_CAPACITY, 0, "%s", reply.problem);
+    else if (outcome == ADMIN_ANSWERED && !status_report_read(report, text_of(reply.body, reply.body_bytes), problem))
+        outcome = ADMIN_FAILED;
+    admin_reply_clear(&reply);
+    return outcome;
 }
 
 void admin_print_problem(const struct options *options, const char *address, const char *problem)

@@ -18,13 +18,17 @@
 
 enum { OPTION_ADMIN = OPTION_LONG_ONLY + 100, OPTION_TOKEN_FILE, OPTION_TIMEOUT };
 
-/* To stand among a command's option rows. */
+/* To stand among a command's option rows; explain has words of its own for the first two. */
 #define ADMIN_OPTION_ROWS                                                                                                       \
     {'c', "config", "FILE", "the configuration of the running Sluice, for its admin.address"},                                  \
         {OPTION_ADMIN, "admin", "ADDRESS",                                                                                      \
          "its admin address: host:port or unix:/path; may be repeated, then all are asked; default: that of -c, else SLUICE_ADMIN"}, \
-        {OPTION_TOKEN_FILE, "token-file", "FILE", "the file with the admin token, where one is asked for"},                     \
+        ADMIN_ACCESS_ROWS
+#define ADMIN_ACCESS_ROWS                                                                                                       \
+    {OPTION_TOKEN_FILE, "token-file", "FILE", "the file with the admin token, where one is asked for"},                         \
         {OPTION_TIMEOUT, "timeout", "T", "how long to wait for an answer; default: 10s"}
+
+struct status_report;
 
 struct admin_options {
     const char *addresses[ADMIN_ADDRESSES_MAXIMUM]; /* refs */
@@ -54,6 +58,8 @@ struct admin_question {
 /* As admin_call, but an answer with another status has failed, too: `problem` is then the server's own sentence with the remedy. */
 enum admin_outcome admin_ask(const struct admin_options *admin, const char *address, const struct admin_question *question,
                              struct admin_reply *reply);
+/* GET /status. On ADMIN_FAILED `problem`, of ADMIN_PROBLEM_CAPACITY bytes, says why. The report is to be cleared after ADMIN_ANSWERED. */
+enum admin_outcome admin_ask_status(const struct admin_options *admin, const char *address, struct status_report *report, char *problem);
 /* "sluice COMMAND: ADDRESS: problem" on standard error. */
 void admin_print_problem(const struct options *options, const char *address, const char *problem);
 

@@ -1,11 +1,13 @@
 /*
  * `sluice explain`: what Sluice would do with a request, without sending it. Each statement is asked of the code that
- * decides (classify, balance, retry, the fault table), so that the explanation cannot differ from the deed.
+ * decides (classify, balance, retry, the fault table), so that the explanation cannot differ from the deed. What is so
+ * only at the moment, such as a node that drains, a running Sluice is asked for (cli/node_states.h).
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/text.h"
+#include "cli/node_states.h"
 #include "cli/options.h"
 #include "routing/balance.h"
 #include "routing/classify.h"
@@ -19,18 +21,23 @@ static const struct option_row option_rows[] = {
     {OPTION_GRPC, "grpc", NULL, "the request is gRPC (HTTP/2 with content-type application/grpc)"},
     {OPTION_WRITEBACK, "writeback", NULL,
      "it comes from a plugin: by a writeback listener, or from the address of a processing node"},
+    {OPTION_ADMIN, "admin", "ADDRESS",
+     "the running Sluice at this admin address (host:port or unix:/path) says how the nodes are now; may be repeated; default: nobody is asked"},
+    ADMIN_ACCESS_ROWS,
 };
 static const struct manual manual = {
     .command = "explain",
-    .forms = "-c FILE [--grpc] [--writeback] METHOD PATH",
+    .forms = "-c FILE [--grpc] [--writeback] [--admin ADDR] METHOD PATH",
     .text = "Says how a request would be routed by the configuration or layout in FILE, and why: its class and the row that "
-            "decides it, the nodes that may serve it in order of preference, what is tried again, and the timeouts. Nothing "
-            "is sent.",
+            "decides it, the nodes that may serve it in order of preference, what is tried again, and the timeouts. With "
+            "--admin also what is so at this moment: each node's health, and which an operator drains or has in maintenance, by "
+            "class. The request is not sent.",
     .options = option_rows,
     .option_count = OPTION_COUNT(option_rows),
     .status_ok = "it was explained, a refusal included",
-    .status_failed = "FILE has an error",
-    .example = "sluice explain -c sluice.yaml POST '/api/v3/write_lp?db=plant'",
+    .status_failed = "FILE has an error, or a Sluice of --admin has not answered",
+    .example = "sluice explain -c sluice.yaml POST '/api/v3/write_lp?db=plant'\n"
+               "sluice explain -c sluice.yaml --admin 127.0.0.1:8180 POST /api/v3/query_sql",
 };
 
 struct request {
@@ -39,6 +46,7 @@ struct request {
     const char *target; /* a query may follow the path */
     bool is_grpc;
     bool is_writeback;
+    struct admin_options admin;
 };
 
 /* A request under explanation: what the topology makes of it. */
@@ -62,8 +70,10 @@ static bool read_arguments(struct request *request, struct options *options)
             request->config = value;
         else if (id == OPTION_GRPC)
             request->is_grpc = true;
-        else
+        else if (id == OPTION_WRITEBACK)
             request->is_writeback = true;
+        else if (!admin_options_take(&request->admin, options, id, value))
+            return false;
     }
     if (id == OPTIONS_STOP)
         return false;
@@ -76,7 +86,10 @@ static bool read_arguments(struct request *request, struct options *options)
         return options_complain(options, "%s: is one argument too many; METHOD and PATH are all", operands[2]);
     request->method = operands[0];
     request->target = operands[1];
-    return true;
+    /* The file says what is explained, so its admin.address asks nobody, and neither does the environment. */
+    if (request->admin.count == 0 && request->admin.token_file != NULL)
+        return options_complain(options, "--token-file without --admin ADDRESS: nobody is asked; name the running Sluice, too");
+    return request->admin.count == 0 || admin_options_resolve(&request->admin, options);
 }
 
 /* The largest unit that gives a whole number. */
@@ -405,13 +418,14 @@ static void choose_nodes(struct explanation *explanation)
         explanation->preferred = explanation->nodes;
 }
 
-static void explain(struct explanation *explanation)
+/* False when a running Sluice was to be asked and did not answer. */
+static bool explain(struct explanation *explanation, const struct options *options)
 {
     printf("%s %s%s%s\n", explanation->request->method, explanation->request->target,
            explanation->request->is_grpc ? ", gRPC" : "", explanation->request->is_writeback ? ", from a plugin" : "");
     if (explanation->answer.refusal != FAULT_NONE) {
         print_refusal(explanation);
-        return;
+        return true;
     }
     const struct route *row = explanation->answer.route;
     choose_nodes(explanation);
@@ -419,15 +433,18 @@ static void explain(struct explanation *explanation)
     print_row(explanation);
     print_target(explanation);
     if (row->target == ROUTE_TARGET_SLUICE)
-        return;
+        return true;
     print_candidates(explanation);
     if (node_set_is_empty(&explanation->nodes))
-        return;
+        return true;
+    bool is_answered = node_states_print(&explanation->request->admin, options, explanation->topology, &explanation->nodes,
+                                         explanation->answer.class);
     print_retries(explanation);
     print_timeouts(explanation);
+    return is_answered;
 }
 
-static int explain_in(const struct topology *topology, const struct request *request)
+static int explain_in(const struct topology *topology, const struct request *request, const struct options *options)
 {
     struct classifier *classifier = classifier_create(topology);
     if (classifier == NULL) {
@@ -443,31 +460,37 @@ static int explain_in(const struct topology *topology, const struct request *req
     };
     struct explanation explanation = {
         .topology = topology, .request = request, .answer = classify(classifier, &question)};
-    explain(&explanation);
+    bool is_answered = explain(&explanation, options);
     classifier_destroy(classifier);
-    return COMMAND_OK;
+    return is_answered ? COMMAND_OK : COMMAND_FAILED;
 }
 
-int command_explain(int argc, char **argv)
+static int read_and_explain(const struct request *request, const struct options *options)
 {
-    struct request request = {0};
-    struct options options;
-    options_begin(&options, &manual, argc, argv);
-    if (!read_arguments(&request, &options))
-        return options.status;
     struct findings *findings = findings_create();
     if (findings == NULL) {
         fprintf(stderr, "sluice: out of memory\n");
         return COMMAND_FAILED;
     }
-    struct topology *topology = topology_read(&request.config, 1, TOPOLOGY_PURPOSE_CHECK, findings);
+    struct topology *topology = topology_read(&request->config, 1, TOPOLOGY_PURPOSE_CHECK, findings);
     /* Warnings are for `check`; here they would hide the explanation. */
     if (topology == NULL)
         findings_print(findings, stderr);
     findings_destroy(findings);
     if (topology == NULL)
         return COMMAND_FAILED;
-    int status = explain_in(topology, &request);
+    int status = explain_in(topology, request, options);
     topology_release(topology);
+    return status;
+}
+
+int command_explain(int argc, char **argv)
+{
+    struct request request = {0};
+    struct options options;
+    admin_options_begin(&request.admin);
+    options_begin(&options, &manual, argc, argv);
+    int status = read_arguments(&request, &options) ? read_and_explain(&request, &options) : options.status;
+    admin_options_clear(&request.admin);
     return status;
 }

@@ -62,20 +62,6 @@ static bool read_arguments(struct status_request *request, struct options *optio
     return admin_options_resolve(&request->admin, options);
 }
 
-/* On ADMIN_FAILED `problem` says why. The report is to be cleared after ADMIN_ANSWERED. */
-static enum admin_outcome ask(const struct admin_options *admin, const char *address, struct status_report *report, char *problem)
-{
-    static const struct admin_question question = {.method = "GET", .target = "/status"};
-    struct admin_reply reply;
-    enum admin_outcome outcome = admin_ask(admin, address, &question, &reply);
-    if (outcome == ADMIN_FAILED)
-        text_append(problem, ADMIN_PROBLEM_CAPACITY, 0, "%s", reply.problem);
-    else if (outcome == ADMIN_ANSWERED && !status_report_read(report, text_of(reply.body, reply.body_bytes), problem))
-        outcome = ADMIN_FAILED;
-    admin_reply_clear(&reply);
-    return outcome;
-}
-
 /* The room of each of several tables. */
 static struct table_room share_room(unsigned rows, unsigned columns, size_t count)
 {
@@ -95,7 +81,7 @@ static int print_once(const struct status_request *request, const struct options
     for (size_t i = 0; i < admin->count; i++) {
         char problem[ADMIN_PROBLEM_CAPACITY];
         struct status_report report;
-        if (ask(admin, admin->addresses[i], &report, problem) != ADMIN_ANSWERED) {
+        if (admin_ask_status(admin, admin->addresses[i], &report, problem) != ADMIN_ANSWERED) {
             admin_print_problem(options, admin->addresses[i], problem);
             status = COMMAND_FAILED;
             continue;
@@ -121,7 +107,7 @@ static char *compose(const struct admin_options *admin, struct table_room room)
     for (size_t i = 0; i < admin->count && stream != NULL && is_whole; i++) {
         char problem[ADMIN_PROBLEM_CAPACITY];
         struct status_report report;
-        enum admin_outcome outcome = ask(admin, admin->addresses[i], &report, problem);
+        enum admin_outcome outcome = admin_ask_status(admin, admin->addresses[i], &report, problem);
         if (outcome == ADMIN_ANSWERED) {
             is_whole = status_table_print(&report, admin->addresses[i], room, stream);
             status_report_clear(&report);
