@@ -241,6 +241,17 @@ static enum request_class class_of(const struct exchange_context *context, const
     return answer.refusal == FAULT_NONE ? answer.class : REQUEST_CLASS_UNKNOWN;
 }
 
+/* Whoever can connect can fill a log: the access log and the metrics have them all. */
+static void log_refusal(struct exchange_context *context, const struct session *session, const struct access_record *record)
+{
+    unsigned suppressed;
+    if (!log_is_enabled(LOG_LEVEL_INFO))
+        return;
+    enum log_level level = log_limit_level(&context->refusal_log, LOG_LEVEL_INFO, loop_now_ms(context->loop), &suppressed);
+    log_line(level, "event=refused id=%.*s client=%s fault=%s status=%u suppressed=%u", (int)record->request_id.length,
+             record->request_id.bytes, session->client_host, fault_row(record->fault)->name, record->status, suppressed);
+}
+
 void exchange_refuse(struct exchange_context *context, struct session *session, struct stream *stream,
                      const struct message_head *head, enum fault fault)
 {
@@ -271,9 +282,7 @@ void exchange_refuse(struct exchange_context *context, struct session *session, 
     };
     record.status = reply_send_fault(stream, &reply);
     exchange_record(context, &record);
-    if (log_is_enabled(LOG_LEVEL_INFO))
-        log_line(LOG_LEVEL_INFO, "event=refused id=%.*s client=%s fault=%s status=%u", (int)id.length, id.bytes, session->client_host,
-                 fault_row(fault)->name, record.status);
+    log_refusal(context, session, &record);
 }
 
 /* ---- all of a worker's ---- */

@@ -29,6 +29,7 @@
 
 #include "base/fault.h"
 #include "base/list.h"
+#include "base/log_limit.h"
 #include "base/random.h"
 
 struct access_log;
@@ -50,6 +51,7 @@ struct exchange_context {
     struct header_field *fields;               /* room for MESSAGE_FIELDS_MAXIMUM + 8: the head that is being sent */
     struct list exchanges;                     /* of struct exchange, under way */
     struct random_source random;               /* of request ids */
+    struct log_limit refusal_log;              /* of exchange_refuse */
 };
 
 /* A request's head has arrived on `stream`. The exchange owns the stream from here on. */

@@ -53,11 +53,19 @@ static void enter(struct listeners *listeners, enum listeners_state next)
         loop_timer_clear(loop, &listeners->room_timer);
 }
 
+/* At the limit it is reached anew with each connection that goes and comes. */
+static void log_limit_reached(struct listeners *listeners)
+{
+    unsigned suppressed;
+    enum log_level level = log_limit_level(&listeners->limit_log, LOG_LEVEL_WARNING, loop_now_ms(listeners->settings.loop), &suppressed);
+    log_line(level, "event=connection_limit connections=%zu suppressed=%u", atomic_load(&listeners->settings.limit->open), suppressed);
+}
+
 static void look_for_room(struct listeners *listeners)
 {
     struct loop *loop = listeners->settings.loop;
     if (listeners->state == LISTENERS_ACCEPTING && !has_room(listeners)) {
-        log_line(LOG_LEVEL_WARNING, "event=connection_limit connections=%zu", atomic_load(&listeners->settings.limit->open));
+        log_limit_reached(listeners);
         enter(listeners, LISTENERS_RESTING);
         set_accepting(listeners, false);
     } else if (listeners->state == LISTENERS_RESTING && has_room(listeners)) {

@@ -55,6 +55,7 @@ struct listeners {
     struct list sessions;
     struct list proxy_readers;                 /* connections on their way to a session */
     struct log_limit abuse_log;
+    struct log_limit limit_log;            /* of the limit of connections */
     struct loop_timer room_timer;          /* RESTING: is there room again? */
     atomic_size_t count;                   /* this worker's connections; readable from any thread */
 };
