@@ -7,6 +7,7 @@
 
 #define NODE_ID_BYTES 129
 #define WAIT_MAXIMUM_MS 600000
+#define CLASSES_BYTES 256
 
 static unsigned bit(enum request_class class)
 {
@@ -59,6 +60,19 @@ static void set_state(const struct steering *steering)
     }
 }
 
+/* Who orders a node about is in `event=admin`; this is what it came to. */
+static void log_order(const struct steering *steering)
+{
+    char classes[CLASSES_BYTES] = "";
+    size_t used = 0;
+    for (int class = 0; class < REQUEST_CLASS_COUNT; class ++) {
+        if ((steering->classes & bit((enum request_class) class)) != 0)
+            used = text_append(classes, sizeof classes, used, "%s%s", used > 0 ? "," : "", request_class_name((enum request_class) class));
+    }
+    log_line(LOG_LEVEL_INFO, "event=node_admin node=%s state=%s classes=%s", steering->node->node_id, node_admin_name(steering->state),
+             classes);
+}
+
 unsigned steering_begin(struct steering *steering, const struct epoch *epoch, struct steering_order *order, const char **error)
 {
     struct text wait = admin_query_value(order->query, TEXT("wait"));
@@ -80,7 +94,7 @@ unsigned steering_begin(struct steering *steering, const struct epoch *epoch, st
     roster_node_retain(node);
     steering->node = node;
     set_state(steering);
-    log_line(LOG_LEVEL_INFO, "event=node_admin node=%s state=%s classes=0x%x", node->node_id, node_admin_name(order->state), steering->classes);
+    log_order(steering);
     return 200;
 }
 

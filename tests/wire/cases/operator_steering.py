@@ -46,6 +46,21 @@ def a_node_of_two_modes_can_be_drained_of_writes_alone(house):
         assert sluice.metric('sluice_node_admin{node="i1",class="write"}') == 1
 
 
+@case(("write", "write,writeback"), ("query", "query,flight"), ("compaction", "compaction"))
+def the_log_names_the_classes_of_an_order(house, word, classes):
+    with house.serve("iqc") as sluice:
+        assert sluice.order(f"/nodes/q1/drain?class={word}")[0] == 200
+        sluice.wait_line(rf"event=node_admin node=q1 state=drain classes={classes}$")
+
+
+@case()
+def an_order_for_all_classes_names_each(house):
+    with house.serve("iqc") as sluice:
+        admin = sluice.order("/nodes/q1/maint")[1]["admin"]
+        line = sluice.wait_line("event=node_admin node=q1 state=maint classes=")
+        assert sorted(line.partition("classes=")[2].split(",")) == sorted(admin), (line, admin)
+
+
 @case()
 def the_last_node_of_a_kind_can_be_drained_and_clients_hear_why(house):
     with house.serve("iqc") as sluice:
