@@ -66,11 +66,11 @@ static void finish(struct reloads *reloads, bool is_applied)
 }
 
 /* The file is good, but the machine says no. */
-static void refuse(struct reloads *reloads, const char *reason)
+static void refuse(struct reloads *reloads, const char *reason, const char *consequence)
 {
     struct place place = {.file = reloads->control->files[0]};
     if (reloads->findings != NULL)
-        findings_error(reloads->findings, place, "%s; nothing has changed", reason);
+        findings_error(reloads->findings, place, "%s; %s", reason, consequence);
 }
 
 /* ---- applying ---- */
@@ -83,7 +83,8 @@ static void on_applied(void *owner, bool is_applied)
     control->epoch = reloads->next;
     reloads->next = NULL;
     if (!is_applied)
-        refuse(reloads, "a worker had no memory for the new configuration and goes on with the one before");
+        refuse(reloads, "a worker had no memory for the new configuration and goes on with the one before, beside others that have it",
+               "reload again, or restart Sluice");
     log_line(is_applied ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "event=reload applied=%s epoch=%llu nodes=%zu", is_applied ? "yes" : "no",
              (unsigned long long)control->epoch->number, control->epoch->topology->node_count);
     finish(reloads, is_applied);
@@ -104,7 +105,7 @@ static bool bring_into_force(struct reloads *reloads, struct topology *topology)
     struct epoch *epoch = epoch_create(control->roster, topology, control->epoch->number + 1, reason, sizeof reason);
     struct fleet_change *change = epoch == NULL ? NULL : fleet_prepare(control->fleet, epoch, reason, sizeof reason);
     if (change == NULL || !admin_listener_apply(control->admin_listener, &topology->admin, reason, sizeof reason)) {
-        refuse(reloads, reason);
+        refuse(reloads, reason, "nothing has changed");
         if (change != NULL)
             fleet_discard(control->fleet, change);
         epoch_release(epoch);

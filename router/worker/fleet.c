@@ -11,6 +11,7 @@
 #include "net/socket.h"
 #include "net/tls_server.h"
 #include "net/wakeup.h"
+#include "observe/access_log.h"
 #include "upstream/epoch.h"
 #include "worker/bound_address.h"
 #include "worker/worker.h"
@@ -31,6 +32,7 @@ struct fleet_change {
     struct tls_server **new_tls;  /* by index: takes the place of a kept listener's; NULL: that one stays */
     struct listener_plan *plans;  /* [worker][listener] */
     struct worker_change *workers;/* by worker */
+    struct access_log *access_log;/* open until the workers have theirs: it shows that they can; NULL: there is none */
     atomic_size_t answers_left;
     atomic_bool has_failed;
     struct fleet *fleet;
@@ -41,6 +43,7 @@ struct fleet_change {
 struct fleet {
     struct fleet_listener **listeners; /* of the epoch in force */
     size_t listener_count;
+    struct topology *topology;         /* owned reference: the same epoch's; NULL before the first */
     struct connection_limit limit;
     struct wakeup *answered;           /* a worker has taken a change over */
     struct fleet_change *change;       /* under way, or NULL */
@@ -191,8 +194,22 @@ static bool prepare_listener(struct fleet *fleet, struct fleet_change *change, s
     return true;
 }
 
+/* Each worker opens it for itself; when they cannot, it is too late to refuse the change. One that they have is not opened anew. */
+static bool prepare_access_log(const struct fleet *fleet, struct fleet_change *change, char *reason, size_t capacity)
+{
+    const char *path = change->epoch->topology->access_log;
+    const char *why = "";
+    if (path == NULL || (fleet->topology != NULL && is_same(path, fleet->topology->access_log)))
+        return true;
+    change->access_log = access_log_open(path, &why);
+    if (change->access_log == NULL)
+        text_append(reason, capacity, 0, "access_log: cannot open %s: %s", path, why);
+    return change->access_log != NULL;
+}
+
 static void free_change(struct fleet_change *change)
 {
+    access_log_close(change->access_log);
     free(change->listeners);
     free(change->new_tls);
     free(change->plans);
@@ -257,13 +274,13 @@ struct fleet_change *fleet_prepare(struct fleet *fleet, struct epoch *epoch, cha
     struct fleet_change *change = make_change(fleet, epoch);
     if (change == NULL)
         return NULL;
-    for (size_t i = 0; i < change->count; i++) {
-        if (!prepare_listener(fleet, change, i, reason, capacity)) {
-            fleet_discard(fleet, change);
-            return NULL;
-        }
-    }
-    return change;
+    bool is_prepared = prepare_access_log(fleet, change, reason, capacity);
+    for (size_t i = 0; i < change->count && is_prepared; i++)
+        is_prepared = prepare_listener(fleet, change, i, reason, capacity);
+    if (is_prepared)
+        return change;
+    fleet_discard(fleet, change);
+    return NULL;
 }
 
 /* ---- applying ---- */
@@ -310,6 +327,9 @@ static void take_over(struct fleet *fleet, struct fleet_change *change)
     fleet->listeners = change->listeners;
     fleet->listener_count = change->count;
     change->listeners = NULL;
+    topology_retain(topology);
+    topology_release(fleet->topology);
+    fleet->topology = topology;
 }
 
 static void on_answered(void *owner)
@@ -432,6 +452,7 @@ void fleet_destroy(struct fleet *fleet)
     for (size_t i = 0; i < fleet->listener_count; i++)
         destroy_listener(fleet->listeners[i]);
     free(fleet->listeners);
+    topology_release(fleet->topology);
     wakeup_destroy(fleet->answered);
     free(fleet);
 }

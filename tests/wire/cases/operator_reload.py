@@ -1,7 +1,9 @@
 """The configuration is read again while requests are under way: what changes, what stays, and what is refused."""
 import json
+import os
 import signal
 import socket
+import tempfile
 import threading
 
 from harness.loopback import reserve_port
@@ -228,6 +230,28 @@ def an_address_that_is_taken_changes_nothing(house):
         findings = refused(sluice, {**config, "listen": [*config["listen"], f"127.0.0.1:{port}"]})
         assert any(f"127.0.0.1:{port}" in finding["text"] for finding in findings), findings
         assert len(sluice.status()["nodes"]) == 3
+
+
+@case()
+def an_access_log_that_cannot_be_opened_changes_nothing(house):
+    with house.serve("iqc", {"workers": 2}) as sluice:
+        path = sluice.temporary.name + "/none/access.log"
+        findings = refused(sluice, sluice.configured(sluice.adopt(Node("q2", "query")), access_log=path))
+        assert any(path in finding["text"] and finding["text"].endswith("nothing has changed") for finding in findings), findings
+        assert sluice.status()["epoch"] == 1 and len(sluice.status()["nodes"]) == 3
+        assert sluice.count_lines("event=epoch_not_applied") == 0
+
+
+@case()
+def an_access_log_that_is_in_use_is_not_opened_anew(house):
+    with tempfile.TemporaryDirectory() as folder:
+        path = folder + "/logs/access.log"
+        os.mkdir(folder + "/logs")
+        with house.serve("iqc", {"access_log": path}) as sluice:
+            os.rename(folder + "/logs", folder + "/archive")
+            assert sluice.reload(sluice.configured(sluice.adopt(Node("q2", "query")))) == 2
+            assert sluice.ask("GET", QUERY).status == 200
+            eventually(lambda: "class=query" in open(folder + "/archive/access.log", encoding="utf-8").read(), "a record")
 
 
 @case()
