@@ -7,18 +7,23 @@
 
 enum { OPTION_CLASS = OPTION_LONG_ONLY, OPTION_WAIT };
 
-#define CLASS_ROW {OPTION_CLASS, "class", "C", "only for requests of this class, as write or query; default: all"}
-#define WAIT_ROW {OPTION_WAIT, "wait", "T", "wait so long for the outstanding requests to end, as 30s; default: do not wait"}
+#define CLASS_ROW                                                                                                               \
+    {OPTION_CLASS, "class", "C",                                                                                                \
+     "only for requests of this class: write (write-back, too), query (Flight, too), or another one of `sluice explain`; default: all"}
+#define WAIT_ROW                                                                                                                \
+    {OPTION_WAIT, "wait", "T", "wait so long for the outstanding requests to end, as 30s, at most 10m; default: do not wait"}
 #define STATUS_FAILED_WAITED "requests are outstanding still, or it failed; the reason is printed"
 
 static const struct option_row option_rows[] = {CLASS_ROW, WAIT_ROW, ADMIN_OPTION_ROWS};
+static const struct option_row ready_option_rows[] = {
+    CLASS_ROW, {OPTION_WAIT, "wait", "T", "taken as by drain and maint, but nothing has to end, so it does not wait"}, ADMIN_OPTION_ROWS};
 
 static const struct manual drain_manual = {
     .command = "drain",
     .forms = "[--class C] [--wait T] [-c FILE | --admin ADDRESS...] NODE",
     .text = "Gives a node no new requests; what is under way ends. NODE is its node_id. A node of several modes can be "
-            "drained of one class alone. The state outlives reloads, until `sluice ready`. So `sluice drain NODE --wait 5m && "
-            "...` goes on when the node may be stopped.",
+            "drained of one class alone. The state outlives reloads that keep the node, until `sluice ready`. So `sluice drain NODE "
+            "--wait 5m && ...` goes on when the node may be stopped.",
     .options = option_rows,
     .option_count = OPTION_COUNT(option_rows),
     .status_ok = "the node drains, and nothing is outstanding there",
@@ -28,10 +33,10 @@ static const struct manual drain_manual = {
 static const struct manual ready_manual = {
     .command = "ready",
     .forms = "[--class C] [--wait T] [-c FILE | --admin ADDRESS...] NODE",
-    .text = "Takes a node back into service after drain or maint; it gets requests as soon as its probes find it well. NODE "
-            "is its node_id.",
-    .options = option_rows,
-    .option_count = OPTION_COUNT(option_rows),
+    .text = "Takes a node back into service after drain or maint, for all classes or one. It gets requests at once unless its "
+            "probes have found it down; then as soon as they find it well. NODE is its node_id.",
+    .options = ready_option_rows,
+    .option_count = OPTION_COUNT(ready_option_rows),
     .status_ok = "the node is ready",
     .status_failed = "it failed; the reason is printed",
     .example = "sluice ready query-01 -c /etc/sluice/sluice.yaml",
@@ -39,8 +44,9 @@ static const struct manual ready_manual = {
 static const struct manual maint_manual = {
     .command = "maint",
     .forms = "[--class C] [--wait T] [-c FILE | --admin ADDRESS...] NODE",
-    .text = "Takes a node out of service for maintenance: it gets no new requests, as with drain, and `sluice status` tells "
-            "the two apart. NODE is its node_id. The state outlives reloads, until `sluice ready`.",
+    .text = "Takes a node out of service for maintenance: it gets no new requests, as with drain, and is not probed any more "
+            "(unless --class leaves it some). `sluice status` tells the two apart. NODE is its node_id. The state outlives "
+            "reloads that keep the node, until `sluice ready`.",
     .options = option_rows,
     .option_count = OPTION_COUNT(option_rows),
     .status_ok = "the node is in maintenance, and nothing is outstanding there",

@@ -14,7 +14,8 @@ static const struct manual manual = {
     .forms = "[-c FILE | --admin ADDRESS...]",
     .text = "A running Sluice reads the files anew that it was started with, and puts them in force without losing a "
             "connection or a request. If there is an error in them, every complaint is printed as FILE:LINE:COLUMN and "
-            "nothing changes.",
+            "nothing changes. A key that only a restart changes keeps its value, and a warning says so; another cluster_id is an "
+            "error. `sluice help config` marks these keys.",
     .options = option_rows,
     .option_count = OPTION_COUNT(option_rows),
     .status_ok = "the configuration is in force in every worker; there may be warnings",

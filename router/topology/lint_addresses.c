@@ -135,13 +135,13 @@ void lint_addresses_writeback_without_ingest(const struct lint *lint)
     }
 }
 
-/* Whoever reaches the admin listener drains nodes and reads the configuration; it has no tokens. */
+/* Whoever reaches the admin listener drains nodes; and a token that it asks for crosses the network in clear text. */
 void lint_addresses_admin_public(const struct lint *lint)
 {
     const struct topology_listener *admin = &lint->topology->admin;
     if (admin->host != NULL && !is_loopback(admin->host))
         findings_error(lint->findings, lint_place(lint, lint->topology, "admin.address"),
-                       "admin: %s can be reached from other machines, and the admin listener asks for no token; use "
+                       "admin: %s can be reached from other machines, and the admin listener speaks no TLS; use "
                        "127.0.0.1:%u",
                        admin->address, admin->port);
 }

@@ -73,7 +73,7 @@ const struct schema_row schema_rows[] = {
     {"admin", SCHEMA_SECTION, NOTHING,
      .help = "the operator's own listener: status and metrics; without it there is none"},
     {"admin.address", SCHEMA_ADDRESS, TOPOLOGY(admin), .is_required = true,
-     .help = "host:port on the loopback interface or unix:/absolute/path, because it asks for no token"},
+     .help = "host:port on the loopback interface or unix:/absolute/path, because it speaks no TLS"},
     {"admin.mode", SCHEMA_FILE_MODE, TOPOLOGY(admin.mode),
      .help = "permissions of a Unix-domain socket; by default \"0600\": its owner alone"},
     {"admin.hosts", SCHEMA_TEXT, TOPOLOGY(admin_hosts), .minimum = 1, .maximum = 4096,

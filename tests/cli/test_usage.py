@@ -24,6 +24,14 @@ class Help(CommandTest):
                 self.assertIn(part, page, command)
             self.assertEqual([line for line in page.partition('\nexample:')[0].splitlines() if len(line) > 80], [], command)
 
+    def test_the_pages_say_what_a_running_sluice_does(self):
+        for command, words in (('reload', ('nothing changes', 'only a restart changes keeps its value', 'another cluster_id is an error')),
+                               ('drain', ('outlives reloads that keep the node', 'write (write-back, too), query (Flight, too)', 'at most 10m')),
+                               ('maint', ('is not probed any more', 'at most 10m')), ('ready', ('so it does not wait',))):
+            page = ' '.join(self.sluice('help', command).stdout.split())
+            for each in words:
+                self.assertIn(each, page, command)
+
     def test_help_stands_behind_other_arguments_too(self):
         self.expect(['drain', 'query-01', '--wait', '1s', '--help'], 0, self.sluice('drain', '--help').stdout, '')
 
