@@ -34,19 +34,30 @@ static unsigned expect_streams(const struct pool_node *node, bool is_http2)
 
 /* ---- waiters ---- */
 
+/* All workers add up who waits without a connection on its way to them. Called whenever one of the two has changed. */
+static void count_waiting(struct pool_node *node)
+{
+    size_t waiting = node->waiters.count > node->dialled_room ? node->waiters.count - node->dialled_room : 0;
+    if (waiting > node->counted)
+        atomic_fetch_add_explicit(&node->shared->waiting, (unsigned)(waiting - node->counted), memory_order_relaxed);
+    else if (waiting < node->counted)
+        atomic_fetch_sub_explicit(&node->shared->waiting, (unsigned)(node->counted - waiting), memory_order_relaxed);
+    node->counted = waiting;
+}
+
 static void put_waiter(struct pool_node *node, struct pool_ticket *ticket)
 {
     ticket->waits_for = node->shared;
     list_node_init(&ticket->node);
     list_append(&node->waiters, &ticket->node);
-    atomic_fetch_add_explicit(&node->shared->waiting, 1, memory_order_relaxed);
+    count_waiting(node);
 }
 
 static void take_waiter(struct pool_node *node, struct pool_ticket *ticket)
 {
     ticket->waits_for = NULL;
     list_remove(&node->waiters, &ticket->node);
-    atomic_fetch_sub_explicit(&node->shared->waiting, 1, memory_order_relaxed);
+    count_waiting(node);
 }
 
 static struct pool_ticket *first_waiter(const struct pool_node *node)
@@ -82,6 +93,7 @@ static void leave_dials(struct pooled_link *pooled)
 {
     list_remove(&pooled->owner->dials, &pooled->node);
     pooled->owner->dialled_room -= pooled->expected;
+    count_waiting(pooled->owner);
 }
 
 static void destroy_node(void *object)
@@ -245,6 +257,7 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
     }
     node->links++;
     node->dialled_room += pooled->expected;
+    count_waiting(node);
     list_append(&node->dials, &pooled->node);
     return FAULT_NONE;
 }
@@ -333,12 +346,12 @@ static void close_oldest_idle(struct pool_node *node)
     }
 }
 
-/* The limit is that of the process: how many exchanges wait for this node without a connection on its way to them. */
+/* The limit is that of the process. Only who finds no room on a dial of its own worker asks. */
 static bool is_queue_full(const struct pool_node *node)
 {
     const struct topology *topology = node->pool->epoch->topology;
     unsigned waiting = atomic_load_explicit(&node->shared->waiting, memory_order_relaxed);
-    return topology->timeouts.queue_ms == 0 || waiting >= node->dialled_room + topology->limits.queue;
+    return topology->timeouts.queue_ms == 0 || waiting >= topology->limits.queue;
 }
 
 /* Makes room for one more waiter: by a further connection, or in the queue. */

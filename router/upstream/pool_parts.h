@@ -19,6 +19,7 @@ struct pool_node {
     struct list full;            /* of pooled_link that have none, and of retired ones */
     uint64_t connects;           /* so far: the numbers of links */
     size_t dialled_room;         /* streams that the dials will have room for */
+    size_t counted;              /* of the waiters, in shared->waiting: those above dialled_room */
     size_t links;                /* open, full and dialling */
     struct loop_task serve_task; /* waiters and links with room, or room for one more link, have come together */
 };

@@ -41,7 +41,7 @@ const char *node_admin_name(enum node_admin admin);
 struct roster_node {
     _Alignas(64) atomic_uint outstanding;    /* attempts under way, all workers */
     atomic_uint outstanding_of[REQUEST_CLASS_COUNT];
-    atomic_uint waiting;                     /* exchanges that wait for a link, all workers */
+    atomic_uint waiting;                     /* exchanges that wait for a link while none is dialled for them, all workers */
     atomic_ulong requests;                   /* attempts begun since start */
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */

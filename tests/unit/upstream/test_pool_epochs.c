@@ -339,6 +339,37 @@ static void the_queue_of_all_workers_has_one_bound(void **state)
     pool_destroy(other);
 }
 
+/* Those for whom another worker dials do not wait in it, until their dial has failed. */
+static void dials_of_other_workers_do_not_fill_the_queue(void **state)
+{
+    (void)state;
+    struct pool *mine = stage.pool;
+    struct pool *other = make_pool();
+    served(0, 0);
+    served(0, 1);
+    take_in(0);
+    take_in(0);
+    stage.pool = other;
+    close(stage.listening[0]);
+    assert_true(is_waiting(ask_node(0, 2)));
+    assert_true(is_waiting(ask_node(0, 3)));
+    assert_int_equal(atomic_load(&shared(0)->waiting), 0);
+    stage.pool = mine;
+    assert_true(is_waiting(ask_node(0, 4)));
+    assert_true(is_waiting(ask_node(0, 5)));
+    assert_int_equal(atomic_load(&shared(0)->waiting), 2);
+    assert_int_equal(ask_node(0, 6)->fault, FAULT_QUEUE_FULL);
+    rig_until(&stage.rig, stage.askers[2].events == 1 && stage.askers[3].events == 1);
+    assert_int_equal(stage.askers[2].fault, FAULT_CONNECT_REFUSED);
+    assert_int_equal(atomic_load(&shared(0)->waiting), 2);
+    give(&stage.askers[0]);
+    rig_until(&stage.rig, stage.askers[4].events == 1);
+    assert_int_equal(atomic_load(&shared(0)->waiting), 1);
+    pool_destroy(other);
+    struct address address;
+    stage.listening[0] = far_listen(&address);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +389,7 @@ int main(void)
         TEST(a_new_node_in_an_old_slot_has_nothing_of_the_old_one),
         TEST(a_node_that_comes_back_before_its_last_link_is_gone_is_served),
         TEST(the_queue_of_all_workers_has_one_bound),
+        TEST(dials_of_other_workers_do_not_fill_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
