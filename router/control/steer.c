@@ -27,12 +27,14 @@ static unsigned classes_of(struct text word)
     return request_class_from_name(word.bytes, word.length, &class) ? bit(class) : 0;
 }
 
-/* False when the name is longer than any node's. */
+/* False when the name is longer than any node's, or has a NUL, which none has. */
 static bool decode(struct text encoded, char name[NODE_ID_BYTES])
 {
     size_t used = 0;
     for (size_t i = 0; i < encoded.length && used < NODE_ID_BYTES - 1; i++) {
         int byte = encoded.bytes[i] == '%' && i + 2 < encoded.length ? hex_byte(encoded.bytes[i + 1], encoded.bytes[i + 2]) : -1;
+        if (byte == 0)
+            return false;
         name[used++] = byte >= 0 ? (char)byte : encoded.bytes[i];
         i += byte >= 0 ? 2 : 0;
     }

@@ -79,6 +79,7 @@ static void only_known_hosts_are_served(void **state)
     static const char *const unknown[] = {
         "", ":8180", "evil.example", "evil.example:8180", "127.0.0.1.evil.example", "localhost.evil.example", "evil.localhost",
         "sluice.example.evil", "router", "router-1,", "sluice.example, Router-1", "127.1", "0x7f.0.0.1", "[localhost", "[::1].evil.example", "[::1]8180", "::1",
+        "*", "*:8180",
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (ask("GET", known[i], NULL, NULL) != 0)

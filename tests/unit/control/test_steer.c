@@ -133,6 +133,8 @@ static void what_is_wrong_is_said_and_changes_nothing(void **state)
         {"query-011", "", 404, "no node"},
         {"", "", 404, "no node"},
         {"query-01%20", "", 404, "no node"},
+        {"query-01%00", "", 404, "no node"},
+        {"query-01%00x", "", 404, "no node"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         error = NULL;
