@@ -221,7 +221,7 @@ const struct schema_row schema_rows[] = {
      .help = "open connections to one node per worker"},
     {"limits.queue", SCHEMA_INTEGER, TOPOLOGY(limits.queue), .fallback = "16384", .minimum = 1, .maximum = 1000000,
      .zero = "do not wait",
-     .help = "exchanges that wait for a connection to one node"},
+     .help = "exchanges of the process that wait for a connection to one node"},
 
     {"health", SCHEMA_SECTION, NOTHING,
      .help = "how nodes are probed"},

@@ -199,7 +199,10 @@ static bool apply(struct worker *worker, const struct worker_change *change, con
 
 static void drain(struct worker *worker)
 {
+    bool is_first = !is_draining(worker);
     listeners_drain(&worker->listeners);
+    if (is_first)
+        log_line(LOG_LEVEL_INFO, "event=worker_drain worker=%u sessions=%zu", worker->index, worker_session_count(worker));
     end_if_drained(worker);
 }
 

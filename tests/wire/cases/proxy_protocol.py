@@ -209,7 +209,7 @@ def a_header_on_its_way_when_the_drain_begins(house):
             assert send_pieces(quick, [V1[:20]], sluice.diagnosis)
             eventually(lambda: sluice.status()['sessions'] == 2, 'two connections')
             sluice.signal(signal.SIGTERM)
-            sluice.wait_line('event=drain')
+            sluice.wait_line('event=worker_drain')
             quick.sendall(V1[20:] + GET)
             answer = read_answer(Reader(quick))
             assert answer.status in (200, 503) and answer.is_last, (answer.status, answer.fields)
