@@ -17,6 +17,9 @@ export PATH="$PATH:/usr/sbin:/sbin"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:exitcode=99}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:exitcode=99}"
 
+# What no Sluice of a test may say (event=bug, a sanitizer's report), one line each: tests/harness/sluice.py writes it.
+export SLUICE_PROBLEMS="$PWD/$logs/problems"
+
 wanted() { [ -z "${ONLY:-}" ] || case " $ONLY " in *" $1 "*) true ;; *) false ;; esac; }
 
 # verdict PASSED FAILED SKIPPED
@@ -50,6 +53,7 @@ suite() {
     shift
     wanted "$name" || return 0
     log=$logs/$name.log
+    rm -f "$SLUICE_PROBLEMS"
     "$@" >"$log" 2>&1
     status=$?
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
@@ -58,6 +62,10 @@ suite() {
     bad=$(echo "$line" | sed -n 's/^[0-9]* passed, \([0-9]*\) failed.*/\1/p')
     left=$(echo "$line" | sed -n 's/.* failed, \([0-9]*\) skipped$/\1/p')
     [ -n "$line" ] && { [ $status -eq 0 ] || [ "${bad:-0}" -gt 0 ]; } || bad=$((${bad:-0} + 1))
+    if [ -s "$SLUICE_PROBLEMS" ]; then
+        bad=$((${bad:-0} + 1))
+        { echo "a Sluice of this suite has said:"; head -20 "$SLUICE_PROBLEMS"; } >>"$log"
+    fi
     [ "${bad:-0}" -eq 0 ] || tail -200 "$log"
     count "$name" "${ok:-0}" "${bad:-0}" "${left:-0}"
     [ "${left:-0}" -eq 0 ] || grep '^skipped ' "$log" | sed 's/^/  /'
@@ -86,6 +94,7 @@ suite admin_cli python3 tests/cli/run.py build/sluice
 # TEST is split into its words.
 # shellcheck disable=SC2086
 set -- ${TEST:-}
+suite harness python3 tests/harness/run.py "$@"
 suite standin python3 tests/standin/run.py "$@"
 suite wire python3 tests/wire/run.py build/sluice "$@"
 suite cluster python3 tests/cluster/run.py build/sluice "$@"

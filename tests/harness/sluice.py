@@ -4,6 +4,7 @@
         sluice.wait_line("event=drain")
 
 Every suite starts Sluice by this class. What the end has to be: exit status 0, no bug in the log, no report of a sanitizer.
+A bug or a report fails the suite whatever becomes of the test: also when it kills this Sluice, or is tried again and then passes.
 """
 import contextlib
 import http.client
@@ -26,6 +27,14 @@ PROBLEM = re.compile(r"event=bug\b|(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime
 # Whatever becomes of the test, its Sluice does not outlive it.
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 END_OF_LOG = "(the end of the log)"
+
+
+def note_problem(line):
+    """Tells tests/run.sh, which fails the suite then. For each line that a Sluice says."""
+    path = os.environ.get("SLUICE_PROBLEMS")
+    if path and PROBLEM.search(line):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line.rstrip("\n") + "\n")
 
 
 def has_sanitizer(binary):
@@ -73,6 +82,7 @@ class Sluice:
         with stream, open(self.log_path, "w", encoding="utf-8", buffering=1) as file:
             for line in stream:
                 file.write(line)
+                note_problem(line)
                 with self.changed:
                     self.lines.append(line.rstrip("\n"))
                     self.changed.notify_all()

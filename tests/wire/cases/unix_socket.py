@@ -8,6 +8,7 @@ import tempfile
 import threading
 
 from harness.loopback import connect
+from harness.sluice import note_problem
 from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib.house import case
 from wire.lib.http1_strict import Reader, read_answer
@@ -55,7 +56,10 @@ def start_again(sluice):
     """Another process with the same configuration: (exit status, what it said)."""
     done = subprocess.run([sluice.binary, 'serve', '-c', sluice.config_path], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=PATIENCE_SECONDS, check=False)
-    return done.returncode, done.stdout.decode()
+    output = done.stdout.decode()
+    for line in output.splitlines():
+        note_problem(line)
+    return done.returncode, output
 
 
 def move_ports(sluice):
