@@ -92,7 +92,7 @@ $(BUILD)/%.a:
 # The stand-in cluster with Sluice in front of it; with CONFIG=my.yaml, Sluice alone on a cluster of your own.
 run: install-$(if $(CONFIG),build,run)
 	@+$(SUBMAKE) build
-	@CONFIG="$(CONFIG)" deploy/run.sh
+	@CONFIG="$(CONFIG)" exec deploy/run.sh
 
 test: install-test
 	@+$(SUBMAKE) check
