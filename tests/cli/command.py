@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 import unittest
 
+from harness.sluice import ENDS_WITH_US
+
 # Nothing here waits this long unless something is broken.
 SECONDS = 60
 
@@ -27,7 +29,7 @@ class CommandTest(unittest.TestCase):
         return path
 
     def sluice(self, *arguments, **variables):
-        return subprocess.run([os.environ['SLUICE'], *arguments], env=environment(**variables), stdin=subprocess.DEVNULL,
+        return subprocess.run([*ENDS_WITH_US, os.environ['SLUICE'], *arguments], env=environment(**variables), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
 
     def expect(self, arguments, status, out, error, **variables):

@@ -11,12 +11,13 @@ import termios
 import time
 
 from command import SECONDS, environment
+from harness.sluice import ENDS_WITH_US
 
 SEQUENCE = re.compile(r'\x1b\[(\??)([0-9;]*)([A-Za-z])|\n|\r|[^\x1b\r\n]+')
 
 
 class Screen:
-    """Runs `sluice ARGUMENTS` on a terminal of so many rows and columns; `with` ends the process."""
+    """Runs `sluice ARGUMENTS` on a terminal of so many rows and columns; `with` ends the process, and so does the end of ours."""
 
     def __init__(self, arguments, rows=24, columns=80, term='xterm'):
         self.master, self.terminal = pty.openpty()
@@ -30,8 +31,8 @@ class Screen:
         self.lines = []
         self.scrolled = 0
         # setsid makes it the terminal that Ctrl-C and a hang-up come from, and becomes the command.
-        self.process = subprocess.Popen(['setsid', '--ctty', os.environ['SLUICE'], *arguments], stdin=self.terminal, stdout=self.terminal,
-                                        stderr=self.terminal, env=environment(TERM=term))
+        self.process = subprocess.Popen([*ENDS_WITH_US, 'setsid', '--ctty', os.environ['SLUICE'], *arguments], stdin=self.terminal,
+                                        stdout=self.terminal, stderr=self.terminal, env=environment(TERM=term))
 
     def __enter__(self):
         return self

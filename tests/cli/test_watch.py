@@ -1,13 +1,30 @@
 """sluice status --watch on a terminal of 80x24."""
 import os
+import select
 import signal
+import subprocess
+import sys
 import termios
 import threading
 import unittest
 
+from command import SECONDS
 from fake_admin import FakeAdmin, answer, node, status
+from harness.waiting import eventually
 from screen import Screen
 
+# A test that is about to be aborted. Its terminal stays open beyond its end, so a hang-up is not what ends the command.
+ABORTED = f"""
+import os, signal, sys
+sys.path[:0] = {sys.path[:2]!r}
+from screen import Screen
+screen = Screen(['status', '--watch', '--admin', sys.argv[1]])
+if os.fork() == 0:
+    sys.stdin.read()
+    os._exit(0)
+print(screen.process.pid, flush=True)
+signal.pause()
+"""
 FOOTER = 'every second; q ends'
 
 
@@ -162,3 +179,15 @@ class Watch(unittest.TestCase):
                     self.assertIn(screen.wait(), (0, -signal.SIGHUP))
                 finally:
                     screen.master, screen.terminal = os.pipe()
+
+    def test_an_aborted_test_leaves_none_behind(self):
+        with FakeAdmin({'GET /status': answer(200, status(three()))}) as admin:
+            with subprocess.Popen([sys.executable, '-c', ABORTED, admin.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as aborted:
+                command = os.pidfd_open(int(aborted.stdout.readline()))
+                try:
+                    eventually(lambda: admin.requests, 'a command that runs')
+                    aborted.kill()
+                    aborted.wait()
+                    self.assertEqual(select.select([command], [], [], SECONDS)[0], [command], 'the command goes on')
+                finally:
+                    os.close(command)
