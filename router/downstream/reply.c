@@ -75,6 +75,12 @@ static bool ends_connection(enum fault fault)
            fault == FAULT_REQUEST_PATH_AMBIGUOUS;
 }
 
+/* A path of the v1 API, whose clients read X-Influxdb-Error (docs/clients.md#error-bodies). */
+static bool is_v1_path(struct text path)
+{
+    return text_equals(path, TEXT("/write")) || text_equals(path, TEXT("/query"));
+}
+
 /* Anything but HTTP 200 would make clients invent a status of their own and lose the sentence. */
 static unsigned send_grpc_fault(struct stream *stream, const struct reply_fault *fault)
 {
@@ -109,7 +115,7 @@ unsigned reply_send_fault(struct stream *stream, const struct reply_fault *fault
         .content_type = TEXT("application/json"),
         .body = text_of(body, length),
         .request_id = fault->request_id,
-        .v1_error = fault->is_v1_path ? text_of_string(row->text) : TEXT_EMPTY,
+        .v1_error = is_v1_path(fault->path) ? text_of_string(row->text) : TEXT_EMPTY,
         .ends_connection = ends_connection(fault->fault),
         .retry_after_s = status == 503 ? fault->retry_after_s : 0,
     };

@@ -33,7 +33,7 @@ struct reply_fault {
     enum fault fault;
     bool is_write;             /* class write or writeback: the row's write_status counts */
     bool is_grpc;              /* trailers-only: HTTP 200 and the row's grpc_status (docs/clients.md#grpc-errors) */
-    bool is_v1_path;           /* /write and /query: X-Influxdb-Error as well (docs/clients.md#error-bodies) */
+    struct text path;          /* of the request, as far as it is known: the v1 API's get X-Influxdb-Error, too */
     struct text request_id;
     unsigned retry_after_s;    /* 0: not sent; only with a 503 */
 };

@@ -277,7 +277,7 @@ void exchange_refuse(struct exchange_context *context, struct session *session, 
         .fault = fault,
         .is_write = record.class == REQUEST_CLASS_WRITE || record.class == REQUEST_CLASS_WRITEBACK,
         .is_grpc = record.is_grpc,
-        .is_v1_path = exchange_is_v1_path(known->path),
+        .path = known->path,
         .request_id = id,
     };
     record.status = reply_send_fault(stream, &reply);

@@ -175,11 +175,6 @@ void exchange_finish(struct exchange *exchange)
     exchange->lease = NULL;
 }
 
-bool exchange_is_v1_path(struct text path)
-{
-    return text_equals(path, TEXT("/write")) || text_equals(path, TEXT("/query"));
-}
-
 void exchange_answer_fault(struct exchange *exchange, enum fault fault)
 {
     exchange->fault = fault;
@@ -189,7 +184,7 @@ void exchange_answer_fault(struct exchange *exchange, enum fault fault)
         .fault = fault,
         .is_write = exchange_is_write(exchange),
         .is_grpc = exchange_is_grpc(exchange),
-        .is_v1_path = exchange_is_v1_path(exchange->head->path),
+        .path = exchange->head->path,
         .request_id = exchange_request_id(exchange),
         .retry_after_s = exchange_topology(exchange)->retry_after ? 1 : 0,
     };

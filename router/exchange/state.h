@@ -94,8 +94,6 @@ void exchange_finish(struct exchange *exchange);
 const struct topology *exchange_topology(const struct exchange *exchange);
 /* The answer has begun, and the epoch that the exchange holds is not the newest: lets go of it. */
 void exchange_leave_epoch(struct exchange *exchange);
-/* A route of the v1 API, whose clients read errors from a header field. */
-bool exchange_is_v1_path(struct text path);
 /* One finished request, for metrics and access log. */
 struct access_record;
 void exchange_record(struct exchange_context *context, const struct access_record *record);

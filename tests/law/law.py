@@ -50,7 +50,6 @@ CALLS = {
 KNOWN_CIRCLES = []
 KNOWN_BOOLEANS = {
     "cli/cmd_explain:situation": 3,
-    "downstream/reply:reply_fault": 3,
     "routing/retry:retry_question": 6,
     "topology/topology:topology_listener": 3,
 }

@@ -184,9 +184,14 @@ static void a_write_gets_the_status_of_writes(void **state)
 static void v1_clients_find_the_sentence_in_a_field(void **state)
 {
     (void)state;
-    send_fault((struct reply_fault){.fault = FAULT_NO_NODE});
-    assert_null(field("X-Influxdb-Error"));
-    send_fault((struct reply_fault){.fault = FAULT_NO_NODE, .is_v1_path = true, .request_id = TEXT("id-7")});
+    static const char *const others[] = {"", "/", "/write/", "/writes", "/api/v2/write", "/querys"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        send_fault((struct reply_fault){.fault = FAULT_NO_NODE, .path = text_of_string(others[i])});
+        assert_null(field("X-Influxdb-Error"));
+    }
+    send_fault((struct reply_fault){.fault = FAULT_NO_NODE, .path = TEXT("/query")});
+    assert_string_equal(field("X-Influxdb-Error"), fault_row(FAULT_NO_NODE)->text);
+    send_fault((struct reply_fault){.fault = FAULT_NO_NODE, .path = TEXT("/write"), .request_id = TEXT("id-7")});
     assert_string_equal(field("X-Influxdb-Error"), fault_row(FAULT_NO_NODE)->text);
     assert_string_equal(field("X-Request-Id"), "id-7");
 }
