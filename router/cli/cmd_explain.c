@@ -276,23 +276,29 @@ static void print_candidates(const struct explanation *explanation)
         printf("            those of them that speak HTTP/2\n");
 }
 
+/* How far an attempt has come. */
+enum moment {
+    MOMENT_SENDING,        /* not all of the request has left */
+    MOMENT_SENT,           /* all of it has */
+    MOMENT_SENT_ON_REUSED, /* the same, on a connection that had carried others before */
+    MOMENT_ANSWERING,      /* the client has the head of the answer */
+};
+
 /* What may happen to an attempt, in the order of its life. */
 static const struct situation {
     const char *text;
     enum fault fault;
-    bool link_was_reused;
-    bool request_has_left;
-    bool committed;
+    enum moment moment;
 } situations[] = {
-    {"cannot connect", FAULT_CONNECT_REFUSED, false, false, false},
-    {"kept-alive connection was closed unread", FAULT_LINK_CLOSED_UNREAD, true, true, false},
-    {"stream was refused (HTTP/2)", FAULT_UPSTREAM_REFUSED_STREAM, false, true, false},
-    {"node says UNAVAILABLE at once", FAULT_UPSTREAM_UNAVAILABLE, false, true, false},
-    {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, false, true, false},
-    {"connection lost while the request is sent", FAULT_UPSTREAM_RESET, false, false, false},
-    {"connection lost before an answer", FAULT_UPSTREAM_RESET, false, true, false},
-    {"no answer in time", FAULT_UPSTREAM_TIMEOUT, false, true, false},
-    {"answer breaks off", FAULT_UPSTREAM_TRUNCATED, false, true, true},
+    {"cannot connect", FAULT_CONNECT_REFUSED, MOMENT_SENDING},
+    {"kept-alive connection was closed unread", FAULT_LINK_CLOSED_UNREAD, MOMENT_SENT_ON_REUSED},
+    {"stream was refused (HTTP/2)", FAULT_UPSTREAM_REFUSED_STREAM, MOMENT_SENT},
+    {"node says UNAVAILABLE at once", FAULT_UPSTREAM_UNAVAILABLE, MOMENT_SENT},
+    {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, MOMENT_SENT},
+    {"connection lost while the request is sent", FAULT_UPSTREAM_RESET, MOMENT_SENDING},
+    {"connection lost before an answer", FAULT_UPSTREAM_RESET, MOMENT_SENT},
+    {"no answer in time", FAULT_UPSTREAM_TIMEOUT, MOMENT_SENT},
+    {"answer breaks off", FAULT_UPSTREAM_TRUNCATED, MOMENT_ANSWERING},
 };
 
 static enum retry_verdict ask_retry(const struct explanation *explanation, const struct situation *situation,
@@ -306,11 +312,11 @@ static enum retry_verdict ask_retry(const struct explanation *explanation, const
         .fault = situation->fault,
         .class = explanation->answer.class,
         .repeat = row->repeat,
-        .committed = situation->committed,
+        .committed = situation->moment == MOMENT_ANSWERING,
         .body_is_whole = true,
-        .request_has_left = situation->request_has_left,
+        .request_has_left = situation->moment != MOMENT_SENDING,
         .body_is_timestamped = body_is_timestamped,
-        .link_was_reused = situation->link_was_reused,
+        .link_was_reused = situation->moment == MOMENT_SENT_ON_REUSED,
         .attempts = 1,
         .now_ms = is_late ? 1 : 0,
         .deadline_ms = 1,
@@ -332,7 +338,7 @@ static void describe_verdict(const struct explanation *explanation, const struct
     } else {
         char status[32];
         describe_status(explanation, situation->fault, status, sizeof status);
-        if (!situation->committed)
+        if (situation->moment != MOMENT_ANSWERING)
             snprintf(buffer, capacity, "the client gets %s", status);
         else if (explanation->request->is_grpc)
             snprintf(buffer, capacity, "the client's answer ends with %s", status);
@@ -458,8 +464,7 @@ static int explain_in(const struct topology *topology, const struct request *req
         .is_grpc = request->is_grpc,
         .is_writeback = request->is_writeback,
     };
-    struct explanation explanation = {
-        .topology = topology, .request = request, .answer = classify(classifier, &question)};
+    struct explanation explanation = {.topology = topology, .request = request, .answer = classify(classifier, &question)};
     bool is_answered = explain(&explanation, options);
     classifier_destroy(classifier);
     return is_answered ? COMMAND_OK : COMMAND_FAILED;
@@ -477,9 +482,7 @@ static int read_and_explain(const struct request *request, const struct options 
     if (topology == NULL)
         findings_print(findings, stderr);
     findings_destroy(findings);
-    if (topology == NULL)
-        return COMMAND_FAILED;
-    int status = explain_in(topology, request, options);
+    int status = topology != NULL ? explain_in(topology, request, options) : COMMAND_FAILED;
     topology_release(topology);
     return status;
 }

@@ -49,7 +49,6 @@ CALLS = {
 # What was there before the rule, to be emptied: an entry that is no longer needed is a finding, too. Nothing is added here.
 KNOWN_CIRCLES = []
 KNOWN_BOOLEANS = {
-    "cli/cmd_explain:situation": 3,
     "routing/retry:retry_question": 6,
     "topology/topology:topology_listener": 3,
 }
