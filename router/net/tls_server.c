@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ struct shelf {
 };
 
 struct tls_server {
+    atomic_uint references;
     struct tls_server_settings settings; /* with texts of our own: */
     struct tls_pair *pairs;
     char **paths;        /* all of them, to be watched and freed */
@@ -294,9 +296,10 @@ struct tls_server *tls_server_create(const struct tls_server_settings *settings,
     text_append(reason, capacity, 0, "out of memory");
     if (server == NULL)
         return NULL;
+    atomic_init(&server->references, 1);
     server->lock = CRYPTO_THREAD_lock_new();
     if (server->lock == NULL || !keep_settings(server, settings)) {
-        tls_server_destroy(server);
+        tls_server_release(server);
         return NULL;
     }
     /* Before the files are read: what changes meanwhile is seen at the next look. */
@@ -304,7 +307,7 @@ struct tls_server *tls_server_create(const struct tls_server_settings *settings,
     SSL_CTX *context = make_contexts(settings, &digest, &trouble);
     if (context == NULL) {
         text_append(reason, capacity, 0, "%s", trouble.text);
-        tls_server_destroy(server);
+        tls_server_release(server);
         return NULL;
     }
     exchange(server, context, &digest);
@@ -312,9 +315,15 @@ struct tls_server *tls_server_create(const struct tls_server_settings *settings,
     return server;
 }
 
-void tls_server_destroy(struct tls_server *server)
+void tls_server_retain(struct tls_server *server)
 {
-    if (server == NULL)
+    if (server != NULL)
+        atomic_fetch_add_explicit(&server->references, 1, memory_order_relaxed);
+}
+
+void tls_server_release(struct tls_server *server)
+{
+    if (server == NULL || atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(server->context);
     CRYPTO_THREAD_lock_free(server->lock);

@@ -4,7 +4,7 @@
  * TLS of a listener: its certificates, what it accepts from clients, and the keys of its session tickets. All workers share one, so that
  * a session that began on one of them goes on at any other.
  *
- * tls_server_create (reads the files) -> tls_server_open by any thread, tls_server_refresh by one -> tls_server_destroy. Channels
+ * tls_server_create (reads the files) -> tls_server_open by any thread, tls_server_refresh by one -> tls_server_release. Channels
  * that are open keep what they have; they may outlive the server.
  */
 #include <stdbool.h>
@@ -33,10 +33,11 @@ struct tls_server_settings {
     bool offers_http2;            /* in ALPN, before http/1.1 */
 };
 
-/* NULL with a sentence in `reason`. */
+/* With one reference. NULL with a sentence in `reason`. */
 struct tls_server *tls_server_create(const struct tls_server_settings *settings, char *reason, size_t capacity);
-/* NULL is allowed. */
-void tls_server_destroy(struct tls_server *server);
+/* From any thread: who may still open a channel keeps a reference; NULL is allowed. The last one that is let go frees the server. */
+void tls_server_retain(struct tls_server *server);
+void tls_server_release(struct tls_server *server);
 
 /* For one accepted connection. NULL when memory is out. */
 struct tls_channel *tls_server_open(struct tls_server *server);

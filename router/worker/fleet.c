@@ -87,7 +87,7 @@ static void destroy_listener(struct fleet_listener *listener)
     if (listener == NULL)
         return;
     bound_address_close(&listener->bound);
-    tls_server_destroy(listener->tls);
+    tls_server_release(listener->tls);
     topology_release(listener->tls_owner);
     free(listener);
 }
@@ -113,7 +113,7 @@ static bool has_same_tls(const struct tls_server_settings *a, const struct tls_s
 static void own_tls(struct fleet_listener *listener, struct tls_server *tls, struct topology *topology,
                     const struct tls_server_settings *settings)
 {
-    tls_server_destroy(listener->tls);
+    tls_server_release(listener->tls);
     topology_release(listener->tls_owner);
     listener->tls = tls;
     listener->tls_owner = tls == NULL ? NULL : topology;
@@ -225,7 +225,7 @@ void fleet_discard(struct fleet *fleet, struct fleet_change *change)
             socket_close(change->plans[i].fd);
     }
     for (size_t i = 0; i < change->count; i++) {
-        tls_server_destroy(change->new_tls[i]);
+        tls_server_release(change->new_tls[i]);
         if (!is_kept(fleet, change->listeners[i]))
             destroy_listener(change->listeners[i]);
     }
@@ -312,7 +312,7 @@ static void close_removed(struct fleet *fleet, const struct fleet_change *change
     }
 }
 
-/* Nobody opens channels of servers that were replaced any more. */
+/* Workers keep servers that were replaced or removed as long as they need them. */
 static void take_over(struct fleet *fleet, struct fleet_change *change)
 {
     struct topology *topology = change->epoch->topology;

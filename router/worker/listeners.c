@@ -7,6 +7,7 @@
 #include "downstream/entrance.h"
 #include "net/listener.h"
 #include "net/socket.h"
+#include "net/tls_server.h"
 #include "observe/metrics.h"
 #include "upstream/epoch.h"
 
@@ -19,7 +20,7 @@ struct worker_listener {
     struct epoch *epoch;             /* owned reference: the newest one that has it */
     struct listener *listener;       /* NULL when it is closed */
     struct entrance entrance;
-    struct session_settings session;
+    struct session_settings session; /* holds a reference to its `tls`: who has connected may begin a handshake after a reload */
     size_t connections;              /* that came through it and are there */
 };
 
@@ -84,6 +85,7 @@ static void on_room_look(void *owner)
 static void destroy_listener(void *object)
 {
     struct worker_listener *own = object;
+    tls_server_release(own->session.tls);
     epoch_release(own->epoch);
     free(own);
 }
@@ -202,7 +204,9 @@ static void configure(struct worker_listener *own, struct epoch *epoch, const st
     const struct listeners_settings *settings = &own->listeners->settings;
     const struct topology_timeouts *timeouts = &epoch->topology->timeouts;
     struct epoch *before = own->epoch;
+    struct tls_server *tls_before = own->session.tls;
     epoch_retain(epoch);
+    tls_server_retain(tls);
     own->epoch = epoch;
     own->entrance.listener = configured;
     own->entrance.header_ms = timeouts->request_head_ms;
@@ -221,6 +225,7 @@ static void configure(struct worker_listener *own, struct epoch *epoch, const st
         .is_writeback = configured->has_class && configured->class == REQUEST_CLASS_WRITEBACK,
     };
     epoch_release(before);
+    tls_server_release(tls_before);
 }
 
 static bool make(struct listeners *listeners, struct epoch *epoch, const struct topology_listener *configured,

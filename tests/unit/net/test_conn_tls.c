@@ -58,7 +58,7 @@ static int tear_down_tls(void **state)
     buffer_pool_clear(&tls.pool);
     tls_peer_destroy(tls.peer);
     tls_client_destroy(tls.client);
-    tls_server_destroy(tls.server);
+    tls_server_release(tls.server);
     return 0;
 }
 

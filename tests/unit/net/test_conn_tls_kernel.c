@@ -105,7 +105,7 @@ static void end(void)
     buffer_pool_clear(&play.pool);
     tls_peer_destroy(play.peer);
     tls_client_destroy(play.client);
-    tls_server_destroy(play.server);
+    tls_server_release(play.server);
     close(play.listening);
 }
 

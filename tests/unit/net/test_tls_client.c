@@ -64,7 +64,7 @@ static void only_the_node_itself_is_taken_for_it(void **state)
         play_end(&play);
         tls_peer_destroy(peer);
         tls_client_destroy(client);
-        tls_server_destroy(server);
+        tls_server_release(server);
     }
 }
 
@@ -93,7 +93,7 @@ static void a_ticket_is_for_one_connection(void **state)
     play_end(&second);
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 /* A session that was verified by an authority must not be continued when it is no longer trusted. */
@@ -126,7 +126,7 @@ static void a_new_authority_ends_old_sessions(void **state)
     play_end(&play);
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 static void files_that_cannot_be_used_are_said(void **state)

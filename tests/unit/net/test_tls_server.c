@@ -31,7 +31,7 @@ static void expect_shown(const char *name, const char *subject)
     play_end(&play);
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 static void the_name_that_a_client_asks_for_decides(void **state)
@@ -66,7 +66,7 @@ static void expect_protocol(bool offers_http2, enum tls_offer offer, enum tls_st
     play_end(&play);
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 static void http2_is_chosen_where_both_speak_it(void **state)
@@ -103,7 +103,7 @@ static void any_piece_of_any_flight_may_come_alone(void **state)
     }
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 static void a_session_goes_on(void **state)
@@ -123,7 +123,7 @@ static void a_session_goes_on(void **state)
     play_end(&play);
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 /* `certificate`: what the client shows, or NULL. The server's state after it; over TLS 1.3 the client learns a refusal later. */
@@ -154,7 +154,7 @@ static void expect_client(enum tls_client_certificate wish, const char *certific
     play_end(&play);
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 static void clients_show_what_they_are_asked_for(void **state)
@@ -239,7 +239,7 @@ static void a_new_pair_is_for_new_connections(void **state)
     tls_peer_destroy(third);
     tls_peer_destroy(fourth);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 /* How often `server` says `words` in some looks at its files. */
@@ -278,7 +278,7 @@ static void the_log_does_not_repeat_itself(void **state)
     /* Back to what is in use. */
     write_pair("exact", NULL);
     assert_int_equal(count_said(server, "event="), 0);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 /* A configuration that is no longer in force is freed, and the server goes on looking at its files. */
@@ -302,7 +302,7 @@ static void what_the_settings_point_to_may_go(void **state)
     expect_changing(peer, server, "CN=exact");
     tls_peer_destroy(peer);
     tls_client_destroy(client);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 /* An open connection may outlive everything that it came from. */
@@ -314,7 +314,7 @@ static void a_channel_outlives_its_server(void **state)
     struct tls_client *client = client_with((struct tls_client_settings){.ca = IN_TLS("ca.pem")});
     struct tls_peer *peer = tls_peer_create(client, "one.b.example");
     play_begin(&play, tls_peer_open(peer, TLS_OFFER_BOTH), tls_server_open(server));
-    tls_server_destroy(server);
+    tls_server_release(server);
     play_settle(&play, SIZE_MAX);
     assert_both(&play, TLS_OPEN);
     assert_shown(&play, "CN=wild");
@@ -346,7 +346,7 @@ static void what_cannot_be_used_is_said_at_the_start(void **state)
             fail_msg("\"%s\" says nothing of \"%s\"", reason, rows[i].words);
     }
     struct tls_pair both = {IN_TLS("both.pem"), NULL};
-    tls_server_destroy(server_with((struct tls_server_settings){.pairs = &both, .pair_count = 1}));
+    tls_server_release(server_with((struct tls_server_settings){.pairs = &both, .pair_count = 1}));
 }
 
 /* Whoever opens a FIFO waits for its writer, and with the control thread all probes and signals would. */
@@ -361,7 +361,7 @@ static void a_fifo_is_not_waited_for(void **state)
     assert_int_equal(count_said(server, "is no file"), 1);
     alarm(0);
     assert_int_equal(unlink(changing_pair.key), 0);
-    tls_server_destroy(server);
+    tls_server_release(server);
 }
 
 int main(void)

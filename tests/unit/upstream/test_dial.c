@@ -112,7 +112,7 @@ static int tear_down(void **state)
         link_close(stage.link);
     tls_channel_destroy(stage.channel);
     buffer_pool_clear(&stage.pool);
-    tls_server_destroy(stage.server);
+    tls_server_release(stage.server);
     epoch_release(stage.epoch);
     roster_destroy(stage.roster);
     rig_stop(&stage.rig);

@@ -8,12 +8,13 @@ import threading
 
 from harness.loopback import reserve_port
 from harness.sluice import has_sanitizer
-from harness.waiting import eventually
+from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib.house import case
 from wire.lib.http1_client import Client
 from wire.lib.http1_node import Node, Script, answer
 from wire.lib.http1_verbs import hold
 from wire.lib.requests import LINES, QUERY, WRITE
+from wire.lib.tls import client_context, make_certificates, pair
 
 
 def served_by(sluice, count=12, method="GET", target=QUERY, body=b""):
@@ -307,3 +308,21 @@ def many_reloads_cost_no_memory(house):
             assert sluice.memory_kib("VmRSS") - begun_kib < 2048, (begun_kib, sluice.memory_kib("VmRSS"))
         assert json.loads(sluice.ask_admin("/status"))["epoch"] == 321
 
+
+
+@case(("a listener that is gone",), ("a listener whose TLS has changed",))
+def who_has_connected_begins_tls_after_a_reload(house, what):
+    """The handshake waits for the PROXY header, and the reload comes before it: nobody who has connected is cut."""
+    with house.serve("iqc", tls=pair("default")) as sluice:
+        config = sluice.configured()
+        *others, tls = config["listen"]
+        announced = {**tls, "proxy_protocol": True, "proxy_from": ["127.0.0.0/8"]}
+        sluice.reload({**config, "listen": [*others, announced]})
+        with socket.create_connection(("127.0.0.1", sluice.tls_port), PATIENCE_SECONDS) as raw:
+            eventually(lambda: sluice.status()["sessions"] == 1, "the connection")
+            changed = {**announced, "tls": {**tls["tls"], "minimum_version": "1.3"}}
+            sluice.reload({**config, "listen": [*others, *([changed] if "changed" in what else [])]})
+            raw.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 443\r\n")
+            with client_context().wrap_socket(raw, server_hostname="a.example") as secure:
+                secure.sendall(f"GET {QUERY} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n".encode())
+                assert secure.recv(4096).startswith(b"HTTP/1.1 200"), "no answer"
