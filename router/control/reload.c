@@ -130,6 +130,24 @@ static void log_findings(void *owner, enum finding_level level, struct place pla
              place.file, place.line, place.column, log_quote(quoted, sizeof quoted, text_of_string(text)));
 }
 
+/* False with a finding, unless memory is out. */
+static bool read_again(struct reloads *reloads)
+{
+    struct control *control = reloads->control;
+    /* Listeners that have closed for good would be opened again. */
+    if (atomic_load(&control->roster->draining) != 0) {
+        refuse(reloads, "Sluice was told to end and drains", "nothing has changed");
+        return false;
+    }
+    struct topology *topology = topology_read(control->files, control->file_count, TOPOLOGY_PURPOSE_SERVE, reloads->findings);
+    if (topology != NULL)
+        topology_changes(control->started, topology, reloads->findings);
+    bool is_under_way = topology != NULL && findings_count(reloads->findings, FINDING_ERROR) == 0 &&
+                        bring_into_force(reloads, topology);
+    topology_release(topology);
+    return is_under_way;
+}
+
 static void run_reload(void *owner)
 {
     struct reloads *reloads = owner;
@@ -138,19 +156,12 @@ static void run_reload(void *owner)
     reloads->is_asked_again = false;
     move_all(&reloads->waiting, &reloads->served);
     reloads->findings = findings_create();
-    struct topology *topology = reloads->findings == NULL ? NULL
-                                                          : topology_read(control->files, control->file_count,
-                                                                          TOPOLOGY_PURPOSE_SERVE, reloads->findings);
-    if (topology != NULL)
-        topology_changes(control->started, topology, reloads->findings);
-    bool is_under_way = topology != NULL && findings_count(reloads->findings, FINDING_ERROR) == 0 &&
-                        bring_into_force(reloads, topology);
-    topology_release(topology);
+    bool is_under_way = reloads->findings != NULL && read_again(reloads);
     if (reloads->findings != NULL)
         findings_visit(reloads->findings, log_findings, NULL);
     if (is_under_way)
         return;
-    log_line(LOG_LEVEL_ERROR, "event=reload applied=no epoch=%llu remedy=\"mend the file and reload again; nothing has changed\"",
+    log_line(LOG_LEVEL_ERROR, "event=reload applied=no epoch=%llu remedy=\"mend what was found and reload again; nothing has changed\"",
              (unsigned long long)control->epoch->number);
     finish(reloads, false);
 }

@@ -423,6 +423,9 @@ void fleet_drain(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->listener_count; i++)
         bound_address_close(&fleet->listeners[i]->bound);
+    /* The workers take what is on its way to them first, and drain then. */
+    for (size_t i = 0; fleet->change != NULL && i < fleet->change->count; i++)
+        bound_address_close(&fleet->change->listeners[i]->bound);
     for (size_t i = 0; i < fleet->count; i++)
         worker_drain(fleet->workers[i]);
 }
@@ -447,8 +450,10 @@ void fleet_destroy(struct fleet *fleet)
         bound_address_close(&fleet->listeners[i]->bound);
     for (size_t i = 0; i < fleet->count; i++)
         worker_destroy(fleet->workers[i]);
-    if (fleet->change != NULL)
+    if (fleet->change != NULL) {
+        take_over(fleet, fleet->change);
         free_change(fleet->change);
+    }
     for (size_t i = 0; i < fleet->listener_count; i++)
         destroy_listener(fleet->listeners[i]);
     free(fleet->listeners);

@@ -366,6 +366,9 @@ void worker_destroy(struct worker *worker)
 {
     if (worker == NULL)
         return;
+    const struct worker_change *untaken = atomic_exchange(&worker->shared.change, NULL);
+    if (untaken != NULL)
+        close_sockets(untaken);
     exchange_cut_all(&worker->exchange);
     if (worker->listeners.settings.loop != NULL)
         listeners_close(&worker->listeners);

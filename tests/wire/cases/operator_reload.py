@@ -326,3 +326,25 @@ def who_has_connected_begins_tls_after_a_reload(house, what):
             with client_context().wrap_socket(raw, server_hostname="a.example") as secure:
                 secure.sendall(f"GET {QUERY} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n".encode())
                 assert secure.recv(4096).startswith(b"HTTP/1.1 200"), "no answer"
+
+
+@case(("asked for while it drains",), ("asked for in the moment before",))
+def a_sluice_that_ends_opens_nothing_again(house, what):
+    release = threading.Event()
+    with house.serve("iqc") as sluice, sluice.client() as client:
+        sluice.q1.script = Script(hold(release, answer(200, "late")))
+        client.send("GET", QUERY)
+        sluice.q1.wait_seen(1)
+        if "before" in what:
+            with sluice.stopped():
+                sluice.signal(signal.SIGHUP)
+                sluice.signal(signal.SIGTERM)
+            sluice.wait_line("event=reload applied=no")
+        else:
+            sluice.signal(signal.SIGTERM)
+            sluice.wait_line("event=drain")
+            status, result = sluice.order("/reload")
+            assert status == 422 and "drains" in result["findings"][0]["text"], result
+        eventually(lambda: sluice.is_refused(sluice.port), "a listener that stays closed")
+        release.set()
+        assert client.read().body == b"late"
