@@ -32,7 +32,6 @@ struct fleet_change {
     struct tls_server **new_tls;  /* by index: takes the place of a kept listener's; NULL: that one stays */
     struct listener_plan *plans;  /* [worker][listener] */
     struct worker_change *workers;/* by worker */
-    struct access_log *access_log;/* open until the workers have theirs: it shows that they can; NULL: there is none */
     atomic_size_t answers_left;
     atomic_bool has_failed;
     struct fleet *fleet;
@@ -43,9 +42,9 @@ struct fleet_change {
 struct fleet {
     struct fleet_listener **listeners; /* of the epoch in force */
     size_t listener_count;
-    struct topology *topology;         /* owned reference: the same epoch's; NULL before the first */
     struct connection_limit limit;
     struct wakeup *answered;           /* a worker has taken a change over */
+    struct epoch *epoch;               /* owned reference: the one in force; NULL before the first */
     struct fleet_change *change;       /* under way, or NULL */
     size_t count;
     struct worker *workers[];
@@ -194,22 +193,26 @@ static bool prepare_listener(struct fleet *fleet, struct fleet_change *change, s
     return true;
 }
 
-/* Each worker opens it for itself; when they cannot, it is too late to refuse the change. One that they have is not opened anew. */
-static bool prepare_access_log(const struct fleet *fleet, struct fleet_change *change, char *reason, size_t capacity)
+/* Each worker writes by a descriptor of its own. */
+static bool prepare_access_logs(struct fleet *fleet, struct fleet_change *change, char *reason, size_t capacity)
 {
     const char *path = change->epoch->topology->access_log;
     const char *why = "";
-    if (path == NULL || (fleet->topology != NULL && is_same(path, fleet->topology->access_log)))
+    if (is_same(fleet->epoch == NULL ? NULL : fleet->epoch->topology->access_log, path))
         return true;
-    change->access_log = access_log_open(path, &why);
-    if (change->access_log == NULL)
-        text_append(reason, capacity, 0, "access_log: cannot open %s: %s", path, why);
-    return change->access_log != NULL;
+    for (size_t i = 0; i < fleet->count; i++) {
+        struct worker_change *own = &change->workers[i];
+        own->changes_access_log = true;
+        if (path != NULL && (own->access_log = access_log_open(path, &why)) == NULL) {
+            text_append(reason, capacity, 0, "cannot open the access log %s: %s", path, why);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void free_change(struct fleet_change *change)
 {
-    access_log_close(change->access_log);
     free(change->listeners);
     free(change->new_tls);
     free(change->plans);
@@ -224,6 +227,8 @@ void fleet_discard(struct fleet *fleet, struct fleet_change *change)
         if (change->plans[i].fd >= 0)
             socket_close(change->plans[i].fd);
     }
+    for (size_t i = 0; i < fleet->count; i++)
+        access_log_close(change->workers[i].access_log);
     for (size_t i = 0; i < change->count; i++) {
         tls_server_release(change->new_tls[i]);
         if (!is_kept(fleet, change->listeners[i]))
@@ -274,8 +279,8 @@ struct fleet_change *fleet_prepare(struct fleet *fleet, struct epoch *epoch, cha
     struct fleet_change *change = make_change(fleet, epoch);
     if (change == NULL)
         return NULL;
-    bool is_prepared = prepare_access_log(fleet, change, reason, capacity);
-    for (size_t i = 0; i < change->count && is_prepared; i++)
+    bool is_prepared = prepare_access_logs(fleet, change, reason, capacity);
+    for (size_t i = 0; is_prepared && i < change->count; i++)
         is_prepared = prepare_listener(fleet, change, i, reason, capacity);
     if (is_prepared)
         return change;
@@ -327,9 +332,9 @@ static void take_over(struct fleet *fleet, struct fleet_change *change)
     fleet->listeners = change->listeners;
     fleet->listener_count = change->count;
     change->listeners = NULL;
-    topology_retain(topology);
-    topology_release(fleet->topology);
-    fleet->topology = topology;
+    epoch_retain(change->epoch);
+    epoch_release(fleet->epoch);
+    fleet->epoch = change->epoch;
 }
 
 static void on_answered(void *owner)
@@ -359,7 +364,7 @@ void fleet_apply(struct fleet *fleet, struct fleet_change *change, void (*on_app
 
 /* ---- life ---- */
 
-/* The workers take the sockets over in any case; of a worker that was not made they are closed here. */
+/* The workers take sockets and access logs over in any case; of a worker that was not made they are closed by fleet_create. */
 static bool create_workers(struct fleet *fleet, struct fleet_change *change, size_t wanted, char *reason, size_t capacity)
 {
     for (fleet->count = 0; fleet->count < wanted; fleet->count++) {
@@ -399,6 +404,7 @@ struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned work
     atomic_store(&fleet->limit.maximum, connections_maximum(epoch->topology));
     bool is_made = create_workers(fleet, change, count, reason, capacity);
     for (size_t i = fleet->count + 1; !is_made && i < count; i++) {
+        access_log_close(change->workers[i].access_log);
         for (size_t j = 0; j < change->count; j++)
             socket_close(change->plans[i * change->count + j].fd);
     }
@@ -457,7 +463,7 @@ void fleet_destroy(struct fleet *fleet)
     for (size_t i = 0; i < fleet->listener_count; i++)
         destroy_listener(fleet->listeners[i]);
     free(fleet->listeners);
-    topology_release(fleet->topology);
+    epoch_release(fleet->epoch);
     wakeup_destroy(fleet->answered);
     free(fleet);
 }

@@ -7,7 +7,7 @@
  *
  *   fleet_create -> fleet_start -> fleet_drain (everything ends by itself) -> fleet_stop (after the drain's time) -> fleet_destroy
  *
- * An epoch comes into force in two steps: what may fail (addresses, certificates, memory) is prepared first, and nothing has changed then;
+ * An epoch comes into force in two steps: what may fail (addresses, certificates, the access log, memory) is prepared first, and nothing has changed then;
  * fleet_apply hands it to the workers, and on_applied comes when each of them has taken it over.
  *
  *   fleet_prepare -> fleet_apply -> on_applied         or fleet_prepare -> fleet_discard

@@ -125,21 +125,6 @@ static struct h2_settings h2_settings_of(struct worker *worker, const struct top
     };
 }
 
-/* The new file first: while it cannot be opened, the one before stays in use. */
-static bool open_access_log(struct worker *worker, const struct topology *before, const struct topology *topology, const char **reason)
-{
-    const char *old = before == NULL ? NULL : before->access_log;
-    struct access_log *log = NULL;
-    bool is_same = old != NULL && topology->access_log != NULL && strcmp(old, topology->access_log) == 0;
-    if (is_same)
-        return true;
-    if (topology->access_log != NULL && (log = access_log_open(topology->access_log, reason)) == NULL)
-        return false;
-    access_log_close(worker->exchange.access_log);
-    worker->exchange.access_log = log;
-    return true;
-}
-
 /* Nobody of this worker uses the epoch any more: its nodes that no other epoch has are left. */
 static void on_lease_ended(void *owner, struct lease *lease)
 {
@@ -165,25 +150,30 @@ static void use_lease(struct worker *worker, struct lease *lease)
         lease_release(before);
 }
 
-static void close_sockets(const struct worker_change *change)
+/* What came with a change that is not taken. */
+static void give_up(const struct worker_change *change)
 {
+    access_log_close(change->access_log);
     for (size_t i = 0; i < change->epoch->topology->listener_count; i++) {
         if (change->listeners[i].fd >= 0)
             socket_close(change->listeners[i].fd);
     }
 }
 
-/* All of it, or nothing but the closing of the sockets that came with it. */
-static bool apply(struct worker *worker, const struct worker_change *change, const char **reason)
+/* All of it, or, when memory is out, nothing but the closing of what came with it. */
+static bool apply(struct worker *worker, const struct worker_change *change)
 {
     const struct topology *topology = change->epoch->topology;
-    const struct topology *before = worker->lease == NULL ? NULL : worker->lease->epoch->topology;
     struct lease *lease = lease_create(change->epoch, &worker->leases, on_lease_ended, worker);
-    if (lease == NULL || !open_access_log(worker, before, topology, reason) || !pool_apply(worker->dispatch.pool, change->epoch)) {
-        close_sockets(change);
+    if (lease == NULL || !pool_apply(worker->dispatch.pool, change->epoch)) {
+        give_up(change);
         if (lease != NULL)
             lease_release(lease);
         return false;
+    }
+    if (change->changes_access_log) {
+        access_log_close(worker->exchange.access_log);
+        worker->exchange.access_log = change->access_log;
     }
     set_limits(worker, topology);
     struct h2_settings h2 = h2_settings_of(worker, topology);
@@ -215,14 +205,13 @@ static void cut(struct worker *worker)
 
 static void take_change(struct worker *worker)
 {
-    const char *reason = "out of memory";
     const struct worker_change *change = atomic_exchange(&worker->shared.change, NULL);
     if (change == NULL)
         return;
-    bool is_applied = apply(worker, change, &reason);
+    bool is_applied = apply(worker, change);
     if (!is_applied)
-        log_line(LOG_LEVEL_ERROR, "event=epoch_not_applied worker=%u epoch=%llu reason=\"%s\"", worker->index,
-                 (unsigned long long)change->epoch->number, reason);
+        log_line(LOG_LEVEL_ERROR, "event=epoch_not_applied worker=%u epoch=%llu reason=\"out of memory\"", worker->index,
+                 (unsigned long long)change->epoch->number);
     change->on_applied(change->owner, is_applied);
 }
 
@@ -322,7 +311,7 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     *reason = "out of memory";
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) {
-        close_sockets(settings->change);
+        give_up(settings->change);
         return NULL;
     }
     worker->index = settings->index;
@@ -330,12 +319,12 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     list_init(&worker->exchange.exchanges);
     worker->loop = loop_create();
     if (worker->loop == NULL || !make_parts(worker, settings->change)) {
-        close_sockets(settings->change);
+        give_up(settings->change);
         worker_destroy(worker);
         return NULL;
     }
     join_parts(worker, settings);
-    if (!apply(worker, settings->change, reason)) {
+    if (!apply(worker, settings->change)) {
         worker_destroy(worker);
         return NULL;
     }
@@ -368,7 +357,7 @@ void worker_destroy(struct worker *worker)
         return;
     const struct worker_change *untaken = atomic_exchange(&worker->shared.change, NULL);
     if (untaken != NULL)
-        close_sockets(untaken);
+        give_up(untaken);
     exchange_cut_all(&worker->exchange);
     if (worker->listeners.settings.loop != NULL)
         listeners_close(&worker->listeners);

@@ -12,18 +12,21 @@
 
 #include "worker/listeners.h"
 
+struct access_log;
 struct epoch;
 struct metrics;
 struct worker;
 
 /*
- * An epoch that comes into force in one worker. The worker takes over the sockets of `listeners` (one entry for each of the epoch's listeners); the
- * rest stays the caller's until on_applied, which the worker's thread calls: is_applied is false when memory was out, and then the worker
+ * An epoch that comes into force in one worker. The worker takes over the sockets of `listeners` (one entry for each of the epoch's listeners) and
+ * the access log; the rest stays the caller's until on_applied, which the worker's thread calls: is_applied is false when memory was out, and then the worker
  * goes on with the epoch that it had.
  */
 struct worker_change {
     struct epoch *epoch;                    /* ref */
     const struct listener_plan *listeners;  /* ref */
+    bool changes_access_log;                /* to `access_log`; else the worker keeps what it has */
+    struct access_log *access_log;          /* NULL: none */
     void (*on_applied)(void *owner, bool is_applied);
     void *owner;
 };
@@ -34,7 +37,7 @@ struct worker_settings {
     const struct worker_change *change;     /* the first epoch; on_applied is not called */
 };
 
-/* NULL with *reason set when something cannot be made; the sockets are closed then. */
+/* NULL with *reason set when something cannot be made; the sockets and the access log are closed then. */
 struct worker *worker_create(const struct worker_settings *settings, const char **reason);
 /* Starts the thread; all signals are blocked in it. */
 bool worker_start(struct worker *worker);
