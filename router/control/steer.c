@@ -27,28 +27,24 @@ static unsigned classes_of(struct text word)
     return request_class_from_name(word.bytes, word.length, &class) ? bit(class) : 0;
 }
 
-/* False when the name is longer than any node's, or has a NUL, which none has. */
-static bool decode(struct text encoded, char name[NODE_ID_BYTES])
+/* The name, in `name`; cut where it is longer than any node's. */
+static struct text decode(struct text encoded, char name[NODE_ID_BYTES])
 {
     size_t used = 0;
-    for (size_t i = 0; i < encoded.length && used < NODE_ID_BYTES - 1; i++) {
+    for (size_t i = 0; i < encoded.length && used < NODE_ID_BYTES; i++) {
         int byte = encoded.bytes[i] == '%' && i + 2 < encoded.length ? hex_byte(encoded.bytes[i + 1], encoded.bytes[i + 2]) : -1;
-        if (byte == 0)
-            return false;
         name[used++] = byte >= 0 ? (char)byte : encoded.bytes[i];
         i += byte >= 0 ? 2 : 0;
     }
-    name[used] = '\0';
-    return used < NODE_ID_BYTES - 1;
+    return text_of(name, used);
 }
 
 static struct roster_node *find_node(const struct epoch *epoch, struct text encoded)
 {
-    char name[NODE_ID_BYTES];
-    if (!decode(encoded, name))
-        return NULL;
+    char buffer[NODE_ID_BYTES];
+    struct text name = decode(encoded, buffer);
     for (unsigned i = 0; i < epoch->topology->node_count; i++) {
-        if (text_equals(text_of_string(name), text_of_string(epoch->nodes[i]->node_id)))
+        if (text_equals(name, text_of_string(epoch->nodes[i]->node_id)))
             return epoch->nodes[i];
     }
     return NULL;

@@ -6,7 +6,7 @@ import threading
 
 from harness.waiting import PATIENCE_SECONDS, eventually
 from wire.lib.house import case
-from wire.lib.http1_node import Script, answer
+from wire.lib.http1_node import Node, Script, answer
 from wire.lib.http1_verbs import hold
 from wire.lib.requests import LINES, QUERY, WRITE
 
@@ -124,7 +124,8 @@ def a_node_in_maintenance_is_not_probed(house):
         assert sluice.node_status("q1")["health"] == "up"
 
 
-@case(("an unknown node", "/nodes/nobody/drain", 404), ("an unknown class", "/nodes/q1/drain?class=nothing", 400),
+@case(("an unknown node", "/nodes/nobody/drain", 404), ("a name with more behind it", "/nodes/q1%00x/drain", 404),
+      ("a name that is too long", f"/nodes/{'q' * 200}/drain", 404), ("an unknown class", "/nodes/q1/drain?class=nothing", 400),
       ("no duration", "/nodes/q1/drain?wait=long", 400), ("a wait that is too long", "/nodes/q1/drain?wait=11m", 400),
       ("an unknown order", "/nodes/q1/stop", 404), ("no node", "/nodes//drain", 404), ("another path", "/restart", 404),
       ("a level that there is none of", "/log-level?level=loud", 400), ("no level", "/log-level", 400))
@@ -133,6 +134,15 @@ def what_cannot_be_done_says_why(house, _, path, expected):
         status, result = sluice.order(path)
         assert status == expected and len(result["error"]) > 20, (status, result)
         assert all(state == "ready" for state in sluice.node_status("q1")["admin"].values())
+
+
+@case()
+def the_longest_name_of_a_node_can_be_steered(house):
+    with house.serve("iqc") as sluice:
+        node = Node("q" * 128, "query")
+        sluice.reload(sluice.configured(sluice.adopt(node)))
+        status, result = sluice.order(f"/nodes/{node.name}/drain")
+        assert status == 200 and result["node_id"] == node.name, (status, result)
 
 
 @case()
