@@ -77,3 +77,15 @@ int epoch_find_handle(const struct epoch *epoch, roster_handle handle)
     uint16_t index = epoch->index_of_slot[handle % ROSTER_SLOTS];
     return index != EPOCH_NO_INDEX && epoch->nodes[index]->handle == handle ? (int)index : -1;
 }
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool epoch_is_same_place(const struct topology_node *a, const struct topology_node *b)
+{
+    return is_same(a->host, b->host) && a->port == b->port && a->is_tls == b->is_tls && a->http == b->http &&
+           is_same(a->server_name, b->server_name) && a->tls.verify == b->tls.verify && is_same(a->tls.ca, b->tls.ca) &&
+           a->tls.minimum_version == b->tls.minimum_version && is_same(a->tls.pair.certificate, b->tls.pair.certificate);
+}

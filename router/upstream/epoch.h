@@ -43,4 +43,7 @@ int epoch_find(const struct epoch *epoch, const struct roster_node *node);
 /* The same by handle, which may be that of a node that is gone. */
 int epoch_find_handle(const struct epoch *epoch, roster_handle handle);
 
+/* Would a link that was made for one be as good for the other? Entries of one node in two epochs. */
+bool epoch_is_same_place(const struct topology_node *a, const struct topology_node *b);
+
 #endif

@@ -1,6 +1,5 @@
 /* Which nodes a pool serves, and for how long: epochs come into force, nodes leave, idle links grow old. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "upstream/epoch.h"
 #include "upstream/pool_parts.h"
@@ -43,19 +42,6 @@ static void on_sweep(void *owner)
 
 /* ---- nodes ---- */
 
-static bool is_same(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* Would a link that was made for one be as good for the other? */
-static bool is_same_place(const struct topology_node *a, const struct topology_node *b)
-{
-    return is_same(a->host, b->host) && a->port == b->port && a->is_tls == b->is_tls && a->http == b->http &&
-           is_same(a->server_name, b->server_name) && a->tls.verify == b->tls.verify && is_same(a->tls.ca, b->tls.ca) &&
-           a->tls.minimum_version == b->tls.minimum_version && is_same(a->tls.pair.certificate, b->tls.pair.certificate);
-}
-
 static void retire_all(struct list *links)
 {
     struct list_node *at = links->head.next;
@@ -88,7 +74,7 @@ static void retire_links(struct pool_node *node)
 static void serve_from(struct pool_node *node, struct epoch *epoch, unsigned index)
 {
     const struct topology_node *before = &node->epoch->topology->nodes[node->index];
-    bool has_moved = !is_same_place(before, &epoch->topology->nodes[index]);
+    bool has_moved = !epoch_is_same_place(before, &epoch->topology->nodes[index]);
     struct epoch *old = node->epoch;
     epoch_retain(epoch);
     node->epoch = epoch;

@@ -403,10 +403,16 @@ static void forget(struct probe *probe)
     loop_bury(loop, probe, destroy_probe);
 }
 
+static void set_first_round(struct probe *probe)
+{
+    struct loop *loop = probe->prober->loop;
+    struct address address;
+    loop_timer_set(loop, &probe->timer, loop_now_ms(loop) + (roster_node_get_address(probe->shared, &address) ? 0 : RESOLVE_GRACE_MS));
+}
+
 static bool begin(struct prober *prober, struct roster_node *node, unsigned index)
 {
     struct probe *probe = calloc(1, sizeof *probe);
-    struct address address;
     if (probe == NULL)
         return false;
     probe->prober = prober;
@@ -415,9 +421,19 @@ static bool begin(struct prober *prober, struct roster_node *node, unsigned inde
     roster_node_retain(node);
     prober->of_slot[node->slot] = probe;
     loop_timer_init(&probe->timer, on_timer, probe);
-    loop_timer_set(prober->loop, &probe->timer,
-                   loop_now_ms(prober->loop) + (roster_node_get_address(node, &address) ? 0 : RESOLVE_GRACE_MS));
+    set_first_round(probe);
     return true;
+}
+
+/* The node is elsewhere: what its old place spoke, and that nobody could connect there, says nothing of the new one. */
+static void start_over(struct probe *probe)
+{
+    let_go(probe);
+    roster_node_forget_place(probe->shared);
+    probe->step = 0;
+    probe->http2_failures = 0;
+    probe->version_rounds = 0;
+    set_first_round(probe);
 }
 
 static void set_limits(struct prober *prober, const struct topology *topology)
@@ -432,17 +448,22 @@ bool prober_apply(struct prober *prober, struct epoch *epoch)
         if (prober->of_slot[i] != NULL && epoch_find(epoch, prober->of_slot[i]->shared) < 0)
             forget(prober->of_slot[i]);
     }
+    struct epoch *before = prober->epoch;
     epoch_retain(epoch);
-    epoch_release(prober->epoch);
     prober->epoch = epoch;
     set_limits(prober, epoch->topology);
     for (unsigned i = 0; i < epoch->topology->node_count; i++) {
         struct probe *known = prober->of_slot[epoch->nodes[i]->slot];
-        if (known != NULL)
-            known->index = i;
-        else
+        if (known == NULL) {
             is_complete = begin(prober, epoch->nodes[i], i) && is_complete;
+            continue;
+        }
+        bool has_moved = !epoch_is_same_place(&before->topology->nodes[known->index], &epoch->topology->nodes[i]);
+        known->index = i;
+        if (has_moved)
+            start_over(known);
     }
+    epoch_release(before);
     return is_complete;
 }
 

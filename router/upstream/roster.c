@@ -202,6 +202,13 @@ unsigned roster_node_set_version(struct roster_node *node, unsigned version)
     return before;
 }
 
+void roster_node_forget_place(struct roster_node *node)
+{
+    roster_node_set_version(node, 0);
+    atomic_store_explicit(&node->http2_streams, 0, memory_order_relaxed);
+    roster_node_note_connect(node, false);
+}
+
 void roster_node_note_connect(struct roster_node *node, bool failed)
 {
     if (failed) {

@@ -108,5 +108,7 @@ unsigned roster_node_set_version(struct roster_node *node, unsigned version);
 
 /* Live traffic saw a connect-class failure, or a connection that came about. */
 void roster_node_note_connect(struct roster_node *node, bool failed);
+/* The node has another place: which HTTP it speaks and whether connections come about there is not known yet. */
+void roster_node_forget_place(struct roster_node *node);
 
 #endif

@@ -13,6 +13,7 @@ from wire.lib.house import case
 from wire.lib.http1_client import Client
 from wire.lib.http1_node import Node, Script, answer
 from wire.lib.http1_verbs import hold
+from wire.lib.http2_node import H2Node
 from wire.lib.requests import LINES, QUERY, WRITE
 from wire.lib.tls import client_context, make_certificates, pair
 
@@ -80,6 +81,25 @@ def a_node_that_has_moved_is_asked_at_its_new_place(house):
         sluice.reload(sluice.configured([*others, new]))
         assert served_by(sluice) == {"q1"} and len(new.seen) == 12 and len(old.seen) == 1
         assert old.links[-1].ended.wait(60), "the link to where the node was is still open"
+
+
+@case(("from HTTP/2 to HTTP/1", True), ("from where nobody can connect", False))
+def what_was_learned_of_the_old_place_is_forgotten(house, _, is_http2):
+    """There is no second probe in time that could mend it."""
+    old = H2Node("q1", "query", http="auto") if is_http2 else Node("q1", "query")
+    with house.serve([Node("i1", "ingest"), old, Node("c1", "compact")]) as sluice:
+        ingester, _, compactor = sluice.nodes
+        assert sluice.ask("GET", QUERY).status == 200
+        if is_http2:
+            sluice.wait_line("event=node_version node=q1 http=2")
+        else:
+            old.take_away()
+            eventually(lambda: sluice.ask("GET", QUERY).status == 503 and not sluice.node_status("q1")["usable"])
+        new = Node("q1", "query", http="auto")
+        sluice.adopt(new)
+        sluice.reload(sluice.configured([ingester, new, compactor]))
+        assert served_by(sluice) == {"q1"}
+        new.wait_probes(1)
 
 
 @case()
