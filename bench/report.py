@@ -4,6 +4,8 @@ import platform
 from dataclasses import dataclass, field
 from statistics import median
 
+import nodes
+
 MEBIBYTE = 1024 * 1024
 NOISY_SHARE = 0.05      # of the measured core's time, gone to others
 TITLES = {"sluice": "Sluice", "haproxy": "HAProxy", "nghttpx": "nghttpx", "nginx": "nginx",
@@ -116,6 +118,29 @@ def memory_section(rows):
     return lines + ([""] + problems if problems else []) + [""]
 
 
+def nodes_section(costs):
+    """costs: nodes.NodeCosts."""
+    lines = [f"### nodes: Sluice in front of {nodes.MANY:,} nodes and of {nodes.FEW}", "",
+             f"Load: h2load, one connection of HTTP/1.1, {nodes.COUNTED:,} requests one after the other, when a round of "
+             f"{nodes.WARM_UP:,} has opened no link any more. Instructions: callgrind, user space, all threads. "
+             f"System calls: {costs.counter}.", "",
+             f"| what | {nodes.FEW} nodes | {nodes.MANY:,} nodes | ratio | at most |", "|---|--:|--:|--:|--:|"]
+    for name in nodes.REQUESTS:
+        few, many = (costs.requests[name, count] for count in (nodes.FEW, nodes.MANY))
+        lines.append(f"| instructions/{name} | {few.instructions:,.0f} | {many.instructions:,.0f} | "
+                     f"{costs.ratio(name, 'instructions'):.3f} | {nodes.RATIO_MAXIMUM} |")
+        if many.calls:
+            lines.append(f"| system calls/{name} | {few.calls[None]:.3f} | {many.calls[None]:.3f} | "
+                         f"{costs.ratio(name, 'calls'):.3f} | {nodes.RATIO_MAXIMUM} |")
+    for what, values, pattern, limit in (
+            ("start of the program to both listeners, s", costs.listening_seconds, "{:.3f}", f"{nodes.START_MAXIMUM_SECONDS} s"),
+            ("start of the program to the last node found up, s", costs.probed_seconds, "{:.3f}", "-"),
+            (f"probes every 2 s, share of a core over {costs.probed_for_seconds} s", costs.probing_share, "{:.2%}",
+             f"{nodes.PROBES_MAXIMUM:.0%}")):
+        lines.append(f"| {what} | {pattern.format(values[nodes.FEW])} | {pattern.format(values[nodes.MANY])} | - | {limit} |")
+    return lines + [""]
+
+
 def render(results, workloads, measured, rows, run):
     """measured: workload name -> proxies. run: what else the report says, as a dict of texts and numbers; see run.py."""
     lines = [
@@ -130,6 +155,8 @@ def render(results, workloads, measured, rows, run):
             lines += workload_section(results, workload, measured[workload.name], run)
     if rows:
         lines += memory_section(rows)
+    if run["nodes"]:
+        lines += nodes_section(run["nodes"])
     for reason in run["skipped"]:
         lines += [f"Not measured: {reason}", ""]
     if not run["counter"]:

@@ -1,8 +1,9 @@
 /*
  * responder: a stand-in for an InfluxDB 3 node that costs as little as it can.
  *
- *     responder PORT NAME      PORT 0 takes a free one; "listening on N" goes to standard output
+ *     responder PORT NAME [ADDRESSES]      PORT 0 takes a free one; "listening on N" goes to standard output
  *
+ * It plays ADDRESSES nodes at the same port: those of 127.0.0.1, 127.0.0.2 and so on. Without a number it is one.
  * One thread, one epoll, HTTP/1.1 with keep-alive and pipelining. It reads each request to its end (Content-Length or
  * chunked), throws the body away and answers by path from bytes rendered at start. Every answer names the responder in
  * `x-node`, so that the harness can see where a proxy sent a request.
@@ -65,8 +66,8 @@ struct answer {
 };
 
 struct responder {
-    int epoll_fd;
-    int listen_fd;
+    int epoll_fd;      /* connections, and listeners_fd with NULL for its data */
+    int listeners_fd;  /* the epoll set of the listening sockets */
     struct answer answers[ROUTE_COUNT];
 };
 
@@ -329,8 +330,11 @@ static void serve_connection(struct connection *connection, const struct respond
 static void accept_connection(const struct responder *responder)
 {
     int one = 1;
-    int fd = accept4(responder->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct epoll_event ready;
 
+    if (epoll_wait(responder->listeners_fd, &ready, 1, 0) != 1)
+        return;
+    int fd = accept4(ready.data.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -348,26 +352,38 @@ static void accept_connection(const struct responder *responder)
     }
 }
 
-static void open_listener(struct responder *responder, const char *port)
+/* Listens on one address; gives the port, which is a free one when `port` is 0. */
+static uint16_t open_listener(const struct responder *responder, uint32_t host, uint16_t port)
 {
     int one = 1;
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(host)};
     socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    responder->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    responder->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (responder->listen_fd < 0 || responder->epoll_fd < 0)
+    if (fd < 0)
         fail("socket");
-    setsockopt(responder->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(responder->listen_fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(responder->listen_fd, 1024) != 0)
-        fail(port);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(responder->epoll_fd, EPOLL_CTL_ADD, responder->listen_fd, &event) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0)
+        fail("bind");
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(responder->listeners_fd, EPOLL_CTL_ADD, fd, &event) != 0)
         fail("epoll_ctl");
-    getsockname(responder->listen_fd, (struct sockaddr *)&address, &length);
-    printf("listening on %u\n", ntohs(address.sin_port));
+    getsockname(fd, (struct sockaddr *)&address, &length);
+    return ntohs(address.sin_port);
+}
+
+static void open_listeners(struct responder *responder, uint16_t port, uint32_t addresses)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+
+    responder->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    responder->listeners_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (responder->epoll_fd < 0 || responder->listeners_fd < 0 ||
+        epoll_ctl(responder->epoll_fd, EPOLL_CTL_ADD, responder->listeners_fd, &event) != 0)
+        fail("epoll");
+    for (uint32_t i = 0; i < addresses; i++)
+        port = open_listener(responder, INADDR_LOOPBACK + i, port);
+    printf("listening on %u\n", port);
     fflush(stdout);
 }
 
@@ -376,12 +392,12 @@ int main(int argc, char **argv)
     static struct responder responder;
     struct epoll_event events[EVENTS_PER_TURN];
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: responder PORT NAME\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: responder PORT NAME [ADDRESSES]\n");
         return 2;
     }
     render_answers(&responder, argv[2]);
-    open_listener(&responder, argv[1]);
+    open_listeners(&responder, (uint16_t)atoi(argv[1]), argc == 4 ? (uint32_t)atoi(argv[3]) : 1);
     for (;;) {
         int count = epoll_wait(responder.epoll_fd, events, EVENTS_PER_TURN, -1);
         if (count < 0 && errno != EINTR)

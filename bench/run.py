@@ -15,12 +15,13 @@ import report
 from children import BenchError, Children, find_program, first_line
 from measure import count_calls, make_counter, measure_round, memory_bytes, profile
 from memory import QUICK_SECONDS as QUICK_HELD_SECONDS, SECONDS as HELD_SECONDS, measure_memory, missed_memory_targets
+from nodes import measure_nodes, missed_node_targets, require_tools
 from proxies import NODES, PROXIES, STAGES
 from workloads import WORKLOADS
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(BENCH), "build", "bench")
-MEMORY = "memory"   # the workload that is not measured in rounds
+MEMORY, MANY_NODES = APART = ("memory", "nodes")     # what is not measured in rounds
 # Many short rounds, not few long ones: the speed of a shared machine wanders from second to second, and only what was
 # measured side by side can be compared.
 ROUNDS, QUICK_ROUNDS = 14, 2
@@ -45,7 +46,7 @@ def read_settings():
     parser.add_argument("--check", action="store_true", help="exit 1 when Sluice misses a target")
     parser.add_argument("--sluice", default="build/sluice", metavar="FILE", help="the program to measure (%(default)s)")
     parser.add_argument("--proxies", default=",".join(PROXIES), metavar="NAME,...", help="in this order (%(default)s)")
-    parser.add_argument("--workloads", default=",".join([*WORKLOADS, MEMORY]), metavar="NAME,...", help="(%(default)s)")
+    parser.add_argument("--workloads", default=",".join([*WORKLOADS, *APART]), metavar="NAME,...", help="(%(default)s)")
     parser.add_argument("--count-with", default="auto", choices=("auto", "perf", "strace", "none"),
                         help="how system calls are counted (perf where it works, else strace)")
     parser.add_argument("--profile", metavar="NAME", help="show where this proxy spends its time (needs perf)")
@@ -53,7 +54,7 @@ def read_settings():
     settings = parser.parse_args()
     settings.proxies = settings.proxies.split(",")
     settings.workloads = settings.workloads.split(",")
-    for given, known in ((settings.proxies, PROXIES), (settings.workloads, [*WORKLOADS, MEMORY])):
+    for given, known in ((settings.proxies, PROXIES), (settings.workloads, [*WORKLOADS, *APART])):
         for name in given:
             if name not in known:
                 parser.error(f"{name}: not one of {', '.join(known)}")
@@ -100,7 +101,7 @@ class Comparison:
     def __init__(self, children, settings):
         self.children = children
         self.settings = settings
-        self.workloads = [WORKLOADS[name] for name in settings.workloads if name != MEMORY]
+        self.workloads = [WORKLOADS[name] for name in settings.workloads if name not in APART]
         self.nodes = {}     # stage name -> node name -> port
         self.proxies = {}   # stage name -> proxies that answer
         self.skipped = []   # why Sluice is missing somewhere
@@ -184,6 +185,8 @@ class Comparison:
 
 def run(settings, children):
     """The whole comparison. Gives the report and the missed targets."""
+    if MANY_NODES in settings.workloads:
+        require_tools()
     for name in PROGRAMS:
         build_program(name)
     children.programs = BUILD
@@ -198,6 +201,9 @@ def run(settings, children):
     profiles = comparison.profile(settings.profile)
     comparison.stop()
     rows = measure_memory(children, settings, comparison.cores, say) if MEMORY in settings.workloads else []
+    nodes = None
+    if MANY_NODES in settings.workloads and "sluice" in settings.proxies:
+        nodes = measure_nodes(children, settings, comparison.cores, say)
     measured = {workload.name: [proxy.name for proxy in comparison.proxies[workload.stage]]
                 for workload in comparison.workloads}
     text = report.render(comparison.results, comparison.workloads, measured, rows, {
@@ -211,11 +217,13 @@ def run(settings, children):
         "direct": comparison.direct,
         "profiles": profiles,
         "skipped": comparison.skipped,
+        "nodes": nodes,
         "counter": counter.name if counter else None,
         "counter_reason": reason or "--count-with none",
     })
     missed = report.missed_targets(comparison.results, comparison.workloads, comparison.skipped)
-    return text, missed + missed_memory_targets(rows) if settings.check else []
+    missed += missed_memory_targets(rows) + (missed_node_targets(nodes) if nodes else [])
+    return text, missed if settings.check else []
 
 
 def main():

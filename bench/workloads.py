@@ -15,6 +15,7 @@ BENCH = os.path.dirname(os.path.abspath(__file__))
 GIBIBYTE = 1024 ** 3
 SLACK_SECONDS = 30
 WRITE_TARGET = "/api/v3/write_lp?db=bench&precision=second"
+QUERY_TARGET = "/api/v3/query_sql?db=bench&format=json&q=SELECT%20host%2Cusage_user%20FROM%20cpu"
 WRITE_LINES = "".join(
     f"cpu,host=server{i:02},region=us-west usage_user={20 + i}.5,usage_system={5 + i}.25,usage_idle={73 - 2 * i}.25 "
     f"{1704067200 + i}\n" for i in range(1, 11))
@@ -24,6 +25,7 @@ GRPC_CALL = b"\0" + len(TICKET).to_bytes(4, "big") + TICKET
 GRPC_FIELDS = ("content-type: application/grpc", "te: trailers", "user-agent: grpc-c++/1.60.0",
                "authorization: Bearer apiv3_bench")
 WRITE_FIELDS = ("content-type: text/plain; charset=utf-8", "authorization: Bearer apiv3_bench")
+QUERY_FIELDS = ("authorization: Bearer apiv3_bench",)
 
 
 @dataclass
@@ -183,8 +185,7 @@ class Workload:
         return self.load.drive(children, port, seconds, core)
 
 
-QUERY = H2load("/api/v3/query_sql?db=bench&format=json&q=SELECT%20host%2Cusage_user%20FROM%20cpu",
-               fields=("authorization: Bearer apiv3_bench",))
+QUERY = H2load(QUERY_TARGET, fields=QUERY_FIELDS)
 H1_RIVALS = ("haproxy", "nginx")
 WRITE = H2load(WRITE_TARGET, WRITE_LINES.encode(), WRITE_FIELDS)
 

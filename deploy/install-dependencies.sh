@@ -15,7 +15,7 @@ run="$build python3"
 # A test that misses one of those with a question mark is skipped, so a distribution may lack them.
 test="$run libcmocka-dev openssl curl ca-certificates varnish nghttp2-client nghttp2-server nghttp2-proxy nodejs npm python3-grpcio? \
       influxdb? influxdb-client?"
-bench="$run openssl haproxy nginx-light nghttp2-proxy nghttp2-client wrk strace"
+bench="$run openssl haproxy nginx-light nghttp2-proxy nghttp2-client wrk strace valgrind"
 
 purpose=${1:-build}
 case $purpose in
