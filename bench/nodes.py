@@ -178,20 +178,25 @@ class NodesBench:
         self.program = os.path.abspath(settings.sluice)
 
     def count_instructions(self, costs, count):
+        """What Sluice does by the second, with or without requests, is taken off: valgrind makes a request slow, so there
+        would be too much of it in each. The probes' row has it."""
         dump = os.path.join(self.children.directory, f"callgrind-{count}")
         with Cluster(self, count, NO_PROBES, ("valgrind", "--tool=callgrind", f"--callgrind-out-file={dump}")) as cluster:
             cluster.wait_probed()
-            for number, name in enumerate(REQUESTS, 1):
+            for number, name in enumerate(REQUESTS):
                 self.say(f"nodes: counting instructions: {name}, {count} nodes")
                 cluster.warm_up(name)
                 self.control(cluster, "-z")
+                begun_at = time.monotonic()
                 cluster.send(name, COUNTED)
+                self.control(cluster, "-d")     # writes down, and begins anew
+                time.sleep(time.monotonic() - begun_at)
                 self.control(cluster, "-d")
-                costs.requests.setdefault((name, count), Cost()).instructions = \
-                    read_instructions(f"{dump}.{number}") / COUNTED
+                loaded, idle = (read_instructions(f"{dump}.{2 * number + part}") for part in (1, 2))
+                costs.requests.setdefault((name, count), Cost()).instructions = (loaded - idle) / COUNTED
 
     def control(self, cluster, option):
-        """Asks callgrind to forget what it has counted (-z), or to write it down (-d)."""
+        """Asks callgrind to count from zero (-z), or to write down what it has counted and do the same (-d)."""
         result = subprocess.run(["callgrind_control", option, str(cluster.process.pid)], stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True, timeout=VALGRIND_SECONDS, check=False)
         if result.returncode != 0 or "OK" not in result.stdout:
