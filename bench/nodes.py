@@ -138,7 +138,8 @@ class Cluster:
     def send(self, name, count):
         """So many requests of one client, one after the other."""
         target, body, fields = REQUESTS[name]
-        command = [find_program("h2load", "install Debian's package nghttp2-client"), "--h1", "-t1", "-c1", "-m1", f"-n{count}"]
+        command = [find_program("h2load", "install Debian's package nghttp2-client"), "--h1", "-t1", "-c1", "-m1",
+                   f"-n{count}"]
         if body:
             path = os.path.join(self.bench.children.directory, "nodes-body")
             with open(path, "wb") as file:
@@ -268,11 +269,11 @@ def missed_node_targets(costs):
             if attribute == "calls" and not costs.requests[name, MANY].calls:
                 missed.append(f"nodes: system calls of a {name}: {costs.counter}")
             elif costs.ratio(name, attribute) > RATIO_MAXIMUM:
-                missed.append(f"nodes: a {name} with {MANY:,} nodes takes {costs.ratio(name, attribute):.3f} of the {what} that it "
-                              f"takes with {FEW}, at most {RATIO_MAXIMUM} is allowed")
+                missed.append(f"nodes: a {name} with {MANY:,} nodes takes {costs.ratio(name, attribute):.3f} of the {what} "
+                              f"that it takes with {FEW}, at most {RATIO_MAXIMUM} is allowed")
     if costs.listening_seconds[MANY] >= START_MAXIMUM_SECONDS:
-        missed.append(f"nodes: Sluice listens {costs.listening_seconds[MANY]:.2f} s after its start with {MANY:,} nodes, less than "
-                      f"{START_MAXIMUM_SECONDS:.0f} s is allowed")
+        missed.append(f"nodes: Sluice listens {costs.listening_seconds[MANY]:.2f} s after its start with {MANY:,} nodes, "
+                      f"less than {START_MAXIMUM_SECONDS:.0f} s is allowed")
     if costs.probing_share[MANY] > PROBES_MAXIMUM:
         missed.append(f"nodes: the probes of {MANY:,} nodes take {costs.probing_share[MANY]:.1%} of a core, at most "
                       f"{PROBES_MAXIMUM:.0%} are allowed")

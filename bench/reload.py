@@ -39,6 +39,7 @@ LOADS = {
 }
 # Who plays which node: both versions of HTTP stand behind Sluice.
 RESPONDERS = ("responder", "h2_responder")
+RESPONDERS_EACH = 4
 
 
 def read_settings():
@@ -94,10 +95,10 @@ class Stage:
         self.port, self.admin_port = free_ports(2)
         self.path = os.path.join(children.directory, "sluice-nodes.yaml")
         self.ports = [children.start_listener(name, [os.path.join(BUILD, name), "0", name], cores[1])[1]
-                      for name in RESPONDERS for _ in range(4)]
-        # Of each kind a responder of its own for: an ingest node, a query node, a query node that comes and goes, the rest.
-        self.nodes = {"ingest-1": ("ingest", 0), "ingest-2": ("ingest", 4), "query-1": ("query", 1), "query-2": ("query", 5),
-                      "compact-1": ("compact", 3)}
+                      for name in RESPONDERS for _ in range(RESPONDERS_EACH)]
+        # Of either version: an ingest node, a query node, a query node that comes and goes, the rest.
+        self.nodes = {"ingest-1": ("ingest", 0), "ingest-2": ("ingest", 4), "query-1": ("query", 1),
+                      "query-2": ("query", 5), "compact-1": ("compact", 3)}
         self.write()
         self.process = children.start("reload-sluice", [program, "serve", "-c", self.path], cores[0])
         self.wait(lambda: all(self.is_up(name) for name in self.nodes), "its nodes to be up")
@@ -105,8 +106,12 @@ class Stage:
 
     def write(self):
         """The whole file at once: it may be read at any time."""
-        entries = [f'  - {{node_id: {name}, mode: {mode}, url: "http://127.0.0.1:{self.ports[port]}"'
-                   f'{", io_threads: 4" if mode == "ingest" else ""}}}' for name, (mode, port) in self.nodes.items()]
+        entries = []
+        for name, (mode, port) in self.nodes.items():
+            keys = ", io_threads: 4" if mode == "ingest" else ""
+            # A real node speaks both versions; before its first probe it is asked by HTTP/1.1.
+            keys += ", http: 2" if port >= RESPONDERS_EACH else ""
+            entries.append(f'  - {{node_id: {name}, mode: {mode}, url: "http://127.0.0.1:{self.ports[port]}"{keys}}}')
         text = fill("sluice-nodes.yaml", {"port": self.port, "admin_port": self.admin_port, "health": "interval: 2s",
                                           "nodes": "\n".join(entries)})
         with open(self.path + ".new", "w", encoding="ascii") as file:
@@ -256,7 +261,8 @@ def run(settings, children):
     answers = stage.stop_loads()
     growth = last_bytes - first_bytes
     lines = [
-        "Load: 64 connections; answered, all well: " + ", ".join(f"{count:,} {name}" for name, count in answers.items())
+        "Load: 64 connections; answered, all well: "
+        + ", ".join(f"{count:,} {name}" for name, count in answers.items())
         + f"; requests that were sent again: {stage.retries()}.",
         f"Reloads: {settings.reloads:,} in {soak_seconds:.0f} s, each adding or removing a query node; resident memory after "
         f"{FIRST_RELOADS} of them {first_bytes / 1024:,.0f} KiB, at the end {last_bytes / 1024:,.0f} KiB "
