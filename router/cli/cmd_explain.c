@@ -301,32 +301,31 @@ static const struct situation {
     {"answer breaks off", FAULT_UPSTREAM_TRUNCATED, MOMENT_ANSWERING},
 };
 
-static enum retry_verdict ask_retry(const struct explanation *explanation, const struct situation *situation,
+static enum retry_decision ask_retry(const struct explanation *explanation, const struct situation *situation,
                                     bool body_is_timestamped)
 {
     const struct route *row = explanation->answer.route;
     bool is_pinned = row->target == ROUTE_TARGET_NAMED || row->target == ROUTE_TARGET_NAMED_OR_ALL;
     /* A write's one deadline is for all its attempts: when it has passed, there is no time for another. */
     bool is_late = is_write(explanation->answer.class) && situation->fault == FAULT_UPSTREAM_TIMEOUT;
+    bool has_others = !is_pinned && node_set_count(&explanation->nodes) > 1;
+    unsigned facts = RETRY_BODY_IS_KEPT | (situation->moment == MOMENT_SENDING ? 0u : RETRY_REQUEST_HAS_LEFT) |
+                     (situation->moment == MOMENT_SENT_ON_REUSED ? RETRY_LINK_WAS_REUSED : 0u) |
+                     (situation->moment == MOMENT_ANSWERING ? RETRY_COMMITTED : 0u);
     const struct retry_question question = {
         .fault = situation->fault,
         .class = explanation->answer.class,
         .repeat = row->repeat,
-        .committed = situation->moment == MOMENT_ANSWERING,
-        .body_is_whole = true,
-        .request_has_left = situation->moment != MOMENT_SENDING,
-        .body_is_timestamped = body_is_timestamped,
-        .link_was_reused = situation->moment == MOMENT_SENT_ON_REUSED,
+        .facts = facts | (body_is_timestamped ? RETRY_IS_TIMESTAMPED : 0u) | (has_others ? RETRY_OTHERS_USABLE : 0u),
         .attempts = 1,
         .now_ms = is_late ? 1 : 0,
         .deadline_ms = 1,
-        .others_usable = !is_pinned && node_set_count(&explanation->nodes) > 1,
     };
     return retry_decide(&question);
 }
 
 static void describe_verdict(const struct explanation *explanation, const struct situation *situation,
-                             enum retry_verdict verdict, char *buffer, size_t capacity)
+                             enum retry_decision verdict, char *buffer, size_t capacity)
 {
     if (verdict == RETRY_AGAIN_HERE) {
         snprintf(buffer, capacity, "again on a fresh connection to the same node");
@@ -364,8 +363,8 @@ static bool can_happen(const struct explanation *explanation, const struct situa
 static void print_situation(const struct explanation *explanation, const struct situation *situation)
 {
     char always[96], timestamped[96];
-    enum retry_verdict verdict = ask_retry(explanation, situation, false);
-    enum retry_verdict timestamped_verdict = ask_retry(explanation, situation, true);
+    enum retry_decision verdict = ask_retry(explanation, situation, false);
+    enum retry_decision timestamped_verdict = ask_retry(explanation, situation, true);
     describe_verdict(explanation, situation, verdict, always, sizeof always);
     describe_verdict(explanation, situation, timestamped_verdict, timestamped, sizeof timestamped);
     printf("            %s: ", situation->text);

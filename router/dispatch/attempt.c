@@ -286,7 +286,7 @@ static void end_held(struct attempt *attempt)
         [SCREEN_IS_PART] = ATTEMPT_PART,
     };
     struct held_answer *held = attempt->held;
-    enum screen_verdict verdict = screen_complete(attempt->question, held->head, text_of(held->body, held->length));
+    enum screen_result verdict = screen_complete(attempt->question, held->head, text_of(held->body, held->length));
     if (verdict == SCREEN_IS_ANSWER || attempt->events->on_screened(attempt->owner, verdict, held->is_cut)) {
         relay_held(attempt);
         if (attempt_is_committed(attempt))

@@ -65,7 +65,7 @@ struct attempt_events {
      * A kept answer is complete and says this. True: it goes to the owner as it is; false: it is dropped, and the attempt ends in the outcome
      * that belongs to the verdict. `is_cut`: it was too long to be kept, so it cannot go to the owner.
      */
-    bool (*on_screened)(void *owner, enum screen_verdict verdict, bool is_cut);
+    bool (*on_screened)(void *owner, enum screen_result verdict, bool is_cut);
     /* The attempt is over and holds nothing any more; another may be started within the call. After ANSWERED nothing follows. */
     void (*on_outcome)(void *owner, enum attempt_outcome outcome, enum fault fault);
 };

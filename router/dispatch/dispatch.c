@@ -90,22 +90,26 @@ static bool request_has_left(const struct dispatch *dispatch)
     return attempt->state == ATTEMPT_NONE ? attempt->progress == ATTEMPT_LEFT : attempt_has_left(attempt);
 }
 
+static unsigned facts_of(const struct dispatch *dispatch, bool is_timestamped)
+{
+    /* In a fan-out each node must answer for itself. */
+    bool is_elsewhere_possible = !is_fan_out(dispatch) && has_untried(dispatch);
+    return (dispatch->state == DISPATCH_RELAYING ? RETRY_COMMITTED : 0u) |
+           (dispatch->request.body.state == BODY_KEPT ? RETRY_BODY_IS_KEPT : 0u) |
+           (request_has_left(dispatch) ? RETRY_REQUEST_HAS_LEFT : 0u) | (is_timestamped ? RETRY_IS_TIMESTAMPED : 0u) |
+           (dispatch->attempt.link_was_reused ? RETRY_LINK_WAS_REUSED : 0u) | (is_elsewhere_possible ? RETRY_OTHERS_USABLE : 0u);
+}
+
 static struct retry_question make_question(const struct dispatch *dispatch, enum fault fault, bool is_timestamped)
 {
     return (struct retry_question){
         .fault = fault,
         .class = dispatch->choice.kind.class,
         .repeat = dispatch->choice.kind.route->repeat,
-        .committed = dispatch->state == DISPATCH_RELAYING,
-        .body_is_whole = dispatch->request.body.state == BODY_KEPT,
-        .request_has_left = request_has_left(dispatch),
-        .body_is_timestamped = is_timestamped,
-        .link_was_reused = dispatch->attempt.link_was_reused,
+        .facts = facts_of(dispatch, is_timestamped),
         .attempts = dispatch->attempt.number - dispatch->attempts_before,
         .now_ms = dispatch_now_ms(dispatch),
         .deadline_ms = dispatch->deadline_ms,
-        /* In a fan-out each node must answer for itself. */
-        .others_usable = !is_fan_out(dispatch) && has_untried(dispatch),
     };
 }
 
@@ -237,7 +241,7 @@ static bool can_sweep_on(const struct dispatch *dispatch)
     return dispatch->request.body.state == BODY_KEPT && has_untried(dispatch);
 }
 
-static bool on_attempt_screened(void *owner, enum screen_verdict verdict, bool is_cut)
+static bool on_attempt_screened(void *owner, enum screen_result verdict, bool is_cut)
 {
     struct dispatch *dispatch = owner;
     struct retry_question question;

@@ -30,7 +30,7 @@ enum screen_head screen_head(const struct screen_question *question, const struc
     return must_hold ? SCREEN_HOLD : SCREEN_RELAY;
 }
 
-enum screen_verdict screen_complete(const struct screen_question *question, const struct message_head *head, struct text body)
+enum screen_result screen_complete(const struct screen_question *question, const struct message_head *head, struct text body)
 {
     if (is_unavailable(question, head))
         return SCREEN_IS_UNAVAILABLE;

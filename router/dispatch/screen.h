@@ -31,13 +31,13 @@ enum screen_head {
 };
 enum screen_head screen_head(const struct screen_question *question, const struct message_head *head);
 
-enum screen_verdict {
+enum screen_result {
     SCREEN_IS_ANSWER,        /* the client's */
     SCREEN_IS_REFUSAL,       /* the node did nothing */
     SCREEN_IS_UNAVAILABLE,   /* gRPC: it says UNAVAILABLE; its own words count if no other node is asked */
     SCREEN_IS_PART,          /* one of a fan-out has done it: the next one */
 };
 /* A kept answer is complete; `body` is all of it, at most RETRY_REFUSAL_BYTES, or the beginning of a longer one of a fan-out. */
-enum screen_verdict screen_complete(const struct screen_question *question, const struct message_head *head, struct text body);
+enum screen_result screen_complete(const struct screen_question *question, const struct message_head *head, struct text body);
 
 #endif

@@ -2,10 +2,15 @@
 
 #include "routing/policy.h"
 
-const char *retry_verdict_name(enum retry_verdict verdict)
+const char *retry_decision_name(enum retry_decision verdict)
 {
     static const char *const names[] = {"again here", "again elsewhere", "give up"};
     return names[verdict];
+}
+
+static bool has(const struct retry_question *question, enum retry_fact fact)
+{
+    return (question->facts & (unsigned)fact) != 0;
 }
 
 /* May the node get this request a second time, should it have acted on the first? */
@@ -17,7 +22,7 @@ static bool is_harmless_twice(const struct retry_question *question)
     case ROUTE_REPEAT_SAFE:
         return true;
     case ROUTE_REPEAT_WRITE:
-        return question->body_is_timestamped;
+        return has(question, RETRY_IS_TIMESTAMPED);
     case ROUTE_REPEAT_UNSENT:
     case ROUTE_REPEAT_STREAMED:
         break;
@@ -31,12 +36,12 @@ static bool is_harmless_twice(const struct retry_question *question)
  */
 static bool is_never_applied(const struct retry_question *question)
 {
-    return !question->request_has_left && question->repeat != ROUTE_REPEAT_STREAMED;
+    return !has(question, RETRY_REQUEST_HAS_LEFT) && question->repeat != ROUTE_REPEAT_STREAMED;
 }
 
 static bool may_repeat(const struct retry_question *question)
 {
-    if (question->committed || !question->body_is_whole)
+    if (has(question, RETRY_COMMITTED) || !has(question, RETRY_BODY_IS_KEPT))
         return false;
     if (question->attempts >= policy_of(question->class)->attempts_maximum)
         return false;
@@ -61,18 +66,18 @@ static bool may_be_link_age(const struct retry_question *question)
 {
     if (question->fault == FAULT_UPSTREAM_REFUSED_STREAM)
         return true;
-    return question->link_was_reused &&
+    return has(question, RETRY_LINK_WAS_REUSED) &&
            (question->fault == FAULT_LINK_CLOSED_UNREAD || question->fault == FAULT_UPSTREAM_CLOSED ||
             question->fault == FAULT_UPSTREAM_RESET);
 }
 
-enum retry_verdict retry_decide(const struct retry_question *question)
+enum retry_decision retry_decide(const struct retry_question *question)
 {
     if (!may_repeat(question))
         return RETRY_GIVE_UP;
-    if (question->fault == FAULT_LINK_CLOSED_UNREAD && question->link_was_reused)
+    if (question->fault == FAULT_LINK_CLOSED_UNREAD && has(question, RETRY_LINK_WAS_REUSED))
         return RETRY_AGAIN_HERE;
-    if (question->others_usable)
+    if (has(question, RETRY_OTHERS_USABLE))
         return RETRY_AGAIN_ELSEWHERE;
     return may_be_link_age(question) ? RETRY_AGAIN_HERE : RETRY_GIVE_UP;
 }

@@ -10,24 +10,29 @@
 #include "base/text.h"
 #include "routing/classify.h"
 
-enum retry_verdict { RETRY_AGAIN_HERE, RETRY_AGAIN_ELSEWHERE, RETRY_GIVE_UP };
+enum retry_decision { RETRY_AGAIN_HERE, RETRY_AGAIN_ELSEWHERE, RETRY_GIVE_UP };
 
 /* "again here", "again elsewhere", "give up": for logs. */
-const char *retry_verdict_name(enum retry_verdict verdict);
+const char *retry_decision_name(enum retry_decision verdict);
+
+/* What is known of the attempt and its request; each by itself. */
+enum retry_fact {
+    RETRY_COMMITTED = 1 << 0,        /* a byte of the response has gone to the client: never again */
+    RETRY_BODY_IS_KEPT = 1 << 1,     /* each byte of the request body read so far can be sent once more */
+    RETRY_REQUEST_HAS_LEFT = 1 << 2, /* its last byte was given to the kernel: the node may have read it to its end */
+    RETRY_IS_TIMESTAMPED = 1 << 3,   /* line protocol whose every line carries a timestamp (routing/timestamp_check.h) */
+    RETRY_LINK_WAS_REUSED = 1 << 4,  /* the attempt ran on a kept-alive link */
+    RETRY_OTHERS_USABLE = 1 << 5,    /* another node that was not tried could take it */
+};
 
 struct retry_question {
     enum fault fault;
     enum request_class class;
     enum route_repeat repeat;
-    bool committed;            /* a byte of the response has gone to the client: never again */
-    bool body_is_whole;        /* each byte of the request body read so far can be sent once more */
-    bool request_has_left;     /* its last byte was given to the kernel: the node may have read it to its end */
-    bool body_is_timestamped;  /* line protocol whose every line carries a timestamp (routing/timestamp_check.h) */
-    bool link_was_reused;      /* the attempt ran on a kept-alive link */
+    unsigned facts;            /* enum retry_fact bits */
     unsigned attempts;         /* made so far, this one included */
     uint64_t now_ms;
     uint64_t deadline_ms;      /* no attempt starts at or after it; 0: none */
-    bool others_usable;        /* another node that was not tried could take it */
 };
 
 /*
@@ -35,7 +40,7 @@ struct retry_question {
  * of the connect class (FAULT_REPEAT_UNSENT) or before its end has left. A link closed unread is tried again on a fresh link to the same node
  * first, a refused stream when no other node is left.
  */
-enum retry_verdict retry_decide(const struct retry_question *question);
+enum retry_decision retry_decide(const struct retry_question *question);
 
 /*
  * Does this answer say that the node refused the request without acting on it, so that another node may be asked?

@@ -18,7 +18,7 @@ struct row {
     enum body_kind body_kind;
     const char *body;
     enum screen_head head;
-    enum screen_verdict verdict; /* of what is kept back */
+    enum screen_result verdict; /* of what is kept back */
 };
 
 #define READ_ONLY "{\"error\":\"cannot write to a read-only server\"}"
@@ -79,7 +79,7 @@ static void each_answer_is_what_its_row_says(void **state)
             fail_msg("row %zu: the head is %d", i, screen_head(&question, &head));
         if (row->head != SCREEN_HOLD)
             continue;
-        enum screen_verdict verdict = screen_complete(&question, &head, text_of_string(row->body));
+        enum screen_result verdict = screen_complete(&question, &head, text_of_string(row->body));
         if (verdict != row->verdict)
             fail_msg("row %zu: the answer is %d", i, verdict);
     }

@@ -35,7 +35,7 @@ struct row {
     enum route_repeat repeat;
     enum fault fault;
     unsigned facts;
-    enum retry_verdict verdict;
+    enum retry_decision verdict;
 };
 
 #define WRITE REQUEST_CLASS_WRITE, ROUTE_REPEAT_WRITE
@@ -178,17 +178,15 @@ static struct retry_question question_of(const struct row *row)
         .fault = row->fault,
         .class = row->class,
         .repeat = row->repeat,
-        .committed = (row->facts & COMMITTED) != 0,
-        .body_is_whole = (row->facts & BODY_GONE) == 0,
-        .request_has_left = (row->facts & UPLOADING) == 0,
-        .body_is_timestamped = (row->facts & TIMESTAMPED) != 0,
-        .link_was_reused = (row->facts & REUSED) != 0,
+        .facts = ((row->facts & COMMITTED) != 0 ? RETRY_COMMITTED : 0u) | ((row->facts & BODY_GONE) == 0 ? RETRY_BODY_IS_KEPT : 0u) |
+                 ((row->facts & UPLOADING) == 0 ? RETRY_REQUEST_HAS_LEFT : 0u) |
+                 ((row->facts & TIMESTAMPED) != 0 ? RETRY_IS_TIMESTAMPED : 0u) |
+                 ((row->facts & REUSED) != 0 ? RETRY_LINK_WAS_REUSED : 0u) | ((row->facts & ALONE) == 0 ? RETRY_OTHERS_USABLE : 0u),
         .attempts = (row->facts & FOURTH) != 0   ? 4
                     : (row->facts & SECOND) != 0 ? 2
                                                  : 1,
         .now_ms = (row->facts & LATE) != 0 ? 5000 : 4999,
         .deadline_ms = 5000,
-        .others_usable = (row->facts & ALONE) == 0,
     };
 }
 
@@ -197,10 +195,10 @@ static void each_question_has_its_verdict(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct retry_question question = question_of(&rows[i]);
-        enum retry_verdict verdict = retry_decide(&question);
+        enum retry_decision verdict = retry_decide(&question);
         if (verdict != rows[i].verdict)
             fail_msg("row %zu (%s, %s, facts 0x%x): %s", i, request_class_name(rows[i].class),
-                     fault_row(rows[i].fault)->name, rows[i].facts, retry_verdict_name(verdict));
+                     fault_row(rows[i].fault)->name, rows[i].facts, retry_decision_name(verdict));
     }
 }
 
@@ -224,7 +222,7 @@ static void it_always_ends(void **state)
                 const struct row row = {(enum request_class) class, ROUTE_REPEAT_SAFE, (enum fault)fault, facts,
                                         GIVE_UP};
                 struct retry_question question = question_of(&row);
-                if (question.committed)
+                if ((question.facts & RETRY_COMMITTED) != 0)
                     assert_int_equal(retry_decide(&question), RETRY_GIVE_UP);
                 question.attempts = policy_of(question.class)->attempts_maximum;
                 assert_in_range(question.attempts, 2, 4);
