@@ -79,10 +79,10 @@ static json_t *file_mode_value(const struct scope *scope, const struct schema_ro
     return json_string(buffer);
 }
 
-/* A listener's class is set or not; a route's always is. */
+/* That of a listener is WRITE where none was set; a route always has one. */
 static json_t *class_value(const struct scope *scope, const struct schema_row *row)
 {
-    if (row->scope == SCHEMA_SCOPE_LISTENER && !((const struct topology_listener *)scope->base)->has_class)
+    if (row->scope == SCHEMA_SCOPE_LISTENER && ((const struct topology_listener *)scope->base)->class == REQUEST_CLASS_WRITE)
         return NULL;
     return json_string(request_class_name(*(const enum request_class *)field_of(scope, row)));
 }

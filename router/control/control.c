@@ -147,7 +147,7 @@ static void announce(const struct topology *topology, const struct fleet *fleet)
     for (size_t i = 0; i < topology->listener_count; i++)
         log_line(LOG_LEVEL_INFO, "event=listening address=%s%s%s workers=%zu", topology->listeners[i].address,
                  topology->listeners[i].is_tls ? " tls=yes" : "",
-                 topology->listeners[i].has_class ? " class=writeback" : "", fleet_worker_count(fleet));
+                 topology->listeners[i].class == REQUEST_CLASS_WRITEBACK ? " class=writeback" : "", fleet_worker_count(fleet));
     if (topology->admin.address != NULL)
         log_line(LOG_LEVEL_INFO, "event=listening address=%s role=admin", topology->admin.address);
     log_line(LOG_LEVEL_INFO, "event=ready cluster_id=%s nodes=%zu", topology->cluster_id, topology->node_count);

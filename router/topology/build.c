@@ -143,7 +143,6 @@ static bool read_listener(struct builder *builder, const struct yaml_node *item)
     } else if (fill_is_mapping(&builder->fill, "a listener", item)) {
         read_listener_keys(builder, item, listener);
         fill_check_required(&builder->fill, "listen[]", item->place, listener);
-        listener->has_class = origins_has(builder->fill.origins, listener, "listen[].class");
     }
     return true;
 }

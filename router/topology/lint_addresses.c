@@ -112,7 +112,7 @@ void lint_addresses_only_writeback(const struct lint *lint)
 {
     const struct topology *topology = lint->topology;
     for (size_t i = 0; i < topology->listener_count; i++) {
-        if (!topology->listeners[i].has_class)
+        if (topology->listeners[i].class != REQUEST_CLASS_WRITEBACK)
             return;
     }
     if (topology->listener_count > 0 && lint->is_complete)
@@ -128,7 +128,7 @@ void lint_addresses_writeback_without_ingest(const struct lint *lint)
     if (!lint->is_complete || topology->node_count == 0 || lint_has_capability(topology, NODE_CAPABILITY_INGEST))
         return;
     for (size_t i = 0; i < topology->listener_count; i++) {
-        if (topology->listeners[i].has_class)
+        if (topology->listeners[i].class == REQUEST_CLASS_WRITEBACK)
             findings_error(
                 lint->findings, lint_place(lint, &topology->listeners[i], "listen[].class"),
                 "a write-back listener, but no node ingests; add a node with mode ingest, or remove the listener");

@@ -116,8 +116,7 @@ struct topology_listener {
     unsigned mode;              /* permissions of that file; 0: as the umask leaves them */
     bool proxy_protocol;        /* each connection begins with a PROXY header */
     struct topology_networks proxy_from; /* who may send one; not asked on a Unix-domain socket */
-    bool has_class;             /* then every request here that is a write belongs to `class` (only writeback may be set) */
-    enum request_class class;
+    enum request_class class;   /* of every write that arrives here: WRITE, or WRITEBACK */
     bool is_tls;
     struct tls_pair pair;       /* tls.certificate and tls.key as written; the first of tls.pairs, too */
     struct tls_server_settings tls;

@@ -222,7 +222,7 @@ static void configure(struct worker_listener *own, struct epoch *epoch, const st
         .request_head_ms = timeouts->request_head_ms,
         .keep_alive_ms = timeouts->keep_alive_ms,
         .buffer_bytes = epoch->topology->limits.buffer_bytes,
-        .is_writeback = configured->has_class && configured->class == REQUEST_CLASS_WRITEBACK,
+        .is_writeback = configured->class == REQUEST_CLASS_WRITEBACK,
     };
     epoch_release(before);
     tls_server_release(tls_before);

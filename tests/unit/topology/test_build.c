@@ -192,11 +192,10 @@ static void every_key_reaches_its_field(void **state)
     const struct topology *t = result.topology;
     assert_string_equal(t->cluster_id, "c");
     assert_int_equal(t->listener_count, 2);
-    assert_false(t->listeners[0].has_class);
+    assert_int_equal(t->listeners[0].class, REQUEST_CLASS_WRITE);
     assert_int_equal(t->listeners[0].port, 1);
     assert_int_equal(t->storage_engine, STORAGE_ENGINE_PARQUET);
     assert_int_equal(t->listeners[0].line, 4);
-    assert_true(t->listeners[1].has_class);
     assert_int_equal(t->listeners[1].class, REQUEST_CLASS_WRITEBACK);
     assert_int_equal(t->listeners[1].port, 2);
     assert_string_equal(t->listeners[1].address, "127.0.0.1:2");
