@@ -31,6 +31,7 @@ struct admin {
 struct wait {
     struct list_node node;
     struct admin *admin;
+    const struct session *session; /* ref: whose stream it is */
     struct stream *stream;      /* owned */
     struct reload_waiter reload;
     struct steering steering;
@@ -167,6 +168,18 @@ static void on_caller_gone(void *owner, enum fault fault)
     forget(wait);
 }
 
+void admin_on_evict(void *owner, struct session *session)
+{
+    struct admin *admin = owner;
+    struct list_node *at = admin->waits.head.next;
+    while (at != &admin->waits.head) {
+        struct wait *wait = LIST_OWNER(at, struct wait, node);
+        at = at->next;
+        if (wait->session == session)
+            on_caller_gone(wait, FAULT_NONE);
+    }
+}
+
 static const struct stream_events wait_events = {
     .on_data = on_nothing,
     .on_end = on_event,
@@ -200,6 +213,7 @@ static struct wait *begin_wait(const struct admin_call *call)
     if (wait == NULL)
         return NULL;
     wait->admin = call->admin;
+    wait->session = call->session;
     wait->stream = call->stream;
     loop_timer_init(&wait->timer, on_wait_look, wait);
     list_node_init(&wait->node);

@@ -19,5 +19,7 @@ void admin_destroy(struct admin *admin);
 
 /* For the listener's sessions, with the struct admin as owner. */
 extern const struct session_handler admin_handler;
+/* The listener is about to close a session to make room: what waits for an answer on it is forgotten. `owner` is the struct admin. */
+void admin_on_evict(void *owner, struct session *session);
 
 #endif

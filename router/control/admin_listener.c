@@ -20,13 +20,17 @@ struct admin_listener {
     struct buffer_pool buffers;
     struct h1_settings h1;
     struct session_settings session;
+    void (*on_evict)(void *owner, struct session *session);
 };
 
 static void on_accept(void *owner, int fd)
 {
     struct admin_listener *listener = owner;
-    if (listener->sessions.count >= SESSIONS_MAXIMUM)
-        session_close(LIST_OWNER(list_first(&listener->sessions), struct session, node));
+    if (listener->sessions.count >= SESSIONS_MAXIMUM) {
+        struct session *oldest = LIST_OWNER(list_first(&listener->sessions), struct session, node);
+        listener->on_evict(listener->session.owner, oldest);
+        session_close(oldest);
+    }
     session_create(listener->loop, fd, NULL, &listener->session, &listener->sessions);
 }
 
@@ -72,12 +76,14 @@ bool admin_listener_apply(struct admin_listener *listener, const struct topology
     return true;
 }
 
-struct admin_listener *admin_listener_create(struct loop *loop, const struct session_handler *handler, void *owner)
+struct admin_listener *admin_listener_create(struct loop *loop, const struct session_handler *handler,
+                                             void (*on_evict)(void *owner, struct session *session), void *owner)
 {
     struct admin_listener *listener = calloc(1, sizeof *listener);
     if (listener == NULL)
         return NULL;
     listener->loop = loop;
+    listener->on_evict = on_evict;
     listener->bound.shared_fd = -1;
     list_init(&listener->sessions);
     listener->h1 = (struct h1_settings){

@@ -12,8 +12,12 @@
 
 struct admin_listener;
 
-/* Without an address. `handler` and `owner` as of any session. NULL when memory is out. */
-struct admin_listener *admin_listener_create(struct loop *loop, const struct session_handler *handler, void *owner);
+/*
+ * Without an address. `handler` and `owner` as of any session; `on_evict` comes before a session is closed to make room for another one, so that
+ * its streams are let go of. NULL when memory is out.
+ */
+struct admin_listener *admin_listener_create(struct loop *loop, const struct session_handler *handler,
+                                             void (*on_evict)(void *owner, struct session *session), void *owner);
 void admin_listener_destroy(struct admin_listener *listener);
 
 /*

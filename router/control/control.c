@@ -104,7 +104,7 @@ static bool make_parts(struct main_control *own, const struct control_settings *
     control->admin = admin_create(control);
     if (control->names == NULL || control->prober == NULL || control->reloads == NULL || control->admin == NULL)
         return false;
-    control->admin_listener = admin_listener_create(control->loop, &admin_handler, control->admin);
+    control->admin_listener = admin_listener_create(control->loop, &admin_handler, admin_on_evict, control->admin);
     own->signals = signals_create(control->loop);
     return control->admin_listener != NULL && own->signals != NULL;
 }

@@ -2,6 +2,7 @@
 import base64
 import http.client
 import json
+import socket
 import threading
 
 from harness.waiting import PATIENCE_SECONDS, eventually
@@ -102,6 +103,27 @@ def who_waits_for_a_drain_may_go(house):
         assert sluice.status()["nodes"]
         release.set()
         assert client.read().status == 200
+
+
+@case()
+def who_waits_for_a_drain_makes_room_for_many_others(house):
+    """The oldest of too many connections is closed, also one that waits for its answer."""
+    release = threading.Event()
+    with house.serve("iqc") as sluice, sluice.client() as client:
+        sluice.q1.script = Script(hold(release, answer(200, "late")))
+        client.send("GET", QUERY)
+        sluice.q1.wait_seen(1)
+        waiter = socket.create_connection(("127.0.0.1", sluice.admin_port), PATIENCE_SECONDS)
+        waiter.sendall(b"POST /nodes/q1/drain?wait=10m HTTP/1.1\r\nHost: localhost\r\nX-Sluice-Admin: 1\r\n\r\n")
+        sluice.wait_line("event=node_admin node=q1 state=drain")
+        others = [socket.create_connection(("127.0.0.1", sluice.admin_port), PATIENCE_SECONDS) for _ in range(64)]
+        with waiter:
+            assert waiter.recv(1) == b"", "an answer, though the node is busy"
+        release.set()
+        assert client.read().status == 200
+        eventually(lambda: sluice.node_status("q1")["outstanding"] == 0, "a node that is idle")
+        for other in others:
+            other.close()
 
 
 @case()
