@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/options.h"
 #include "control/control.h"
+#include "net/signals.h"
 #include "topology/build.h"
 #include "topology/findings.h"
 
@@ -75,6 +76,7 @@ int command_serve(int argc, char **argv)
     options_begin(&options, &manual, argc, argv);
     if (!read_arguments(&options, files, &count))
         return options.status;
+    signals_hold();
     struct findings *findings = findings_create();
     if (findings == NULL)
         return COMMAND_FAILED;

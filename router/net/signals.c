@@ -48,6 +48,20 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
     loop_leave(signals->loop);
 }
 
+static void mask_orders(int how)
+{
+    sigset_t orders;
+    sigemptyset(&orders);
+    for (unsigned kind = SIGNAL_HUP; kind < SIGNAL_KIND_COUNT; kind++)
+        sigaddset(&orders, kinds[kind].number);
+    sigprocmask(how, &orders, NULL);
+}
+
+void signals_hold(void)
+{
+    mask_orders(SIG_BLOCK);
+}
+
 struct signals *signals_create(struct loop *loop)
 {
     struct signals *signals = calloc(1, sizeof *signals);
@@ -64,6 +78,7 @@ struct signals *signals_create(struct loop *loop)
             return NULL;
         }
     }
+    mask_orders(SIG_UNBLOCK);
     return signals;
 }
 

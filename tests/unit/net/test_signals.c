@@ -65,6 +65,27 @@ static void each_signal_is_told_to_who_listens(void **state)
     }
 }
 
+static void what_comes_while_the_process_starts_is_kept(void **state)
+{
+    (void)state;
+    static const enum signal_kind orders[] = {SIGNAL_HUP, SIGNAL_USR1, SIGNAL_USR2};
+    signals_destroy(signals);
+    rig_settle(&rig);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signals_hold();
+    for (unsigned i = 0; i < 3; i++)
+        raise(numbers[orders[i]]);
+    signals = signals_create(rig.loop);
+    assert_non_null(signals);
+    for (unsigned i = 0; i < 3; i++)
+        signals_on(signals, orders[i], on_signal, told);
+    rig_settle(&rig);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(told[orders[i]], 1);
+}
+
 /* The lines that `run` writes to standard error. */
 static void assert_logs(void (*run)(void), const char *expected)
 {
@@ -135,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(each_signal_is_told_to_who_listens),
+        TEST(what_comes_while_the_process_starts_is_kept),
         TEST(a_signal_that_nobody_listens_to_is_ignored_with_a_line),
         TEST(writing_to_a_closed_pipe_is_an_error_and_no_death),
         TEST(no_signal_turns_an_orderly_end_into_a_death),
