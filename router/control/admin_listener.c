@@ -57,8 +57,10 @@ bool admin_listener_apply(struct admin_listener *listener, const struct topology
         return true;
     }
     struct topology_listener wanted = with_mode(configured);
-    if (listener->listener != NULL && bound_address_is_for(&listener->bound, &wanted))
+    if (listener->listener != NULL && bound_address_is_for(&listener->bound, &wanted)) {
+        bound_address_set_mode(&listener->bound, &wanted);
         return true;
+    }
     struct bound_address bound;
     const char *why = "";
     bool is_open = bound_address_open(&bound, &wanted, &why);

@@ -88,11 +88,30 @@ int unix_socket_listen(const char *path, unsigned mode, struct unix_socket *made
     return -1;
 }
 
-void unix_socket_remove(struct unix_socket *made)
+bool unix_socket_is_there(const struct unix_socket *made)
 {
     struct stat status;
-    if (made->path[0] != '\0' && lstat(made->path, &status) == 0 && S_ISSOCK(status.st_mode) &&
-        status.st_dev == made->device && status.st_ino == made->inode)
+    return made->path[0] != '\0' && lstat(made->path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+           status.st_dev == made->device && status.st_ino == made->inode;
+}
+
+bool unix_socket_set_mode(const struct unix_socket *made, unsigned mode, const char **reason)
+{
+    *reason = "the file is another one";
+    if (mode == 0)
+        return true;
+    if (!unix_socket_is_there(made))
+        return false;
+    *reason = "";
+    if (chmod(made->path, mode) == 0)
+        return true;
+    *reason = strerror(errno);
+    return false;
+}
+
+void unix_socket_remove(struct unix_socket *made)
+{
+    if (unix_socket_is_there(made))
         unlink(made->path);
     made->path[0] = '\0';
 }

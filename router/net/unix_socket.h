@@ -23,6 +23,10 @@ struct unix_socket {
  */
 int unix_socket_listen(const char *path, unsigned mode, struct unix_socket *made, const char **reason);
 
+/* Is the file still the one that was made? */
+bool unix_socket_is_there(const struct unix_socket *made);
+/* Other permissions for the file that was made; 0: they stay. False with *reason. */
+bool unix_socket_set_mode(const struct unix_socket *made, unsigned mode, const char **reason);
 /* Removes the file if it is still the one that was made; nothing happens a second time. */
 void unix_socket_remove(struct unix_socket *made);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "net/listener.h"
 #include "net/socket.h"
 
@@ -58,7 +59,16 @@ int bound_address_take(const struct bound_address *bound, const char **reason)
 
 bool bound_address_is_for(const struct bound_address *bound, const struct topology_listener *listener)
 {
-    return bound->address != NULL && strcmp(bound->address, listener->address) == 0 && bound->mode == listener->mode;
+    return bound->address != NULL && strcmp(bound->address, listener->address) == 0 &&
+           (bound->path == NULL || unix_socket_is_there(&bound->file));
+}
+
+void bound_address_set_mode(struct bound_address *bound, const struct topology_listener *listener)
+{
+    const char *reason;
+    if (bound->mode != listener->mode && bound->path != NULL && !unix_socket_set_mode(&bound->file, listener->mode, &reason))
+        log_line(LOG_LEVEL_ERROR, "event=socket_mode_not_set address=%s reason=\"%s\"", bound->address, reason);
+    bound->mode = listener->mode;
 }
 
 void bound_address_close(struct bound_address *bound)

@@ -25,8 +25,10 @@ struct bound_address {
 bool bound_address_open(struct bound_address *bound, const struct topology_listener *listener, const char **reason);
 /* A socket for one worker, which it owns; -1 with *reason. */
 int bound_address_take(const struct bound_address *bound, const char **reason);
-/* Is it what this listener wants? */
+/* Is it what this listener wants, but for the permissions of a socket's file? A file that somebody has taken away is not. */
 bool bound_address_is_for(const struct bound_address *bound, const struct topology_listener *listener);
+/* The permissions that this listener wants; those of the file stay where it says nothing. A failure is logged. */
+void bound_address_set_mode(struct bound_address *bound, const struct topology_listener *listener);
 /*
  * Takes the file away and lets go of the shared socket; the workers' own go on until they close them. Called while they still listen
  * (see net/unix_socket.h), and harmless a second time.

@@ -324,6 +324,7 @@ static void take_over(struct fleet *fleet, struct fleet_change *change)
     close_removed(fleet, change);
     for (size_t i = 0; i < change->count; i++) {
         const struct topology_listener *configured = &topology->listeners[i];
+        bound_address_set_mode(&change->listeners[i]->bound, configured);
         if (change->new_tls[i] != NULL || !configured->is_tls)
             own_tls(change->listeners[i], change->new_tls[i], topology, &configured->tls);
         change->new_tls[i] = NULL;

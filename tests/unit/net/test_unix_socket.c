@@ -182,6 +182,28 @@ static void a_successors_file_is_left_to_it(void **state)
     close(successor);
 }
 
+static void the_mode_of_our_file_alone_is_changed(void **state)
+{
+    (void)state;
+    struct stat status;
+    int fd = unix_socket_listen(path, 0600, &made, &reason);
+    assert_true(fd >= 0);
+    assert_true(unix_socket_is_there(&made));
+    assert_true(unix_socket_set_mode(&made, 0666, &reason));
+    assert_true(unix_socket_set_mode(&made, 0, &reason));
+    assert_int_equal(lstat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0666);
+    assert_int_equal(unlink(path), 0);
+    assert_false(unix_socket_is_there(&made));
+    int other = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_false(unix_socket_set_mode(&made, 0666, &reason));
+    assert_string_equal(reason, "the file is another one");
+    assert_int_equal(fstat(other, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    close(other);
+    close(fd);
+}
+
 static void the_systems_reason_is_told(void **state)
 {
     (void)state;
@@ -223,6 +245,7 @@ int main(void)
         TEST_OF(a_full_backlog_is_a_live_one),
         TEST_OF(what_is_no_socket_is_never_touched),
         TEST_OF(a_successors_file_is_left_to_it),
+        TEST_OF(the_mode_of_our_file_alone_is_changed),
         TEST_OF(the_systems_reason_is_told),
         TEST_OF(the_longest_path_is_one_of_107_bytes),
     };

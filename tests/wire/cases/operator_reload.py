@@ -189,6 +189,41 @@ def listeners_come_and_go(house):
             eventually(lambda: sluice.is_refused(port), "the new address to be closed")
 
 
+def unix_listeners(sluice, *more):
+    config = sluice.configured()
+    return {**config, "listen": [*config["listen"], *more]}
+
+
+def status_over(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE_SECONDS)
+        sock.connect(path)
+        sock.sendall(f"GET {QUERY} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        return sock.recv(4096).split(b" ")[1]
+
+
+@case()
+def a_socket_file_gets_other_permissions(house):
+    with house.serve("iqc") as sluice:
+        path = sluice.temporary.name + "/sluice.sock"
+        for mode in ("0600", "0660", "0600"):
+            sluice.reload(unix_listeners(sluice, {"address": "unix:" + path, "mode": mode}))
+            assert os.stat(path).st_mode & 0o777 == int(mode, 8)
+            assert status_over(path) == b"200"
+
+
+@case()
+def a_socket_file_that_has_gone_comes_back(house):
+    with house.serve("iqc") as sluice:
+        path = sluice.temporary.name + "/sluice.sock"
+        sluice.reload(unix_listeners(sluice, "unix:" + path))
+        os.unlink(path)
+        sluice.reload()
+        assert status_over(path) == b"200"
+        sluice.reload(sluice.configured())
+        assert not os.path.exists(path)
+
+
 @case()
 def limits_hold_from_the_next_request_on(house):
     with house.serve("iqc") as sluice, sluice.client() as client:
