@@ -2,7 +2,9 @@
 
 Times are too restless on a shared machine for a bound of three per cent. So requests are judged by what can be counted:
 instructions in user space (callgrind) and system calls. One client sends them, one after the other, when there is a
-warm link to each node; then nothing but the number of nodes differs.
+warm link to each node; then nothing but the number of nodes differs. What Sluice does by the second, with or without
+requests, is taken off: valgrind and strace make a request slow, so there would be too much of it in each. The row of the
+probes has it, too.
 """
 
 import http.client
@@ -29,6 +31,7 @@ FIRST_HOST = 127 << 24 | 1
 
 REQUESTS = {"write": (WRITE_TARGET, WRITE_LINES.encode(), WRITE_FIELDS),
             "query": (QUERY_TARGET, b"", QUERY_FIELDS)}
+COUNTS = {"instructions": "instructions", "calls": "system calls"}  # what is judged, and how a reader knows it
 COUNTED = 4000                          # requests
 WARM_UP = 2000                          # requests of one round; as many rounds as it takes
 WARM_UP_ROUNDS = 20
@@ -44,10 +47,15 @@ PROBES_MAXIMUM = 0.07                   # of a core
 
 @dataclass
 class Cost:
-    """Of one request."""
+    """Of one request: what was counted, and what as long a time without requests has of it."""
 
     instructions: float = 0
-    calls: dict = field(default_factory=dict)   # by name, the total under None
+    idle_instructions: float = 0
+    calls: float = 0                # 0: not counted
+    idle_calls: float = 0
+
+    def net(self, what):
+        return getattr(self, what) - getattr(self, f"idle_{what}")
 
 
 @dataclass
@@ -61,10 +69,8 @@ class NodeCosts:
     counter: str = ""
     probed_for_seconds: float = 0
 
-    def ratio(self, name, attribute):
-        many, few = ((cost.calls[None] if attribute == "calls" else cost.instructions)
-                     for cost in (self.requests[name, MANY], self.requests[name, FEW]))
-        return many / few
+    def ratio(self, name, what):
+        return self.requests[name, MANY].net(what) / self.requests[name, FEW].net(what)
 
 
 class Cluster:
@@ -179,8 +185,6 @@ class NodesBench:
         self.program = os.path.abspath(settings.sluice)
 
     def count_instructions(self, costs, count):
-        """What Sluice does by the second, with or without requests, is taken off: valgrind makes a request slow, so there
-        would be too much of it in each. The probes' row has it."""
         dump = os.path.join(self.children.directory, f"callgrind-{count}")
         with Cluster(self, count, NO_PROBES, ("valgrind", "--tool=callgrind", f"--callgrind-out-file={dump}")) as cluster:
             cluster.wait_probed()
@@ -194,7 +198,8 @@ class NodesBench:
                 time.sleep(time.monotonic() - begun_at)
                 self.control(cluster, "-d")
                 loaded, idle = (read_instructions(f"{dump}.{2 * number + part}") for part in (1, 2))
-                costs.requests.setdefault((name, count), Cost()).instructions = (loaded - idle) / COUNTED
+                cost = costs.requests.setdefault((name, count), Cost())
+                cost.instructions, cost.idle_instructions = loaded / COUNTED, idle / COUNTED
 
     def control(self, cluster, option):
         """Asks callgrind to count from zero (-z), or to write down what it has counted and do the same (-d)."""
@@ -215,12 +220,17 @@ class NodesBench:
                 self.say(f"nodes: counting system calls: {name}, {count} nodes")
                 cluster.warm_up(name)
                 counter.start([cluster.process.pid])
+                begun_at = time.monotonic()
                 cluster.send(name, COUNTED)
+                seconds = time.monotonic() - begun_at
                 calls = counter.stop()
                 if calls.get("connect"):
                     raise BenchError(f"{calls['connect']} links were opened while system calls were counted")
-                costs.requests.setdefault((name, count), Cost()).calls = {call: number / COUNTED
-                                                                          for call, number in calls.items()}
+                counter.start([cluster.process.pid])
+                time.sleep(seconds)
+                idle = counter.stop()
+                cost = costs.requests.setdefault((name, count), Cost())
+                cost.calls, cost.idle_calls = calls[None] / COUNTED, idle.get(None, 0) / COUNTED
 
     def time_starts(self, costs, count):
         listening, probed = [], []
@@ -265,12 +275,12 @@ def missed_node_targets(costs):
     """Each missed target as one sentence. What could not be measured is missed."""
     missed = []
     for name in REQUESTS:
-        for attribute, what in (("instructions", "instructions"), ("calls", "system calls")):
-            if attribute == "calls" and not costs.requests[name, MANY].calls:
-                missed.append(f"nodes: system calls of a {name}: {costs.counter}")
-            elif costs.ratio(name, attribute) > RATIO_MAXIMUM:
-                missed.append(f"nodes: a {name} with {MANY:,} nodes takes {costs.ratio(name, attribute):.3f} of the {what} "
-                              f"that it takes with {FEW}, at most {RATIO_MAXIMUM} is allowed")
+        for what, title in COUNTS.items():
+            if getattr(costs.requests[name, MANY], what) == 0:
+                missed.append(f"nodes: {title} of a {name}: {costs.counter}")
+            elif costs.ratio(name, what) > RATIO_MAXIMUM:
+                missed.append(f"nodes: a {name} with {MANY:,} nodes takes {costs.ratio(name, what):.3f} of the {title} that "
+                              f"it takes with {FEW}, at most {RATIO_MAXIMUM} is allowed")
     if costs.listening_seconds[MANY] >= START_MAXIMUM_SECONDS:
         missed.append(f"nodes: Sluice listens {costs.listening_seconds[MANY]:.2f} s after its start with {MANY:,} nodes, "
                       f"less than {START_MAXIMUM_SECONDS:.0f} s is allowed")

@@ -123,21 +123,26 @@ def nodes_section(costs):
     lines = [f"### nodes: Sluice in front of {nodes.MANY:,} nodes and of {nodes.FEW}", "",
              f"Load: h2load, one connection of HTTP/1.1, {nodes.COUNTED:,} requests one after the other, when a round of "
              f"{nodes.WARM_UP:,} has opened no link any more. Instructions: callgrind, user space, all threads. "
-             f"System calls: {costs.counter}.", "",
+             f"System calls: {costs.counter}. Judged without what as long a time without requests costs.", "",
              f"| what | {nodes.FEW} nodes | {nodes.MANY:,} nodes | ratio | at most |", "|---|--:|--:|--:|--:|"]
     for name in nodes.REQUESTS:
         few, many = (costs.requests[name, count] for count in (nodes.FEW, nodes.MANY))
-        lines.append(f"| instructions/{name} | {few.instructions:,.0f} | {many.instructions:,.0f} | "
-                     f"{costs.ratio(name, 'instructions'):.3f} | {nodes.RATIO_MAXIMUM} |")
-        if many.calls:
-            lines.append(f"| system calls/{name} | {few.calls[None]:.3f} | {many.calls[None]:.3f} | "
-                         f"{costs.ratio(name, 'calls'):.3f} | {nodes.RATIO_MAXIMUM} |")
+        for what, title in nodes.COUNTS.items():
+            if not getattr(many, what):
+                continue
+            lines.append(f"| {title}/{name} | {few.net(what):,.2f} | {many.net(what):,.2f} | "
+                         f"{costs.ratio(name, what):.3f} | {nodes.RATIO_MAXIMUM} |")
+            counted = [getattr(cost, what) for cost in (few, many)]
+            lines.append(f"| the same, with what the time costs | {counted[0]:,.2f} | {counted[1]:,.2f} | "
+                         f"{counted[1] / counted[0]:.3f} | - |")
     for what, values, pattern, limit in (
-            ("start of the program to both listeners, s", costs.listening_seconds, "{:.3f}", f"{nodes.START_MAXIMUM_SECONDS} s"),
+            ("start of the program to both listeners, s", costs.listening_seconds, "{:.3f}",
+             f"{nodes.START_MAXIMUM_SECONDS} s"),
             ("start of the program to the last node found up, s", costs.probed_seconds, "{:.3f}", "-"),
             (f"probes every 2 s, share of a core over {costs.probed_for_seconds} s", costs.probing_share, "{:.2%}",
              f"{nodes.PROBES_MAXIMUM:.0%}")):
-        lines.append(f"| {what} | {pattern.format(values[nodes.FEW])} | {pattern.format(values[nodes.MANY])} | - | {limit} |")
+        few, many = (pattern.format(values[count]) for count in (nodes.FEW, nodes.MANY))
+        lines.append(f"| {what} | {few} | {many} | - | {limit} |")
     return lines + [""]
 
 
