@@ -23,10 +23,10 @@ from proxies import fill
 from workloads import QUERY_FIELDS, QUERY_TARGET, WRITE_FIELDS, WRITE_LINES, WRITE_TARGET, read_h2load, run_load
 
 FEW, MANY = 3, 1000
-# How many nodes of each mode; a responder plays all nodes of a mode, at addresses of their own.
+# How many nodes of which modes; a responder plays all of a line's, at addresses of their own.
 CLUSTERS = {FEW: {"ingest": 1, "query": 1, "compact": 1},
-            MANY: {"ingest": 400, "query": 500, "process": 99, "compact": 1}}
-MODE_KEYS = {"ingest": ", io_threads: 4", "process": ", plugin_dir: /plugins"}
+            MANY: {"ingest": 400, "query": 500, "process,query": 99, "compact": 1}}
+MODE_KEYS = {"ingest": ", io_threads: 4"}
 FIRST_HOST = 127 << 24 | 1
 
 REQUESTS = {"write": (WRITE_TARGET, WRITE_LINES.encode(), WRITE_FIELDS),
@@ -80,16 +80,17 @@ class Cluster:
         self.bench, self.count, self.prefix = bench, count, prefix
         self.process = None
         self.responders = []
-        children, modes = bench.children, CLUSTERS[count]
+        children = bench.children
         entries = []
-        for mode, nodes in modes.items():
-            process, port = children.start_listener(f"{mode}-nodes", [os.path.join(children.programs, "responder"), "0",
-                                                                      mode, str(nodes)], bench.cores[1])
+        for modes, nodes in CLUSTERS[count].items():
+            name = modes.replace(",", "-")
+            process, port = children.start_listener(f"{name}-nodes", [os.path.join(children.programs, "responder"), "0",
+                                                                      name, str(nodes)], bench.cores[1])
             self.responders.append(process)
             for number in range(nodes):
                 host = socket.inet_ntoa((FIRST_HOST + number).to_bytes(4, "big"))
-                entries.append(f'  - {{node_id: {mode}-{number + 1}, url: "http://{host}:{port}", mode: {mode}'
-                               f'{MODE_KEYS.get(mode, "")}}}')
+                entries.append(f'  - {{node_id: {name}-{number + 1}, url: "http://{host}:{port}", mode: "{modes}", '
+                               f'plugin_dir: /plugins{MODE_KEYS.get(modes, "")}}}')
         self.port, self.admin_port = free_ports(2)
         self.path = os.path.join(children.directory, "sluice-nodes.yaml")
         with open(self.path, "w", encoding="ascii") as file:
