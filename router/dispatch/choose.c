@@ -37,10 +37,14 @@ static enum fault check_fan_out(struct choice *choice, struct lease *lease, cons
 enum fault choice_begin(struct choice *choice, struct lease *lease, const struct message_head *head)
 {
     const struct header_field *name = message_find(head, HEADER_X_SLUICE_NODE);
+    enum route_target target = choice->kind.route->target;
     choice->target = CHOICE_ONE;
+    /* Where one certain node is meant, or all of them, none is left out. */
+    choice->kind.takes_unknown = name != NULL || target == ROUTE_TARGET_NAMED_OR_ALL ||
+                                 policy_of(choice->kind.class)->refusal == POLICY_REFUSAL_ENGINE;
     if (name != NULL)
         return find_named(choice, lease, name->value);
-    switch (choice->kind.route->target) {
+    switch (target) {
     case ROUTE_TARGET_NAMED:
         return FAULT_NODE_NOT_NAMED;
     case ROUTE_TARGET_NAMED_OR_ALL:
@@ -106,11 +110,19 @@ static int pick_remembered(const struct choice *choice, struct lease *lease, str
     return index >= 0 && !was_tried(tried, (unsigned)index) && is_usable(choice, lease, (unsigned)index) ? index : -1;
 }
 
-static int pick_balanced(const struct choice *choice, struct lease *lease, struct dispatch_context *context,
+/* When those that are known to be up have failed, the others are better than none. */
+static struct lease_kind any_health(const struct choice *choice)
+{
+    struct lease_kind kind = choice->kind;
+    kind.takes_unknown = true;
+    return kind;
+}
+
+static int pick_balanced(const struct lease_kind *kind, struct lease *lease, struct dispatch_context *context,
                          const struct node_set *tried)
 {
     struct balance_question question = {
-        .method = policy_of(choice->kind.class)->balance,
+        .method = policy_of(kind->class)->balance,
         .tried = tried,
         .sticky = -1,
         .outstanding = outstanding,
@@ -123,10 +135,10 @@ static int pick_balanced(const struct choice *choice, struct lease *lease, struc
         question.cursor = atomic_fetch_add_explicit(&roster->writeback_cursor, 1, memory_order_relaxed);
     else if (question.method == BALANCE_LEAST_OUTSTANDING)
         question.random = random_u32(&context->random);
-    struct balance_view *usable = lease_usable(lease, &choice->kind);
-    if (choice->kind.route->preferred == 0)
+    struct balance_view *usable = lease_usable(lease, kind);
+    if (kind->route->preferred == 0)
         return balance_pick(&question, usable);
-    return balance_pick_preferred(&question, lease_preferred(lease, &choice->kind), usable);
+    return balance_pick_preferred(&question, lease_preferred(lease, kind), usable);
 }
 
 int choice_pick(const struct choice *choice, struct lease *lease, struct dispatch_context *context, struct text path,
@@ -135,12 +147,18 @@ int choice_pick(const struct choice *choice, struct lease *lease, struct dispatc
     if (choice->target == CHOICE_NAMED)
         return !was_tried(tried, choice->named) && is_usable(choice, lease, choice->named) ? (int)choice->named : -1;
     int index = pick_remembered(choice, lease, context, path, tried);
-    return index >= 0 ? index : pick_balanced(choice, lease, context, tried);
+    if (index < 0)
+        index = pick_balanced(&choice->kind, lease, context, tried);
+    if (index >= 0 || tried == NULL)
+        return index;
+    struct lease_kind any = any_health(choice);
+    return pick_balanced(&any, lease, context, tried);
 }
 
 bool choice_has_untried(const struct choice *choice, struct lease *lease, const struct node_set *tried)
 {
     if (choice->target == CHOICE_NAMED)
         return !was_tried(tried, choice->named) && is_usable(choice, lease, choice->named);
-    return balance_has_untried(lease_usable(lease, &choice->kind), tried);
+    struct lease_kind any = any_health(choice);
+    return balance_has_untried(lease_usable(lease, &any), tried);
 }

@@ -485,7 +485,7 @@ static void fill(struct dispatch *dispatch, struct dispatch_context *context, co
     dispatch->stream.verbs = &dispatch_verbs;
     dispatch->context = context;
     dispatch->lease = request->lease;
-    dispatch->choice.kind = (struct lease_kind){request->class, request->route, request->is_grpc};
+    dispatch->choice.kind = (struct lease_kind){.class = request->class, .route = request->route, .needs_http2 = request->is_grpc};
     dispatch->request = (struct request){
         .head = request->head,
         .origin = request->origin,

@@ -6,7 +6,8 @@
  *
  *   UNKNOWN --first result--> UP or DOWN      UP --fall bad in a row--> DOWN      DOWN --rise good in a row--> UP
  *
- * A node of unknown health is usable: at start Sluice serves at once and failed connects go elsewhere.
+ * A node of unknown health is usable: at start Sluice serves at once and failed connects go elsewhere. While others of its kind are known to be
+ * up, it comes after them (upstream/lease.h).
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Classes, the capabilities that a route needs, those that it prefers, and whether HTTP/2 is needed: each combination has one view at most. */
+/* Classes, the capabilities that a route needs, those that it prefers, and two yes-or-no questions: each combination has one view at most. */
 #define CAPABILITY_SETS 16
-#define KINDS (REQUEST_CLASS_COUNT * CAPABILITY_SETS * CAPABILITY_SETS * 2)
+#define KINDS (REQUEST_CLASS_COUNT * CAPABILITY_SETS * CAPABILITY_SETS * 4)
 #define VIEWS_MAXIMUM 255
 
 struct kept_view {
@@ -73,6 +73,22 @@ static bool speaks_http2(const struct topology_node *node, const struct roster_n
     return atomic_load_explicit(&shared->http_version, memory_order_relaxed) != 1;
 }
 
+static bool is_up(const struct epoch *epoch, unsigned index)
+{
+    return atomic_load_explicit(&epoch->nodes[index]->health, memory_order_relaxed) == HEALTH_UP;
+}
+
+/* Where some are known to be up, only those stay. Returns how many there are. */
+static size_t leave_out_unknown(const struct epoch *epoch, struct balance_candidate *candidates, size_t count)
+{
+    size_t up = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_up(epoch, candidates[i].index))
+            candidates[up++] = candidates[i];
+    }
+    return up > 0 ? up : count;
+}
+
 static void build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct balance_view *view)
 {
     const struct topology *topology = epoch->topology;
@@ -85,6 +101,8 @@ static void build_view(const struct epoch *epoch, const struct lease_kind *kind,
             (!kind->needs_http2 || speaks_http2(node, epoch->nodes[i])))
             candidates[count++] = (struct balance_candidate){(uint16_t)i, node->weight};
     }
+    if (!kind->takes_unknown)
+        count = leave_out_unknown(epoch, candidates, count);
     balance_view_build(view, candidates, count);
     free(candidates);
 }
@@ -95,7 +113,7 @@ static struct kept_view *find_view(struct lease_views *views, const struct lease
     size_t key = kind->class;
     key = key * CAPABILITY_SETS + (kind->route->capabilities & (CAPABILITY_SETS - 1));
     key = key * CAPABILITY_SETS + (preferred & (CAPABILITY_SETS - 1));
-    key = key * 2 + (kind->needs_http2 ? 1 : 0);
+    key = key * 4 + (kind->needs_http2 ? 1 : 0) + (kind->takes_unknown ? 2 : 0);
     if (views->number_of[key] == 0) {
         if (views->count == VIEWS_MAXIMUM)
             return NULL;

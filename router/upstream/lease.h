@@ -43,9 +43,12 @@ struct lease_kind {
     enum request_class class;
     const struct route *route;
     bool needs_http2;             /* gRPC: not those that are known to speak HTTP/1 only */
+    bool takes_unknown;           /* those that no probe has reached yet as well, though others are known to be up */
 };
 
-/* The nodes of this kind that are usable now. Valid until the next call for this lease; never NULL (without memory it is empty). */
+/*
+ * The nodes of this kind that are usable now. A node that has just come with a reload, and may be no node at all, gets nothing until it has
+ * answered a probe, as long as others have: at the start, where none has, all are taken. Valid until the next call for this lease; never NULL (without memory it is empty). */
 struct balance_view *lease_usable(struct lease *lease, const struct lease_kind *kind);
 /* Of them those that the route prefers; the same view where it has no preference. */
 struct balance_view *lease_preferred(struct lease *lease, const struct lease_kind *kind);

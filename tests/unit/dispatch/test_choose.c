@@ -57,6 +57,36 @@ static int pick_but(unsigned bits)
     return pick(&set);
 }
 
+/* ---- nodes that no probe has reached ---- */
+
+static void unknown_nodes_come_after_those_that_are_up(void **state)
+{
+    (void)state;
+    roster_node_set_health(lease()->epoch->nodes[1], HEALTH_UP);
+    assert_int_equal(begin(REQUEST_CLASS_QUERY, ROUTE_TARGET_ONE, ""), FAULT_NONE);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(pick(NULL), 1);
+    struct node_set set = tried(2);
+    assert_true(choice_has_untried(&choice, lease(), &set));
+    int next = pick_but(2);
+    assert_true(next == 0 || next == 2);
+    assert_int_equal(pick_but(7), -1);
+}
+
+static void a_named_node_and_a_sweep_take_unknown_ones(void **state)
+{
+    (void)state;
+    roster_node_set_health(lease()->epoch->nodes[1], HEALTH_UP);
+    char lines[64];
+    snprintf(lines, sizeof lines, "x-sluice-node: %s\n", lease()->epoch->nodes[2]->node_id);
+    assert_int_equal(begin(REQUEST_CLASS_QUERY, ROUTE_TARGET_ONE, lines), FAULT_NONE);
+    assert_int_equal(pick(NULL), 2);
+    assert_int_equal(begin(REQUEST_CLASS_PLUGIN, ROUTE_TARGET_NAMED_OR_ALL, ""), FAULT_NONE);
+    assert_int_equal(pick(NULL), 0);
+    assert_int_equal(pick_but(1), 1);
+    assert_int_equal(pick_but(3), 2);
+}
+
 /* ---- whom it is for ---- */
 
 static void a_named_node_is_asked_and_no_other(void **state)
@@ -227,6 +257,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(unknown_nodes_come_after_those_that_are_up),
+        TEST(a_named_node_and_a_sweep_take_unknown_ones),
         TEST(a_named_node_is_asked_and_no_other),
         TEST(a_name_must_be_one_that_fits),
         TEST(some_routes_must_have_a_name),

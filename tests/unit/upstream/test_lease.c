@@ -86,17 +86,17 @@ static unsigned members_of(const struct balance_view *view)
 
 static unsigned usable(enum request_class class, const struct route *route)
 {
-    return members_of(lease_usable(lease, &(struct lease_kind){class, route, false}));
+    return members_of(lease_usable(lease, &(struct lease_kind){class, route, false, false}));
 }
 
 static unsigned preferred(enum request_class class, const struct route *route)
 {
-    return members_of(lease_preferred(lease, &(struct lease_kind){class, route, false}));
+    return members_of(lease_preferred(lease, &(struct lease_kind){class, route, false, false}));
 }
 
 static unsigned for_calls(void)
 {
-    return members_of(lease_usable(lease, &(struct lease_kind){REQUEST_CLASS_FLIGHT, &any_route, true}));
+    return members_of(lease_usable(lease, &(struct lease_kind){REQUEST_CLASS_FLIGHT, &any_route, true, false}));
 }
 
 #define BIT(node) (1u << (node))
@@ -118,7 +118,7 @@ static void a_preference_makes_a_list_of_its_own(void **state)
     assert_int_equal(usable(REQUEST_CLASS_CATALOG, &preferring_route), BIT(INGESTER) | BIT(QUERY) | BIT(BOTH));
     assert_int_equal(preferred(REQUEST_CLASS_CATALOG, &preferring_route), BIT(INGESTER) | BIT(BOTH));
     /* Without a preference it is the same list. */
-    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false};
+    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false, false};
     assert_ptr_equal(lease_preferred(lease, &kind), lease_usable(lease, &kind));
     /* Nobody of them is usable: the list is empty, and the other one is not. */
     roster_node_set_health(epoch->nodes[INGESTER], HEALTH_DOWN);
@@ -134,6 +134,7 @@ static void lists_follow_the_roster(void **state)
     roster_node_set_health(epoch->nodes[QUERY], HEALTH_DOWN);
     assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(BOTH));
     roster_node_set_health(epoch->nodes[QUERY], HEALTH_UP);
+    roster_node_set_health(epoch->nodes[BOTH], HEALTH_UP);
     assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
     for (unsigned i = 0; i < HEALTH_PASSIVE_FAILURES; i++)
         roster_node_note_connect(epoch->nodes[BOTH], true);
@@ -143,6 +144,24 @@ static void lists_follow_the_roster(void **state)
     /* Each class has its own. */
     roster_node_set_admin(epoch->nodes[BOTH], REQUEST_CLASS_WRITE, NODE_ADMIN_DRAIN);
     assert_int_equal(usable(REQUEST_CLASS_WRITE, &write_route), BIT(INGESTER));
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
+}
+
+/* One that a reload has brought may not be there at all; before any has answered, all are taken. */
+static void a_node_that_no_probe_has_reached_waits_while_others_are_up(void **state)
+{
+    (void)state;
+    struct lease_kind all = {REQUEST_CLASS_QUERY, &query_route, false, true};
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
+    roster_node_set_health(epoch->nodes[QUERY], HEALTH_UP);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY));
+    assert_int_equal(members_of(lease_usable(lease, &all)), BIT(QUERY) | BIT(BOTH));
+    /* Those of another kind change nothing. */
+    assert_int_equal(usable(REQUEST_CLASS_WRITE, &write_route), BIT(INGESTER) | BIT(BOTH));
+    roster_node_set_health(epoch->nodes[QUERY], HEALTH_DOWN);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(BOTH));
+    roster_node_set_health(epoch->nodes[QUERY], HEALTH_UP);
+    roster_node_set_health(epoch->nodes[BOTH], HEALTH_UP);
     assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
 }
 
@@ -194,7 +213,7 @@ static void two_workers_have_lists_of_their_own(void **state)
     struct list others;
     list_init(&others);
     struct lease *other = lease_create(epoch, &others, NULL, NULL);
-    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false};
+    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false, false};
     assert_ptr_not_equal(lease_usable(other, &kind), lease_usable(lease, &kind));
     assert_int_equal(members_of(lease_usable(other, &kind)), BIT(QUERY) | BIT(BOTH));
     lease_release(other);
@@ -207,7 +226,7 @@ static void every_kind_there_is_has_room(void **state)
     size_t count = 0;
     for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class++) {
         for (unsigned http2 = 0; http2 < 2; http2++) {
-            struct lease_kind kind = {(enum request_class)class, &query_route, http2 != 0};
+            struct lease_kind kind = {(enum request_class)class, &query_route, http2 != 0, false};
             struct balance_view *view = lease_usable(lease, &kind);
             assert_int_equal(members_of(view), BIT(QUERY) | BIT(BOTH));
             for (size_t i = 0; i < count; i++)
@@ -368,6 +387,7 @@ int main(void)
         TEST(a_route_is_served_by_whoever_can),
         TEST(a_preference_makes_a_list_of_its_own),
         TEST(lists_follow_the_roster),
+        TEST(a_node_that_no_probe_has_reached_waits_while_others_are_up),
         TEST(a_list_is_built_once_for_a_generation),
         TEST(a_list_that_was_not_asked_for_is_not_forgotten),
         TEST(calls_may_go_wherever_http2_is_not_ruled_out),

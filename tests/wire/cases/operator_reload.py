@@ -54,6 +54,20 @@ def a_node_that_is_added_gets_its_share(house):
 
 
 @case()
+def a_node_that_is_added_and_answers_no_probe_gets_nothing(house):
+    release = threading.Event()
+    with house.serve("iqc") as sluice:
+        sluice.wait_line("event=node_health node=q1")
+        silent = Node("q2", "query")
+        silent.on_probe = hold(release, answer(200, "OK"))
+        sluice.reload(sluice.configured(sluice.adopt(silent)))
+        silent.wait_probes(1)
+        assert served_by(sluice) == {"q1"}
+        release.set()
+        eventually(lambda: served_by(sluice) == {"q1", "q2"}, "queries on both nodes")
+
+
+@case()
 def a_node_that_is_removed_gets_nothing_new_and_finishes_what_it_has(house):
     release = threading.Event()
     with house.serve("iqqc") as sluice:
