@@ -51,7 +51,7 @@ static lint_rule *const rules[] = {
     lint_settings_target_over_head,
     lint_settings_replay_over_total,
     lint_settings_health_timeout,
-    lint_settings_token_file,
+    lint_settings_token_files,
 };
 
 void lint_topology(const struct topology *topology, const struct origins *origins, enum topology_purpose purpose,

@@ -89,32 +89,47 @@ void lint_settings_health_timeout(const struct lint *lint)
             "lower it or raise the interval");
 }
 
+/* A file that holds a token, by the key that names it. */
+struct token_file {
+    const char *key;
+    const char *path; /* NULL: none is named */
+    struct place place;
+};
+
 /* A file that `check` cannot read may still be there where Sluice will run; `serve` has to read it. */
-static void report_token_file(const struct lint *lint, struct place place, const char *problem, const char *remedy)
+static void report_token_file(const struct lint *lint, const struct token_file *file, const char *problem, const char *remedy)
 {
-    const char *path = lint->topology->health.token_file;
     if (lint->purpose == TOPOLOGY_PURPOSE_SERVE)
-        findings_error(lint->findings, place, "health.token_file: %s: %s; %s", path, problem, remedy);
+        findings_error(lint->findings, file->place, "%s: %s: %s; %s", file->key, file->path, problem, remedy);
     else
-        findings_warning(lint->findings, place, "health.token_file: %s: %s; %s", path, problem, remedy);
+        findings_warning(lint->findings, file->place, "%s: %s: %s; %s", file->key, file->path, problem, remedy);
 }
 
-void lint_settings_token_file(const struct lint *lint)
+static void lint_token_file(const struct lint *lint, const struct token_file *file)
 {
-    const char *path = lint->topology->health.token_file;
-    struct place place = lint_place(lint, lint->topology, "health.token_file");
     struct file_facts facts;
-    if (path == NULL)
+    if (file->path == NULL)
         return;
-    if (!file_examine(path, &facts))
-        report_token_file(lint, place, strerror(errno), "write the token into it and let Sluice's user read it");
+    if (!file_examine(file->path, &facts))
+        report_token_file(lint, file, strerror(errno), "write the token into it and let Sluice's user read it");
     else if (!facts.is_regular)
-        report_token_file(lint, place, "is no file", "name the file that holds the token");
+        report_token_file(lint, file, "is no file", "name the file that holds the token");
     else if (facts.size_bytes == 0)
-        report_token_file(lint, place, "is empty", "write the token into it");
+        report_token_file(lint, file, "is empty", "write the token into it");
     else if (facts.is_open_to_all)
-        findings_error(lint->findings, place, "health.token_file: %s can be read by every user; chmod it to 600 or 640",
-                       path);
+        findings_error(lint->findings, file->place, "%s: %s can be read by every user; chmod it to 600 or 640", file->key, file->path);
+}
+
+/* Without the operator's token nobody could order anything, not even a reload. */
+void lint_settings_token_files(const struct lint *lint)
+{
+    const struct topology *topology = lint->topology;
+    const struct token_file files[] = {
+        {"admin.token_file", topology->admin_token_file, lint_place(lint, topology, "admin.token_file")},
+        {"health.token_file", topology->health.token_file, lint_place(lint, topology, "health.token_file")},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        lint_token_file(lint, &files[i]);
 }
 
 /* YAML's "off" is a plain text here and would become the name of a file. */

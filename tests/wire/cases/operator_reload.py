@@ -286,6 +286,14 @@ def a_bad_file_changes_nothing(house, _, text):
 
 
 @case()
+def a_token_file_that_is_not_there_locks_nobody_out(house):
+    with house.serve("iqc") as sluice:
+        findings = refused(sluice, sluice.configured(admin={"token_file": sluice.temporary.name + "/token"}))
+        assert any("admin.token_file" in finding["text"] for finding in findings), findings
+        assert sluice.reload(sluice.configured()) == 2
+
+
+@case()
 def another_cluster_is_refused(house):
     with house.serve("iqc") as sluice:
         findings = refused(sluice, {**sluice.configured(), "cluster_id": "another"})

@@ -2,6 +2,7 @@
 import base64
 import http.client
 import json
+import os
 import socket
 import threading
 
@@ -224,6 +225,7 @@ def with_a_token_file_every_request_brings_the_token(house):
         path = sluice.temporary.name + "/token"
         with open(path, "w", encoding="utf-8") as file:
             file.write("secret-token\nsecond line\n")
+        os.chmod(path, 0o600)
         sluice.reload(sluice.configured(admin={"token_file": path}))
         basic = base64.b64encode(b"anybody:secret-token").decode()
         wrong = base64.b64encode(b"secret-token:").decode()
