@@ -87,7 +87,7 @@ struct h1_client {
     bool to_head_request;
     bool is_paused;            /* by the stream's owner, in any state */
     unsigned interim_count;
-    uint64_t begun_turn;       /* of the loop: bytes that are readable in the same turn were there before the request */
+    uint64_t begun_turn;       /* of the loop, in which the request began: see has_crossed */
     uint64_t sent_before_bytes;/* handed to the kernel before this request */
     uint64_t ends_at_bytes;    /* the request's last byte among those handed to the kernel; UINT64_MAX while it is not in the conn */
     uint64_t left_bytes;       /* of a request body whose length was announced */
@@ -273,13 +273,24 @@ static bool take_body(struct h1_client *client, struct text *input)
     }
 }
 
+/*
+ * What is readable in the turn in which the request began was there before it. Not so over TLS: what was there may be a ticket, which is nobody's
+ * word, and a quick answer may stand behind it by the time it is read. An answer acknowledges the request; the kernel is asked, as above.
+ */
+static bool has_crossed(const struct h1_client *client)
+{
+    return client->begun_turn == loop_turn_number(client->loop) &&
+           (!conn_is_tls(client->link.conn) ||
+            conn_may_be_read(client->link.conn, client->sent_before_bytes) != CONN_READING_POSSIBLE);
+}
+
 /* The first bytes of an answer, or what is taken for one. */
 static void begin_answer(struct h1_client *client)
 {
     /* Nothing can be answered before a byte of it has left: these bytes belong to nobody, the request may go elsewhere. */
     if (is_unsent(client))
         fail_link(client, FAULT_LINK_CLOSED_UNREAD);
-    else if (client->begun_turn == loop_turn_number(client->loop))
+    else if (has_crossed(client))
         ignore_answer(client);
     else
         enter(client, CLIENT_HEAD);

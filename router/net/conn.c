@@ -261,6 +261,11 @@ enum conn_protocol conn_protocol(const struct conn *conn)
     return text_equals(name, TEXT("http/1.1")) ? CONN_PROTOCOL_HTTP_1_1 : CONN_PROTOCOL_NONE;
 }
 
+bool conn_is_tls(const struct conn *conn)
+{
+    return conn->tls != NULL;
+}
+
 bool conn_is_resumed(const struct conn *conn)
 {
     return conn->tls != NULL && tls_channel_is_resumed(conn->tls);

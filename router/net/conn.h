@@ -138,6 +138,7 @@ const struct address *conn_remote_address(const struct conn *conn);
 
 /* CONN_PROTOCOL_NONE without TLS, before on_connected, and when the other side asked for none. */
 enum conn_protocol conn_protocol(const struct conn *conn);
+bool conn_is_tls(const struct conn *conn);
 /* Did the handshake continue an earlier session? */
 bool conn_is_resumed(const struct conn *conn);
 /* The subject of the other side's certificate on one line, or "" without one. Returns `buffer`. */
