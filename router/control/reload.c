@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "control/admin_listener.h"
@@ -130,6 +131,21 @@ static void log_findings(void *owner, enum finding_level level, struct place pla
              place.file, place.line, place.column, log_quote(quoted, sizeof quoted, text_of_string(text)));
 }
 
+/* A pipe would be waited for until somebody writes into it, and the admin listener and the probes with it. */
+static bool are_regular(struct reloads *reloads)
+{
+    const struct control *control = reloads->control;
+    struct file_facts facts;
+    for (size_t i = 0; i < control->file_count; i++) {
+        if (!file_examine(control->files[i], &facts) || facts.is_regular)
+            continue;
+        findings_error(reloads->findings, (struct place){.file = control->files[i]},
+                       "this is no regular file, and a reload waits for nobody to write it; put a file there; nothing has changed");
+        return false;
+    }
+    return true;
+}
+
 /* False with a finding, unless memory is out. */
 static bool read_again(struct reloads *reloads)
 {
@@ -139,6 +155,8 @@ static bool read_again(struct reloads *reloads)
         refuse(reloads, "Sluice was told to end and drains", "nothing has changed");
         return false;
     }
+    if (!are_regular(reloads))
+        return false;
     struct topology *topology = topology_read(control->files, control->file_count, TOPOLOGY_PURPOSE_SERVE, reloads->findings);
     if (topology != NULL)
         topology_changes(control->started, topology, reloads->findings);

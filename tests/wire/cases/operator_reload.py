@@ -286,6 +286,17 @@ def a_bad_file_changes_nothing(house, _, text):
 
 
 @case()
+def a_pipe_in_the_place_of_the_file_is_not_waited_for(house):
+    with house.serve("iqc") as sluice:
+        os.rename(sluice.config_path, sluice.config_path + ".before")
+        os.mkfifo(sluice.config_path)
+        status, result = sluice.order("/reload")
+        assert status == 422 and "regular file" in result["findings"][0]["text"], result
+        os.rename(sluice.config_path + ".before", sluice.config_path)
+        assert sluice.reload() == 2
+
+
+@case()
 def a_token_file_that_is_not_there_locks_nobody_out(house):
     with house.serve("iqc") as sluice:
         findings = refused(sluice, sluice.configured(admin={"token_file": sluice.temporary.name + "/token"}))
