@@ -18,7 +18,6 @@
 #include "upstream/epoch.h"
 #include "worker/fleet.h"
 
-#define WORKERS_MAXIMUM 256
 /* How often a request that waits for a node to become idle looks. */
 #define WAIT_LOOK_MS 20
 
@@ -106,12 +105,13 @@ static void get_status(struct admin_call *call)
 static void get_metrics(struct admin_call *call)
 {
     const struct control *control = call->admin->control;
-    const struct metrics *slices[WORKERS_MAXIMUM];
-    size_t count = fleet_worker_count(control->fleet) < WORKERS_MAXIMUM ? fleet_worker_count(control->fleet) : WORKERS_MAXIMUM;
+    size_t count = fleet_worker_count(control->fleet);
+    const struct metrics **slices = malloc(count * sizeof *slices);
     size_t length = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; slices != NULL && i < count; i++)
         slices[i] = fleet_metrics(control->fleet, i);
-    char *text = metrics_format(slices, count, &length);
+    char *text = slices == NULL ? NULL : metrics_format(slices, count, &length);
+    free(slices);
     text = status_append_metrics(control, text, &length);
     if (text == NULL) {
         answer_out_of_memory(call->stream);
