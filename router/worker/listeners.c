@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "downstream/entrance.h"
+#include "downstream/acceptor.h"
 #include "net/listener.h"
 #include "net/socket.h"
 #include "net/tls_server.h"
@@ -19,7 +19,7 @@ struct worker_listener {
     struct listeners *listeners;
     struct epoch *epoch;             /* owned reference: the newest one that has it */
     struct listener *listener;       /* NULL when it is closed */
-    struct entrance entrance;
+    struct acceptor acceptor;
     struct session_settings session; /* holds a reference to its `tls`: who has connected may begin a handshake after a reload */
     size_t connections;              /* that came through it and are there */
 };
@@ -154,7 +154,7 @@ static const struct session_handler session_handler = {
     .on_handshake = on_handshake,
 };
 
-static void on_entered(void *owner, int fd, const struct address *client)
+static void on_admitted(void *owner, int fd, const struct address *client)
 {
     struct worker_listener *own = owner;
     struct listeners *listeners = own->listeners;
@@ -168,21 +168,21 @@ static void on_entered(void *owner, int fd, const struct address *client)
         session_drain(LIST_OWNER(listeners->sessions.head.previous, struct session, node));
 }
 
-static void on_turned_away(void *owner)
+static void on_rejected(void *owner)
 {
     count_out(owner);
 }
 
-static const struct entrance_events entrance_events = {
-    .on_entered = on_entered,
-    .on_turned_away = on_turned_away,
+static const struct acceptor_events acceptor_events = {
+    .on_admitted = on_admitted,
+    .on_rejected = on_rejected,
 };
 
 static void on_accept(void *owner, int fd)
 {
     struct worker_listener *own = owner;
     count_in(own);
-    if (!entrance_admit(&own->entrance, fd))
+    if (!acceptor_admit(&own->acceptor, fd))
         count_out(own);
 }
 
@@ -192,7 +192,7 @@ static struct worker_listener *find_current(struct listeners *listeners, const c
 {
     for (struct list_node *at = listeners->current.head.next; at != &listeners->current.head; at = at->next) {
         struct worker_listener *own = LIST_OWNER(at, struct worker_listener, node);
-        if (strcmp(own->entrance.listener->address, address) == 0)
+        if (strcmp(own->acceptor.listener->address, address) == 0)
             return own;
     }
     return NULL;
@@ -208,8 +208,8 @@ static void configure(struct worker_listener *own, struct epoch *epoch, const st
     epoch_retain(epoch);
     tls_server_retain(tls);
     own->epoch = epoch;
-    own->entrance.listener = configured;
-    own->entrance.header_ms = timeouts->request_head_ms;
+    own->acceptor.listener = configured;
+    own->acceptor.header_ms = timeouts->request_head_ms;
     own->session = (struct session_settings){
         .handler = &session_handler,
         .owner = own,
@@ -237,9 +237,9 @@ static bool make(struct listeners *listeners, struct epoch *epoch, const struct 
         return false;
     }
     own->listeners = listeners;
-    own->entrance = (struct entrance){
+    own->acceptor = (struct acceptor){
         .loop = listeners->settings.loop,
-        .events = &entrance_events,
+        .events = &acceptor_events,
         .owner = own,
         .proxy_readers = &listeners->proxy_readers,
         .metrics = listeners->settings.metrics,
@@ -341,14 +341,14 @@ void listeners_drain(struct listeners *listeners)
         node = node->next;
         session_drain(session);
     }
-    entrance_drain(listeners->settings.loop, &listeners->proxy_readers);
+    acceptor_drain(listeners->settings.loop, &listeners->proxy_readers);
 }
 
 void listeners_close(struct listeners *listeners)
 {
     struct list_node *node;
     listeners_drain(listeners);
-    entrance_close(&listeners->proxy_readers);
+    acceptor_close(&listeners->proxy_readers);
     while ((node = list_first(&listeners->sessions)) != NULL)
         session_close(LIST_OWNER(node, struct session, node));
     while ((node = list_take_first(&listeners->closed)) != NULL) {

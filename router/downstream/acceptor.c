@@ -1,4 +1,4 @@
-#include "downstream/entrance.h"
+#include "downstream/acceptor.h"
 
 #include "base/log.h"
 #include "net/loop.h"
@@ -8,40 +8,40 @@
 #define DRAIN_GRACE_MS 1000
 
 /* Whoever can connect can fill a log: the metric has them all. */
-static void turn_away(struct entrance *entrance, const struct address *sender, enum metrics_proxy_refusal refusal)
+static void reject(struct acceptor *acceptor, const struct address *sender, enum metrics_proxy_refusal refusal)
 {
     char host[ADDRESS_TEXT_BYTES];
     unsigned suppressed;
-    metrics_add(&entrance->metrics->proxy_refusals[refusal], 1);
-    enum log_level level = log_limit_level(&entrance->refusal_log, LOG_LEVEL_WARNING, loop_now_ms(entrance->loop), &suppressed);
-    log_line(level, "event=proxy_protocol_refused listener=%s sender=%s reason=%s suppressed=%u", entrance->listener->address,
+    metrics_add(&acceptor->metrics->proxy_refusals[refusal], 1);
+    enum log_level level = log_limit_level(&acceptor->refusal_log, LOG_LEVEL_WARNING, loop_now_ms(acceptor->loop), &suppressed);
+    log_line(level, "event=proxy_protocol_refused listener=%s sender=%s reason=%s suppressed=%u", acceptor->listener->address,
              address_format_host(sender, host, sizeof host), metrics_proxy_refusal_name(refusal), suppressed);
 }
 
 static void on_header_read(void *owner, int fd, const struct address *client)
 {
-    struct entrance *entrance = owner;
-    entrance->events->on_entered(entrance->owner, fd, client);
+    struct acceptor *acceptor = owner;
+    acceptor->events->on_admitted(acceptor->owner, fd, client);
 }
 
 static void on_failed(void *owner, const struct address *sender, enum proxy_reader_end end)
 {
-    struct entrance *entrance = owner;
+    struct acceptor *acceptor = owner;
     switch (end) {
     case PROXY_READER_END_TRUNCATED:
-        turn_away(entrance, sender, METRICS_PROXY_TRUNCATED);
+        reject(acceptor, sender, METRICS_PROXY_TRUNCATED);
         break;
     case PROXY_READER_END_MALFORMED:
-        turn_away(entrance, sender, METRICS_PROXY_MALFORMED);
+        reject(acceptor, sender, METRICS_PROXY_MALFORMED);
         break;
     case PROXY_READER_END_TIMEOUT:
-        turn_away(entrance, sender, METRICS_PROXY_TIMEOUT);
+        reject(acceptor, sender, METRICS_PROXY_TIMEOUT);
         break;
     case PROXY_READER_END_SILENT: /* a health check, every few seconds */
     case PROXY_READER_END_NO_MEMORY:
         break;
     }
-    entrance->events->on_turned_away(entrance->owner);
+    acceptor->events->on_rejected(acceptor->owner);
 }
 
 static const struct proxy_reader_events events = {
@@ -60,10 +60,10 @@ static bool may_announce(const struct topology_listener *listener, const struct 
     return false;
 }
 
-bool entrance_admit(struct entrance *entrance, int fd)
+bool acceptor_admit(struct acceptor *acceptor, int fd)
 {
-    if (!entrance->listener->proxy_protocol) {
-        entrance->events->on_entered(entrance->owner, fd, NULL);
+    if (!acceptor->listener->proxy_protocol) {
+        acceptor->events->on_admitted(acceptor->owner, fd, NULL);
         return true;
     }
     struct address sender;
@@ -73,22 +73,22 @@ bool entrance_admit(struct entrance *entrance, int fd)
         socket_close(fd);
         return false;
     }
-    if (!may_announce(entrance->listener, &sender)) {
+    if (!may_announce(acceptor->listener, &sender)) {
         socket_close(fd);
-        turn_away(entrance, &sender, METRICS_PROXY_UNLISTED);
+        reject(acceptor, &sender, METRICS_PROXY_UNLISTED);
         return false;
     }
-    return proxy_reader_create(entrance->loop, fd, loop_now_ms(entrance->loop) + entrance->header_ms, &events, entrance,
-                           entrance->proxy_readers) != NULL;
+    return proxy_reader_create(acceptor->loop, fd, loop_now_ms(acceptor->loop) + acceptor->header_ms, &events, acceptor,
+                           acceptor->proxy_readers) != NULL;
 }
 
-void entrance_drain(struct loop *loop, struct list *proxy_readers)
+void acceptor_drain(struct loop *loop, struct list *proxy_readers)
 {
     for (struct list_node *node = proxy_readers->head.next; node != &proxy_readers->head; node = node->next)
         proxy_reader_hurry(proxy_reader_of_node(node), loop_now_ms(loop) + DRAIN_GRACE_MS);
 }
 
-void entrance_close(struct list *proxy_readers)
+void acceptor_close(struct list *proxy_readers)
 {
     struct list_node *node;
     while ((node = list_first(proxy_readers)) != NULL)
