@@ -301,10 +301,17 @@ static bool stands_in(const struct schema_row *row, const char *section)
     return text_equals(prefix, text_of_string(section));
 }
 
+/* Asked for each key of each node: so the lengths decide first. */
 const struct schema_row *schema_find_key(const char *section, struct text key)
 {
+    size_t above = strlen(section);
+    size_t key_at = above == 0 ? 0 : above + 1;
+    if (key.length == 0 || memchr(key.bytes, '.', key.length) != NULL)
+        return NULL;
     for (size_t i = 0; i < schema_row_count; i++) {
-        if (stands_in(&schema_rows[i], section) && text_equals(schema_key(&schema_rows[i]), key))
+        const char *path = schema_rows[i].path;
+        if (strlen(path) == key_at + key.length && memcmp(path + key_at, key.bytes, key.length) == 0 &&
+            memcmp(path, section, above) == 0 && (above == 0 || path[above] == '.'))
             return &schema_rows[i];
     }
     return NULL;
