@@ -63,7 +63,7 @@ bool admin_listener_apply(struct admin_listener *listener, const struct topology
     }
     struct bound_address bound;
     const char *why = "";
-    bool is_open = bound_address_open(&bound, &wanted, &why);
+    bool is_open = bound_address_open(&bound, &wanted, false, &why);
     int fd = is_open ? bound_address_take(&bound, &why) : -1;
     struct listener *fresh = fd < 0 ? NULL : listener_create(listener->loop, fd, on_accept, listener);
     if (fresh == NULL) {

@@ -25,7 +25,7 @@ static bool bind_file(struct bound_address *bound, const struct topology_listene
     return bound->shared_fd >= 0;
 }
 
-bool bound_address_open(struct bound_address *bound, const struct topology_listener *listener, const char **reason)
+bool bound_address_open(struct bound_address *bound, const struct topology_listener *listener, bool is_ours, const char **reason)
 {
     *bound = (struct bound_address){
         .address = strdup(listener->address),
@@ -41,7 +41,7 @@ bool bound_address_open(struct bound_address *bound, const struct topology_liste
         is_open = bind_file(bound, listener, reason);
     } else if (bound->address != NULL && bound->host != NULL) {
         *reason = no_address;
-        is_open = address_parse(bound->host, bound->port, &address) && listener_is_free(&address, reason);
+        is_open = address_parse(bound->host, bound->port, &address) && (is_ours || listener_is_free(&address, reason));
     }
     if (!is_open)
         forget(bound);

@@ -21,8 +21,11 @@ struct bound_address {
     struct unix_socket file;
 };
 
-/* Makes sure that nobody else listens there, and binds what is shared. False with *reason; then nothing is left behind. */
-bool bound_address_open(struct bound_address *bound, const struct topology_listener *listener, const char **reason);
+/*
+ * Makes sure that nobody else listens there, unless `is_ours` says that sockets there are our own, and binds what is shared. False with *reason; then
+ * nothing is left behind.
+ */
+bool bound_address_open(struct bound_address *bound, const struct topology_listener *listener, bool is_ours, const char **reason);
 /* A socket for one worker, which it owns; -1 with *reason. */
 int bound_address_take(const struct bound_address *bound, const char **reason);
 /* Is it what this listener wants, but for the permissions of a socket's file? A file that somebody has taken away is not. */

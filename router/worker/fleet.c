@@ -8,12 +8,14 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "net/loop.h"
 #include "net/socket.h"
 #include "net/tls_server.h"
 #include "net/wakeup.h"
 #include "observe/access_log.h"
 #include "upstream/epoch.h"
 #include "worker/bound_address.h"
+#include "worker/closing_ports.h"
 #include "worker/worker.h"
 
 /* One of the process's listeners: it stays as long as epochs that come into force have its address. */
@@ -40,6 +42,8 @@ struct fleet_change {
 };
 
 struct fleet {
+    struct loop *loop;                 /* ref: the control thread's */
+    struct closing_ports closing;
     struct fleet_listener **listeners; /* of the epoch in force */
     size_t listener_count;
     struct connection_limit limit;
@@ -155,7 +159,8 @@ static bool open_listener(struct fleet *fleet, struct fleet_change *change, size
     const char *why = "";
     if (listener == NULL)
         return false;
-    if (!bound_address_open(&listener->bound, configured, &why)) {
+    bool is_ours = closing_ports_has(&fleet->closing, configured->port, loop_now_ms(fleet->loop));
+    if (!bound_address_open(&listener->bound, configured, is_ours, &why)) {
         free(listener);
         return cannot_listen(configured, why, reason, capacity);
     }
@@ -299,12 +304,18 @@ static bool is_wanted(const struct fleet_change *change, const struct fleet_list
     return false;
 }
 
-/* The files of Unix-domain sockets that go: before the workers close them, so that nobody connects to a socket that closes. */
-static void remove_files(struct fleet *fleet, const struct fleet_change *change)
+/*
+ * Before the workers close what goes: its ports are noted, and the files of Unix-domain sockets are removed, so that nobody connects to a socket
+ * that closes.
+ */
+static void let_addresses_go(struct fleet *fleet, const struct fleet_change *change)
 {
     for (size_t i = 0; i < fleet->listener_count; i++) {
-        if (!is_wanted(change, fleet->listeners[i]))
-            bound_address_close(&fleet->listeners[i]->bound);
+        struct bound_address *bound = &fleet->listeners[i]->bound;
+        if (is_wanted(change, fleet->listeners[i]))
+            continue;
+        closing_ports_add(&fleet->closing, bound->port, loop_now_ms(fleet->loop));
+        bound_address_close(bound);
     }
 }
 
@@ -358,7 +369,7 @@ void fleet_apply(struct fleet *fleet, struct fleet_change *change, void (*on_app
     fleet->change = change;
     atomic_store(&change->answers_left, fleet->count);
     atomic_store(&fleet->limit.maximum, connections_maximum(change->epoch->topology));
-    remove_files(fleet, change);
+    let_addresses_go(fleet, change);
     for (size_t i = 0; i < fleet->count; i++)
         worker_apply(fleet->workers[i], &change->workers[i]);
 }
@@ -394,6 +405,7 @@ struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned work
     text_append(reason, capacity, 0, "out of memory");
     if (fleet == NULL)
         return NULL;
+    fleet->loop = loop;
     fleet->count = count; /* the sockets are for so many */
     fleet->answered = wakeup_create(loop, on_answered, fleet);
     struct fleet_change *change = fleet->answered == NULL ? NULL : fleet_prepare(fleet, epoch, reason, capacity);

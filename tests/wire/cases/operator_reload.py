@@ -203,6 +203,17 @@ def listeners_come_and_go(house):
             eventually(lambda: sluice.is_refused(port), "the new address to be closed")
 
 
+@case()
+def an_address_that_a_reload_has_taken_away_comes_back_with_the_next(house):
+    with house.serve("iqc") as sluice:
+        reserved, port = reserve_port()
+        with reserved:
+            sluice.reload({**sluice.configured(), "listen": [f"127.0.0.1:{port}"]})
+            assert sluice.reload(sluice.configured()) == 3
+            with sluice.client() as again:
+                assert again.ask("GET", QUERY).status == 200
+
+
 def unix_listeners(sluice, *more):
     config = sluice.configured()
     return {**config, "listen": [*config["listen"], *more]}
