@@ -13,7 +13,7 @@
 static void equal_texts_have_equal_hashes_wherever_they_lie(void **state)
 {
     (void)state;
-    char memory[700];
+    char memory[700] = {0};
     for (size_t length = 0; length < 600; length++) {
         for (size_t i = 0; i < length; i++)
             memory[i] = (char)(i * 7);
