@@ -228,7 +228,8 @@ static void what_was_understood_is_handed_up_with_a_refusal(void **state)
     } rows[] = {
         {":method: POST\n:scheme: http\n:authority: h\n:path: /write?db=d\nx-request-id: a\ncontent-length: 101\n", "request_body_too_large",
          "POST /write?db=d /write a"},
-        {":method: GET\n:scheme: http\n:authority: u@h\n:path: /query?q\nx-request-id: b\n", "request_malformed", "GET /query?q /query b"},
+        {":method: GET\n:scheme: http\n:authority: h\n:path: /query?q\ntransfer_encoding: b\nx-request-id: b\n", "request_malformed",
+         "GET /query?q /query b"},
         {":method: CONFUSE\n:scheme: http\n:authority: h\n:path: /query?q\nx-request-id: c\n", "request_method",
          "CONFUSE /query?q /query c"},
         {":method: GET\n:scheme: http\n:authority: h\n:path: /query\nexpect: x\nx-request-id: d\n", "request_expectation",
