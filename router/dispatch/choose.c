@@ -111,11 +111,19 @@ static int pick_remembered(const struct choice *choice, struct lease *lease, str
 }
 
 /* When those that are known to be up have failed, the others are better than none. */
-static struct lease_kind any_health(const struct choice *choice)
+static struct lease_kind any_health(const struct lease_kind *kind)
 {
-    struct lease_kind kind = choice->kind;
-    kind.takes_unknown = true;
-    return kind;
+    struct lease_kind any = *kind;
+    any.takes_unknown = true;
+    return any;
+}
+
+/* The node that was used last stays though no probe has reached it and others are up: what it was told, they may not know yet. */
+static int pick_sticky(struct balance_question *question, const struct lease_kind *kind, struct lease *lease, struct roster *roster)
+{
+    struct lease_kind any = any_health(kind);
+    question->sticky = epoch_find_handle(lease->epoch, atomic_load_explicit(&roster->catalog_node, memory_order_relaxed));
+    return balance_pick_preferred(question, lease_preferred(lease, kind), lease_usable(lease, &any));
 }
 
 static int pick_balanced(const struct lease_kind *kind, struct lease *lease, struct dispatch_context *context,
@@ -130,8 +138,8 @@ static int pick_balanced(const struct lease_kind *kind, struct lease *lease, str
     };
     struct roster *roster = context->roster;
     if (question.method == BALANCE_STICKY)
-        question.sticky = epoch_find_handle(lease->epoch, atomic_load_explicit(&roster->catalog_node, memory_order_relaxed));
-    else if (question.method == BALANCE_ROUND_ROBIN && tried == NULL)
+        return pick_sticky(&question, kind, lease, roster);
+    if (question.method == BALANCE_ROUND_ROBIN && tried == NULL)
         question.cursor = atomic_fetch_add_explicit(&roster->writeback_cursor, 1, memory_order_relaxed);
     else if (question.method == BALANCE_LEAST_OUTSTANDING)
         question.random = random_u32(&context->random);
@@ -151,7 +159,7 @@ int choice_pick(const struct choice *choice, struct lease *lease, struct dispatc
         index = pick_balanced(&choice->kind, lease, context, tried);
     if (index >= 0 || tried == NULL)
         return index;
-    struct lease_kind any = any_health(choice);
+    struct lease_kind any = any_health(&choice->kind);
     return pick_balanced(&any, lease, context, tried);
 }
 
@@ -159,6 +167,6 @@ bool choice_has_untried(const struct choice *choice, struct lease *lease, const 
 {
     if (choice->target == CHOICE_NAMED)
         return !was_tried(tried, choice->named) && is_usable(choice, lease, choice->named);
-    struct lease_kind any = any_health(choice);
+    struct lease_kind any = any_health(&choice->kind);
     return balance_has_untried(lease_usable(lease, &any), tried);
 }

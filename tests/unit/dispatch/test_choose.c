@@ -73,6 +73,19 @@ static void unknown_nodes_come_after_those_that_are_up(void **state)
     assert_int_equal(pick_but(7), -1);
 }
 
+/* A database is made on the first node at the start, and listed a moment later, when a probe has reached another one. */
+static void a_sticky_node_stays_though_only_another_is_known_to_be_up(void **state)
+{
+    (void)state;
+    begin(REQUEST_CLASS_CATALOG, ROUTE_TARGET_ONE, "");
+    assert_int_equal(pick(NULL), 0);
+    choice_remember(&choice, &cluster.dispatch, TEXT("/path"), shared(0));
+    roster_node_set_health(shared(1), HEALTH_UP);
+    assert_int_equal(pick(NULL), 0);
+    take_down(0);
+    assert_int_equal(pick(NULL), 1);
+}
+
 static void a_named_node_and_a_sweep_take_unknown_ones(void **state)
 {
     (void)state;
@@ -258,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(unknown_nodes_come_after_those_that_are_up),
+        TEST(a_sticky_node_stays_though_only_another_is_known_to_be_up),
         TEST(a_named_node_and_a_sweep_take_unknown_ones),
         TEST(a_named_node_is_asked_and_no_other),
         TEST(a_name_must_be_one_that_fits),
