@@ -31,7 +31,7 @@ static struct lease *lease(void)
 static enum fault begin(enum request_class class, enum route_target target, const char *lines)
 {
     route = (struct route){.class = class, .capabilities = NODE_CAPABILITY_QUERY, .target = target};
-    choice = (struct choice){.kind = {class, &route, false}};
+    choice = (struct choice){.kind = {.class = class, .route = &route}};
     struct message_head *head = received_request("POST", "/path", lines, BODY_STREAM);
     return choice_begin(&choice, lease(), head);
 }

@@ -370,10 +370,10 @@ static void a_request_is_served_by_the_nodes_that_it_began_with(void **state)
     assert_int_equal(cluster.leases.count, 1);
     assert_int_equal(atomic_load(&old->references), 1);
     epoch_release(old);
-    assert_string_equal(dispatch_node_id(stage.caller->stream), !first == 0 ? "query-01" : "query-02");
+    assert_string_equal(dispatch_node_id(stage.caller->stream), first != 0 ? "query-01" : "query-02");
     node_data(!first, "a");
     node_end(!first);
-    assert_string_equal(stage.caller->node_id, !first == 0 ? "query-01" : "query-02");
+    assert_string_equal(stage.caller->node_id, first != 0 ? "query-01" : "query-02");
     rig_turn(&cluster.rig);
     assert_int_equal(count_roster(cluster.roster), 1);
 }

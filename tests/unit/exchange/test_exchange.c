@@ -272,7 +272,7 @@ static void an_exchange_keeps_its_epoch_until_its_answer_begins(void **state)
     node_head(!first, 200, BODY_STREAM, "");
     /* The newest one is the only one that is needed now. */
     assert_int_equal(cluster.leases.count, 1);
-    assert_has(stage.client.fields, !first == 0 ? "X-Sluice-Node: query-01\n" : "X-Sluice-Node: query-02\n");
+    assert_has(stage.client.fields, first != 0 ? "X-Sluice-Node: query-01\n" : "X-Sluice-Node: query-02\n");
     node_data(!first, "a");
     node_end(!first);
     assert_string_equal(stage.client.verbs, "hdel");
