@@ -6,13 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
 
 #include "control/config.h"
-#include "topology/build.h"
+#include "fake/topology_text.h"
 #include "topology/schema.h"
 
 /* Each key that there is, with a value that is not its default. */
@@ -54,27 +53,9 @@ static const char everything[] =
     "  connections: 20001, streams: 101, upstream_links: 4097, queue: 0}\n"
     "health: {path: /health, token_file: /etc/probe, interval: 3s, timeout: 900ms, rise: 3, fall: 4}\n";
 
-static struct topology *read_text(const char *content)
-{
-    static const char name[] = "sluice-config.yaml";
-    const char *path = name;
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    fputs(content, file);
-    fclose(file);
-    struct findings *findings = findings_create();
-    struct topology *topology = topology_read(&path, 1, TOPOLOGY_PURPOSE_CHECK, findings);
-    if (topology == NULL)
-        findings_print(findings, stderr);
-    assert_non_null(topology);
-    findings_destroy(findings);
-    unlink(name);
-    return topology;
-}
-
 static json_t *config_of(const char *content)
 {
-    struct topology *topology = read_text(content);
+    struct topology *topology = topology_of_text("sluice-config.yaml", content);
     json_t *config = config_format(topology);
     assert_non_null(config);
     topology_release(topology);

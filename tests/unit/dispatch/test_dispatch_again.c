@@ -53,15 +53,21 @@ static void a_slow_second_node_gets_what_it_takes(void **state)
     assert_int_equal(stage.caller->status, 200);
 }
 
+/* A request whose first two pieces have come, with so many bytes that may be kept; the node that was asked. */
+static unsigned begin_upload(size_t kept_bytes)
+{
+    fill_large(kept_bytes);
+    ask("POST", QUERY, "", BODY_STREAM);
+    send_piece(0);
+    send_piece(1);
+    return asked_node();
+}
+
 /* The caller is told to stop, goes on when the node has caught up, and what comes then goes straight through. */
 static void the_caller_stays_stopped_until_the_second_node_has_caught_up(void **state)
 {
     (void)state;
-    fill_large(sizeof large);
-    ask("POST", QUERY, "", BODY_STREAM);
-    send_piece(0);
-    send_piece(1);
-    unsigned first = asked_node();
+    unsigned first = begin_upload(sizeof large);
     cluster.pool.nodes[!first].is_slow = true;
     node_fails(first, FAULT_UPSTREAM_RESET);
     assert_true(is_congested());
@@ -89,11 +95,7 @@ static void the_caller_stays_stopped_until_the_second_node_has_caught_up(void **
 static void nothing_is_lost_above_the_limit_while_a_node_catches_up(void **state)
 {
     (void)state;
-    fill_large(2 * PIECE + 10);
-    ask("POST", QUERY, "", BODY_STREAM);
-    send_piece(0);
-    send_piece(1);
-    unsigned first = asked_node();
+    unsigned first = begin_upload(2 * PIECE + 10);
     cluster.pool.nodes[!first].is_slow = true;
     node_fails(first, FAULT_UPSTREAM_RESET);
     send_piece(2);
@@ -114,11 +116,7 @@ static void nothing_is_lost_above_the_limit_while_a_node_catches_up(void **state
 static void nothing_is_lost_above_the_limit_while_an_attempt_waits(void **state)
 {
     (void)state;
-    fill_large(2 * PIECE + 10);
-    ask("POST", QUERY, "", BODY_STREAM);
-    send_piece(0);
-    send_piece(1);
-    unsigned first = asked_node();
+    unsigned first = begin_upload(2 * PIECE + 10);
     cluster.pool.nodes[!first].supply = SUPPLY_WAITS;
     node_fails(first, FAULT_UPSTREAM_RESET);
     send_piece(2);

@@ -3,42 +3,22 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "topology/build.h"
+#include "fake/topology_text.h"
 #include "topology/changes.h"
 #include "topology/schema.h"
 
 #define NODES "nodes: [{node_id: a, url: 'http://a', mode: all}]\n"
 #define CLUSTER "cluster_id: prod\nlisten: ['127.0.0.1:8181']\n"
 
-/* Reads a configuration from a file whose name, which the findings show, is "sluice-changes.yaml". */
-static struct topology *read_text(const char *content)
-{
-    static const char name[] = "sluice-changes.yaml";
-    const char *path = name;
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    fputs(content, file);
-    fclose(file);
-    struct findings *findings = findings_create();
-    struct topology *topology = topology_read(&path, 1, TOPOLOGY_PURPOSE_CHECK, findings);
-    if (topology == NULL)
-        findings_print(findings, stderr);
-    assert_non_null(topology);
-    findings_destroy(findings);
-    unlink(name);
-    return topology;
-}
-
 /* The findings of a reload from one to the other must read exactly so. */
 static void assert_changes(const char *before, const char *after, const char *expected, size_t errors)
 {
-    struct topology *started = read_text(before);
-    struct topology *next = read_text(after);
+    struct topology *started = topology_of_text("sluice-changes.yaml", before);
+    struct topology *next = topology_of_text("sluice-changes.yaml", after);
     struct findings *findings = findings_create();
     topology_changes(started, next, findings);
     char *text = NULL;
