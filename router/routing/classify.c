@@ -59,18 +59,6 @@ static const struct route unknown_safe = {
 static const struct route unknown_unsafe = {
     "*", "*", REQUEST_CLASS_UNKNOWN, 0, NODE_CAPABILITY_QUERY, ROUTE_REPEAT_STREAMED, ROUTE_TARGET_ONE};
 
-const char *route_repeat_name(enum route_repeat repeat)
-{
-    static const char *const names[] = {"safe", "write", "unsent", "streamed"};
-    return names[repeat];
-}
-
-const char *route_target_name(enum route_target target)
-{
-    static const char *const names[] = {"one", "named", "named-or-one", "named-or-all", "sluice", "nobody"};
-    return names[target];
-}
-
 /* Methods are case-sensitive (RFC 9110 section 9.1). */
 static unsigned method_bit(struct text method)
 {

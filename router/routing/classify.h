@@ -34,10 +34,6 @@ enum route_target {
     ROUTE_TARGET_NOBODY,     /* never forwarded: classify refuses it with FAULT_ROUTE_DENIED */
 };
 
-/* "safe", "write", "unsent", "streamed"; "one", "named", "named-or-one", "named-or-all", "sluice", "nobody": for logs and tests. */
-const char *route_repeat_name(enum route_repeat repeat);
-const char *route_target_name(enum route_target target);
-
 struct route {
     const char *methods;      /* "GET", or several with blanks between; "*" for any */
     const char *path;         /* exact; braces stand for any one non-empty segment, a final asterisk for any rest */

@@ -27,9 +27,3 @@ const struct policy *policy_of(enum request_class class)
 {
     return &policies[class];
 }
-
-const char *balance_method_name(enum balance_method method)
-{
-    static const char *const names[] = {"weighted", "least outstanding", "round robin", "sticky", "first"};
-    return names[method];
-}

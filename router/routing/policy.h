@@ -46,7 +46,4 @@ struct policy {
 /* The row of a class; always valid. */
 const struct policy *policy_of(enum request_class class);
 
-/* "weighted", "least outstanding", ...: for people. */
-const char *balance_method_name(enum balance_method method);
-
 #endif

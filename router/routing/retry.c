@@ -2,12 +2,6 @@
 
 #include "routing/policy.h"
 
-const char *retry_decision_name(enum retry_decision verdict)
-{
-    static const char *const names[] = {"again here", "again elsewhere", "give up"};
-    return names[verdict];
-}
-
 static bool has(const struct retry_question *question, enum retry_fact fact)
 {
     return (question->facts & (unsigned)fact) != 0;

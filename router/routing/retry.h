@@ -1,7 +1,7 @@
 #ifndef SLUICE_ROUTING_RETRY_H
 #define SLUICE_ROUTING_RETRY_H
 /*
- * The only place where "again" is decided: a fault and what is known of the exchange become a verdict. Pure.
+ * The only place where "again" is decided: a fault and what is known of the exchange become a decision. Pure.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +11,6 @@
 #include "routing/classify.h"
 
 enum retry_decision { RETRY_AGAIN_HERE, RETRY_AGAIN_ELSEWHERE, RETRY_GIVE_UP };
-
-/* "again here", "again elsewhere", "give up": for logs. */
-const char *retry_decision_name(enum retry_decision verdict);
 
 /* What is known of the attempt and its request; each by itself. */
 enum retry_fact {

@@ -73,7 +73,4 @@ void listeners_drain(struct listeners *listeners);
 /* Closes everything at once. */
 void listeners_close(struct listeners *listeners);
 
-/* For the session handler: a session has ended. */
-void listeners_note_session_closed(struct listeners *listeners);
-
 #endif

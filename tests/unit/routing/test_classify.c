@@ -50,6 +50,9 @@ static void append_capabilities(char *buffer, size_t capacity, unsigned capabili
     }
 }
 
+static const char *const repeat_names[] = {"safe", "write", "unsent", "streamed"};
+static const char *const target_names[] = {"one", "named", "named-or-one", "named-or-all", "sluice", "nobody"};
+
 /* The same words as to the right of "->". */
 static void describe_answer(const struct classify_answer *answer, char *buffer, size_t capacity)
 {
@@ -61,8 +64,8 @@ static void describe_answer(const struct classify_answer *answer, char *buffer, 
     }
     const struct route *route = answer->route;
     assert_non_null(route);
-    snprintf(buffer, capacity, "%s %s %s ", request_class_name(answer->class), route_repeat_name(route->repeat),
-             route_target_name(route->target));
+    snprintf(buffer, capacity, "%s %s %s ", request_class_name(answer->class), repeat_names[route->repeat],
+             target_names[route->target]);
     if (route->capabilities == 0 || route->capabilities == every)
         strcat(buffer, route->capabilities == 0 ? "any" : "every");
     else
