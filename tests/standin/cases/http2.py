@@ -359,4 +359,6 @@ class TlsTest(unittest.TestCase):
         self.addCleanup(control.clear)
         control.fault({"generate_bytes": 500000, "reset_after_bytes": 100000, "count": 1})
         told = h2(self.cluster.address("node"), get("/x"), scheme="https", ca=self.authority.ca, wait_close=True)
-        self.assertEqual(told["results"][0]["bytes"], 100000, json.dumps(told)[:2000])
+        # A reset throws away what the client has not read yet, so less than that may have come, but never more.
+        received = told["results"][0]["bytes"]
+        self.assertTrue(0 < received <= 100000, f"{received}: {json.dumps(told)[:2000]}")
