@@ -1,7 +1,6 @@
 #include "net/conn.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <linux/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -45,8 +44,8 @@ static struct conn *create_conn(struct loop *loop, int fd, const struct conn_set
     loop_task_init(&conn->input_task, conn_run_input, conn);
     loop_task_init(&conn->end_task, conn_run_end, conn);
     loop_timer_init(&conn->linger_timer, on_linger_deadline, conn);
-    event_assign(&conn->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, conn_on_readable, conn);
-    event_assign(&conn->writable, loop_base(loop), fd, EV_WRITE, conn_on_writable, conn);
+    watch_init(&conn->readable, loop_poller(loop), fd, WATCH_READABLE, conn_on_readable, conn);
+    watch_init(&conn->writable, loop_poller(loop), fd, WATCH_WRITABLE, conn_on_writable, conn);
     return conn;
 }
 
@@ -70,7 +69,7 @@ struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *
     no_delay(fd);
     conn_enter(conn, conn->tls == NULL ? CONN_OPEN : CONN_HANDSHAKING);
     address_of_peer(fd, &conn->remote);
-    event_add(&conn->readable, NULL);
+    watch_add(&conn->readable);
     return conn;
 }
 
@@ -104,7 +103,7 @@ struct conn *conn_connect(struct loop *loop, const struct address *address, cons
     conn_enter(conn, CONN_CONNECTING);
     conn->remote = *address;
     /* A connection that is already there is reported as writable, too. */
-    event_add(&conn->writable, NULL);
+    watch_add(&conn->writable);
     return conn;
 }
 
@@ -175,7 +174,7 @@ void conn_resume(struct conn *conn)
         return;
     if (conn->input_state == CONN_INPUT_PAUSED) {
         conn->input_state = CONN_INPUT_FLOWING;
-        event_add(&conn->readable, NULL);
+        watch_add(&conn->readable);
     }
     loop_defer(conn->loop, &conn->input_task);
 }
@@ -215,7 +214,7 @@ void conn_finish(struct conn *conn, uint64_t linger_ms)
     conn_enter(conn, CONN_FINISHING);
     loop_task_cancel(conn->loop, &conn->input_task);
     if (conn->input_state == CONN_INPUT_PAUSED)
-        event_add(&conn->readable, NULL);
+        watch_add(&conn->readable);
     conn->input_state = CONN_INPUT_FLOWING;
     loop_timer_set(conn->loop, &conn->linger_timer, loop_now_ms(conn->loop) + CONN_FINISH_MS);
     loop_defer(conn->loop, &conn->flush_task);

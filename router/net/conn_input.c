@@ -1,7 +1,6 @@
 #include "net/conn_input.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <sys/socket.h>
 
 #include "net/conn_output.h"
@@ -14,7 +13,7 @@ void conn_pause(struct conn *conn)
     if (conn->state != CONN_OPEN || conn->input_state == CONN_INPUT_PAUSED)
         return;
     conn->input_state = CONN_INPUT_PAUSED;
-    event_del(&conn->readable);
+    watch_remove(&conn->readable);
 }
 
 /* Offers bytes to the owner and keeps the rest. */
@@ -119,7 +118,7 @@ static void end_input(struct conn *conn, bool is_orderly)
         if (conn->state == CONN_LINGERING)
             conn_complete_finish(conn);
         else
-            event_del(&conn->readable);
+            watch_remove(&conn->readable);
     } else if (conn->state == CONN_HANDSHAKING) {
         conn_end_with(conn, CONN_END_TLS_FAILED);
     } else {
@@ -127,7 +126,7 @@ static void end_input(struct conn *conn, bool is_orderly)
     }
 }
 
-void conn_on_readable(evutil_socket_t fd, short what, void *argument)
+void conn_on_readable(int fd, short what, void *argument)
 {
     (void)what;
     struct conn *conn = argument;

@@ -5,6 +5,6 @@
 
 /* Task: offers the kept input again. */
 void conn_run_input(void *owner);
-void conn_on_readable(evutil_socket_t fd, short what, void *argument);
+void conn_on_readable(int fd, short what, void *argument);
 
 #endif

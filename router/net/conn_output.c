@@ -1,7 +1,6 @@
 #include "net/conn_output.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -68,7 +67,7 @@ void conn_run_flush(void *owner)
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
-            event_add(&conn->writable, NULL);
+            watch_add(&conn->writable);
             break;
         }
         if (written < 0) {
@@ -91,7 +90,7 @@ void conn_run_flush(void *owner)
         return;
     }
     if (conn->tls != NULL && tls_channel_is_blocked(conn->tls)) {
-        event_add(&conn->writable, NULL);
+        watch_add(&conn->writable);
         /* Nothing but room in the socket brings us here while finishing: the other side has taken something. */
         if (conn->state == CONN_FINISHING)
             loop_timer_set(conn->loop, &conn->linger_timer, loop_now_ms(conn->loop) + CONN_FINISH_MS);
@@ -144,7 +143,7 @@ static void enter_connected(struct conn *conn)
     }
 }
 
-void conn_on_writable(evutil_socket_t fd, short what, void *argument)
+void conn_on_writable(int fd, short what, void *argument)
 {
     (void)what;
     struct conn *conn = argument;
@@ -158,7 +157,7 @@ void conn_on_writable(evutil_socket_t fd, short what, void *argument)
         if (error != 0) {
             conn_end_with(conn, error == ECONNREFUSED ? CONN_END_CONNECT_REFUSED : CONN_END_CONNECT_FAILED);
         } else {
-            event_add(&conn->readable, NULL);
+            watch_add(&conn->readable);
             enter_connected(conn);
         }
     } else {

@@ -5,7 +5,7 @@
 
 /* Task: writes what the socket takes. */
 void conn_run_flush(void *owner);
-void conn_on_writable(evutil_socket_t fd, short what, void *argument);
+void conn_on_writable(int fd, short what, void *argument);
 /* A TLS alert, close_notify among them (RFC 8446 section 6): sent if the socket takes it now, because there is no later. */
 void conn_send_alert(struct conn *conn);
 /* TLS: as far as what has arrived allows; tells the owner when that is the end of it. */

@@ -1,6 +1,5 @@
 #include "net/conn_state.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,8 +18,8 @@ void conn_enter_closed(struct conn *conn)
     if (conn->state == CONN_CLOSED)
         return;
     conn_enter(conn, CONN_CLOSED);
-    event_del(&conn->readable);
-    event_del(&conn->writable);
+    watch_remove(&conn->readable);
+    watch_remove(&conn->writable);
     loop_task_cancel(conn->loop, &conn->flush_task);
     loop_task_cancel(conn->loop, &conn->input_task);
     loop_task_cancel(conn->loop, &conn->end_task);
@@ -35,8 +34,8 @@ void conn_end_with(struct conn *conn, enum conn_end end)
         return;
     conn_enter(conn, conn_is_finishing(conn) ? CONN_FINISHED : CONN_ENDED);
     conn->end = end;
-    event_del(&conn->readable);
-    event_del(&conn->writable);
+    watch_remove(&conn->readable);
+    watch_remove(&conn->writable);
     loop_defer(conn->loop, &conn->end_task);
 }
 

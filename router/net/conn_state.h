@@ -4,11 +4,10 @@
  * A conn from the inside, for its files alone: conn.c is its life and its commands, conn_input.c and conn_output.c are its two directions, and
  * conn_state.c its ends. Calls go down in this order: conn, conn_input, conn_output, conn_state.
  */
-#include <event2/event_struct.h>
-
 #include "net/conn.h"
 #include "net/input.h"
 #include "net/loop.h"
+#include "net/poller.h"
 #include "net/tls_channel.h"
 
 /* While finishing: how long the other side may take nothing of the output that is left. */
@@ -60,8 +59,8 @@ struct conn {
     struct tls_channel *tls; /* owned; NULL: clear text */
     struct buffer output;
     struct input input;      /* unconsumed bytes */
-    struct event readable;
-    struct event writable;
+    struct watch readable;
+    struct watch writable;
     struct loop_task flush_task;
     struct loop_task input_task; /* offer kept input again */
     struct loop_task end_task;   /* deliver on_ended */

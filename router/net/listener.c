@@ -1,8 +1,6 @@
 #include "net/listener.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <linux/filter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 
 #include "base/log_limit.h"
 #include "net/loop.h"
+#include "net/poller.h"
 
 #define BACKLOG 4096
 /* Connections accepted in one go, so that established ones get their turn. */
@@ -34,7 +33,7 @@ struct listener {
     listener_on_accept *on_accept;
     listener_on_closed *on_closed; /* or NULL */
     void *owner;
-    struct event readable;
+    struct watch readable;
     struct loop_timer rest;        /* accepting goes on; set while descriptors are short */
     struct loop_timer closing;     /* CLOSING: looks whether somebody is left */
     uint64_t give_up_ms;           /* CLOSING: who is left then is lost */
@@ -88,7 +87,7 @@ static void rest(struct listener *listener, int error)
     unsigned suppressed;
     enum log_level level = log_limit_level(&listener->rest_log, LOG_LEVEL_WARNING, loop_now_ms(listener->loop), &suppressed);
     log_line(level, "event=accept_rests reason=\"%s\" suppressed=%u", strerror(error), suppressed);
-    event_del(&listener->readable);
+    watch_remove(&listener->readable);
     loop_timer_set(listener->loop, &listener->rest, loop_now_ms(listener->loop) + REST_MS);
 }
 
@@ -130,7 +129,7 @@ static enum accept_result accept_burst(struct listener *listener)
     return result;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *argument)
+static void on_readable(int fd, short what, void *argument)
 {
     (void)fd;
     (void)what;
@@ -146,7 +145,7 @@ static void on_rested(void *owner)
 {
     struct listener *listener = owner;
     if (is_accepting(listener))
-        event_add(&listener->readable, NULL);
+        watch_add(&listener->readable);
 }
 
 static void on_closing(void *owner);
@@ -164,8 +163,8 @@ struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *
     listener->owner = owner;
     loop_timer_init(&listener->rest, on_rested, listener);
     loop_timer_init(&listener->closing, on_closing, listener);
-    event_assign(&listener->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, on_readable, listener);
-    event_add(&listener->readable, NULL);
+    watch_init(&listener->readable, loop_poller(loop), fd, WATCH_READABLE, on_readable, listener);
+    watch_add(&listener->readable);
     return listener;
 }
 
@@ -174,7 +173,7 @@ void listener_pause(struct listener *listener)
     if (listener->state != LISTENER_OPEN)
         return;
     listener->state = LISTENER_PAUSED;
-    event_del(&listener->readable);
+    watch_remove(&listener->readable);
 }
 
 void listener_resume(struct listener *listener)
@@ -182,13 +181,13 @@ void listener_resume(struct listener *listener)
     if (listener->state != LISTENER_PAUSED)
         return;
     listener->state = LISTENER_OPEN;
-    event_add(&listener->readable, NULL);
+    watch_add(&listener->readable);
 }
 
 static void enter_closed(struct listener *listener)
 {
     listener->state = LISTENER_CLOSED;
-    event_del(&listener->readable);
+    watch_remove(&listener->readable);
     loop_timer_clear(listener->loop, &listener->rest);
     loop_timer_clear(listener->loop, &listener->closing);
     close(listener->fd);
@@ -253,7 +252,7 @@ void listener_close_gracefully(struct listener *listener, listener_on_closed *on
     uint64_t now_ms = loop_now_ms(listener->loop);
     begin_no_more(listener->fd);
     if (listener->state == LISTENER_PAUSED)
-        event_add(&listener->readable, NULL);
+        watch_add(&listener->readable);
     listener->state = LISTENER_CLOSING;
     listener->on_closed = on_closed;
     listener->give_up_ms = now_ms + LISTENER_CLOSING_MAXIMUM_MS;

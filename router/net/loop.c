@@ -1,11 +1,10 @@
 #include "net/loop.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/slab.h"
+#include "net/poller.h"
 
 #define SLOTS 512
 #define WORDS (SLOTS / 64)
@@ -18,12 +17,11 @@ struct grave_entry {
 };
 
 struct loop {
-    struct event_base *base;
+    struct poller *poller;         /* its alarm wakes the loop for the next occupied slot of the wheel */
     struct slab *slab;
-    struct event *tick;            /* wakes the loop for the next occupied slot of the wheel */
     uint64_t now_ms;
     uint64_t turn_number;
-    uint64_t tick_armed_ms;        /* when `tick` fires; 0: not armed */
+    uint64_t tick_armed_ms;        /* when the alarm comes; 0: not armed */
     uint64_t wheel_done;           /* ticks up to and including this one have been looked at */
     struct list_node slots[SLOTS]; /* heads of rings of timers, by tick % SLOTS; those of a later round stay */
     uint64_t occupied[WORDS];      /* one bit per slot that may hold timers */
@@ -42,15 +40,7 @@ struct loop {
     char raw[LOOP_RAW_BYTES];
 };
 
-static void on_tick(evutil_socket_t fd, short what, void *argument);
-
-/* Else libevent writes to standard error by itself, in words of its own, and waits for its reader. */
-static void on_libevent_message(int severity, const char *message)
-{
-    char quoted[512];
-    enum log_level level = severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : severity == EVENT_LOG_MSG ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-    log_line(level, "event=libevent message=%s", log_quote(quoted, sizeof quoted, text_of_string(message)));
-}
+static void on_tick(void *owner);
 
 struct loop *loop_create(void)
 {
@@ -63,18 +53,9 @@ struct loop *loop_create(void)
     list_init(&loop->turn_end_tasks);
     list_init(&loop->slices[0]);
     list_init(&loop->slices[1]);
-    event_set_log_callback(on_libevent_message);
-    struct event_config *config = event_config_new();
-    if (config != NULL) {
-        /* Each loop belongs to one thread, so libevent needs no locks. */
-        event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-        loop->base = event_base_new_with_config(config);
-        event_config_free(config);
-    }
-    if (loop->base != NULL)
-        loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
+    loop->poller = poller_create(on_tick, loop);
     loop->slab = slab_create();
-    if (loop->tick == NULL || loop->slab == NULL) {
+    if (loop->poller == NULL || loop->slab == NULL) {
         loop_destroy(loop);
         return NULL;
     }
@@ -98,10 +79,7 @@ void loop_destroy(struct loop *loop)
     if (loop == NULL)
         return;
     empty_grave(loop);
-    if (loop->tick != NULL)
-        event_free(loop->tick);
-    if (loop->base != NULL)
-        event_base_free(loop->base);
+    poller_destroy(loop->poller);
     slab_destroy(loop->slab);
     free(loop->grave);
     free(loop);
@@ -112,9 +90,9 @@ struct slab *loop_slab(struct loop *loop)
     return loop->slab;
 }
 
-struct event_base *loop_base(struct loop *loop)
+struct poller *loop_poller(struct loop *loop)
 {
-    return loop->base;
+    return loop->poller;
 }
 
 /* As an event of its own, so that what it writes is flushed behind it. */
@@ -157,7 +135,7 @@ bool loop_turn(struct loop *loop, bool may_wait)
     run_turn_end_tasks(loop);
     bool has_slices = make_slices_due(loop);
     may_wait = may_wait && !has_slices;
-    bool has_events = event_base_loop(loop->base, EVLOOP_ONCE | (may_wait ? 0 : EVLOOP_NONBLOCK)) == 0;
+    bool has_events = poller_wait(loop->poller, may_wait);
     /* An event may have called them off. */
     if (has_slices && loop->slices[loop->due].count > 0)
         run_slices(loop);
@@ -175,7 +153,7 @@ void loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
     loop->stopping = true;
-    event_base_loopbreak(loop->base);
+    poller_interrupt(loop->poller);
 }
 
 uint64_t loop_turn_number(const struct loop *loop)
@@ -282,9 +260,7 @@ static void arm_tick(struct loop *loop, uint64_t at_ms)
 {
     if (loop->tick_armed_ms != 0 && loop->tick_armed_ms <= at_ms)
         return;
-    uint64_t delay_ms = at_ms > loop->now_ms ? at_ms - loop->now_ms : 0;
-    struct timeval delay = {(time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000)};
-    event_add(loop->tick, &delay);
+    poller_set_alarm(loop->poller, at_ms > loop->now_ms ? at_ms - loop->now_ms : 0);
     loop->tick_armed_ms = at_ms;
 }
 
@@ -350,7 +326,7 @@ static void arm_next(struct loop *loop)
 }
 
 /*
- * After a suspension (SIGSTOP, a frozen machine) libevent runs timers before it has looked at the sockets: deadlines would fire for
+ * After a suspension (SIGSTOP, a frozen machine) the alarm comes before libevent has looked at the sockets: deadlines would fire for
  * answers that have long arrived. One round of sockets goes first. True when the tick was put off.
  */
 static bool put_off(struct loop *loop)
@@ -364,11 +340,9 @@ static bool put_off(struct loop *loop)
     return true;
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *argument)
+static void on_tick(void *owner)
 {
-    (void)fd;
-    (void)what;
-    struct loop *loop = argument;
+    struct loop *loop = owner;
     loop_enter(loop);
     if (put_off(loop)) {
         loop_leave(loop);

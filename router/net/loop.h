@@ -1,7 +1,7 @@
 #ifndef SLUICE_NET_LOOP_H
 #define SLUICE_NET_LOOP_H
 /*
- * One thread's event loop: libevent underneath, and on top of it the three things that keep callbacks safe.
+ * One thread's event loop: a poller (libevent) underneath, and on top of it the three things that keep callbacks safe.
  *
  *   tasks   work that a command postpones, so that it never calls back before it returns. A task runs at the end of the event
  *           that is being handled (loop_leave), outside of any caller.
@@ -10,10 +10,10 @@
  *           loop_post_next_turn is for work that would hold the loop: it is done in slices, with a look at the sockets between them.
  *   timers  deadlines in a wheel: setting and clearing one is a few pointer writes and never a system call. They fire up to one
  *           tick (LOOP_TICK_MS) late, never early.
- *   grave   objects that died during this turn. They are destroyed after the turn, because libevent may still hold an event
- *           for them; until then their entry points must return at once.
+ *   grave   objects that died during this turn. They are destroyed after the turn, because the poller may still hold a watch
+ *           of theirs; until then their entry points must return at once.
  *
- * Every callback from libevent brackets its work with loop_enter and loop_leave. All calls come from the loop's own thread,
+ * Every callback from the poller brackets its work with loop_enter and loop_leave. All calls come from the loop's own thread,
  * except loop_wake.
  */
 #include <stdbool.h>
@@ -22,8 +22,8 @@
 
 #include "base/list.h"
 
-struct event_base;
 struct loop;
+struct poller;
 struct slab;
 
 #define LOOP_TICK_MS 16
@@ -53,7 +53,8 @@ struct loop *loop_create(void);
 /* Destroys what is in the grave; timers and tasks are forgotten. NULL is allowed. */
 void loop_destroy(struct loop *loop);
 
-struct event_base *loop_base(struct loop *loop);
+/* For whoever watches a descriptor in this loop. */
+struct poller *loop_poller(struct loop *loop);
 
 /* One turn: dispatches what is ready (waiting for it if it may), then empties the grave. False when nothing can ever happen. */
 bool loop_turn(struct loop *loop, bool may_wait);

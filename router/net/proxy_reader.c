@@ -1,14 +1,13 @@
 #include "net/proxy_reader.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "net/poller.h"
 #include "net/proxy_protocol.h"
 
 /*
@@ -27,7 +26,7 @@ struct proxy_reader {
     enum proxy_reader_state state;
     char *taken;            /* the beginning of a header that did not come in one piece; NULL: nothing yet */
     size_t taken_length;
-    struct event readable;
+    struct watch readable;
     struct loop_task first_look;
     struct loop_timer timer;
 };
@@ -43,7 +42,7 @@ static void destroy_reader(void *object)
 static void enter_over(struct proxy_reader *reader)
 {
     reader->state = PROXY_READER_OVER;
-    event_del(&reader->readable);
+    watch_remove(&reader->readable);
     loop_task_cancel(reader->loop, &reader->first_look);
     loop_timer_clear(reader->loop, &reader->timer);
     list_remove(reader->readers, &reader->node);
@@ -121,7 +120,7 @@ static void look(struct proxy_reader *reader)
     }
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *argument)
+static void on_readable(int fd, short what, void *argument)
 {
     (void)fd;
     (void)what;
@@ -139,7 +138,7 @@ static void run_first_look(void *owner)
     struct proxy_reader *reader = owner;
     look(reader);
     if (reader->state == PROXY_READER_WAITING)
-        event_add(&reader->readable, NULL);
+        watch_add(&reader->readable);
 }
 
 static void on_deadline(void *owner)
@@ -160,7 +159,7 @@ struct proxy_reader *proxy_reader_create(struct loop *loop, int fd, uint64_t dea
     reader->events = events;
     reader->owner = owner;
     reader->readers = readers;
-    event_assign(&reader->readable, loop_base(loop), fd, EV_READ | EV_PERSIST, on_readable, reader);
+    watch_init(&reader->readable, loop_poller(loop), fd, WATCH_READABLE, on_readable, reader);
     loop_task_init(&reader->first_look, run_first_look, reader);
     loop_timer_init(&reader->timer, on_deadline, reader);
     list_node_init(&reader->node);

@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "net/loop.h"
+#include "net/poller.h"
 
 /*
  *   ASKING --libevent answers--> ANSWERED --task--> on_resolved; in the grave
@@ -122,7 +123,7 @@ struct resolver *resolver_create(struct loop *loop)
 static bool has_dns(struct resolver *resolver)
 {
     if (resolver->dns == NULL)
-        resolver->dns = evdns_base_new(loop_base(resolver->loop),
+        resolver->dns = evdns_base_new(poller_base(loop_poller(resolver->loop)),
                                        EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     return resolver->dns != NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "net/loop.h"
+#include "net/poller.h"
 
 static const struct {
     int number;
@@ -72,7 +73,7 @@ struct signals *signals_create(struct loop *loop)
     for (unsigned kind = 0; kind < SIGNAL_KIND_COUNT; kind++) {
         struct signal_listener *listener = &signals->listeners[kind];
         listener->signals = signals;
-        evsignal_assign(&listener->event, loop_base(loop), kinds[kind].number, on_signal, listener);
+        evsignal_assign(&listener->event, poller_base(loop_poller(loop)), kinds[kind].number, on_signal, listener);
         if (evsignal_add(&listener->event, NULL) != 0) {
             signals_destroy(signals);
             return NULL;

@@ -1,23 +1,22 @@
 #include "net/wakeup.h"
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "net/poller.h"
 
 struct wakeup {
     struct loop *loop;
     int fd; /* an eventfd: its counter is not 0 while the loop has yet to look */
-    struct event readable;
+    struct watch readable;
     void (*on_wakeup)(void *owner); /* NULL once it is destroyed */
     void *owner;
 };
 
-static void on_readable(evutil_socket_t fd, short what, void *argument)
+static void on_readable(int fd, short what, void *argument)
 {
     (void)what;
     struct wakeup *wakeup = argument;
@@ -43,8 +42,8 @@ struct wakeup *wakeup_create(struct loop *loop, void (*on_wakeup)(void *owner), 
         free(wakeup);
         return NULL;
     }
-    event_assign(&wakeup->readable, loop_base(loop), wakeup->fd, EV_READ | EV_PERSIST, on_readable, wakeup);
-    if (event_add(&wakeup->readable, NULL) != 0) {
+    watch_init(&wakeup->readable, loop_poller(loop), wakeup->fd, WATCH_READABLE, on_readable, wakeup);
+    if (!watch_add(&wakeup->readable)) {
         close(wakeup->fd);
         free(wakeup);
         return NULL;
@@ -65,7 +64,7 @@ void wakeup_destroy(struct wakeup *wakeup)
     if (wakeup == NULL)
         return;
     wakeup->on_wakeup = NULL;
-    event_del(&wakeup->readable);
+    watch_remove(&wakeup->readable);
     close(wakeup->fd);
     loop_bury(wakeup->loop, wakeup, free);
 }

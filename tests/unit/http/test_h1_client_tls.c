@@ -11,6 +11,7 @@
 
 #include "fake/client_play.h"
 #include "fake/tls_play.h"
+#include "net/poller.h"
 
 static const struct tls_pair pair = {IN_TLS("default.pem"), IN_TLS("default.key")};
 
@@ -117,7 +118,7 @@ static void an_answer_behind_a_ticket_is_an_answer(void **state)
     /* So that the other event is the first one that the system tells. */
     rig_settle(&stage.rig);
     assert_int_equal(pipe(pipe_ends), 0);
-    event_assign(&event, loop_base(stage.rig.loop), pipe_ends[0], EV_READ, ask_and_answer, NULL);
+    event_assign(&event, poller_base(loop_poller(stage.rig.loop)), pipe_ends[0], EV_READ, ask_and_answer, NULL);
     event_add(&event, NULL);
     assert_int_equal(write(pipe_ends[1], "x", 1), 1);
     node_pushes();

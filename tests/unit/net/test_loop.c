@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "fake/loop_actors.h"
+#include "net/poller.h"
 
 /* Moves the clock and lets what is due happen. */
 static void pass(struct trace *trace, uint64_t ms)
@@ -458,7 +459,7 @@ static void the_turn_that_stops_the_loop_is_finished(void **state)
     struct stopper stopper = {.loop = trace.loop, .corpse = {&trace, 'x', NULL}};
     struct timeval now = {0, 0};
     loop_task_init(&stopper.task, run_stopper_task, &stopper);
-    event_base_once(loop_base(trace.loop), -1, EV_TIMEOUT, on_stop_event, &stopper, &now);
+    event_base_once(poller_base(loop_poller(trace.loop)), -1, EV_TIMEOUT, on_stop_event, &stopper, &now);
     loop_run(trace.loop);
     assert_int_equal(stopper.events, 1);
     assert_int_equal(stopper.tasks, 1);

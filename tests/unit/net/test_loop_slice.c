@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "fake/loop_actors.h"
+#include "net/poller.h"
 
 /* Work of many pieces, which posts itself until it is done. */
 struct work {
@@ -95,7 +96,7 @@ static void what_comes_meanwhile_goes_first(void **state)
     assert_int_equal(pipe(ends), 0);
     cast_works(&trace, &work, 1);
     work.pieces = 8;
-    struct event *event = event_new(loop_base(trace.loop), ends[0], EV_READ | EV_PERSIST, on_socket, &trace);
+    struct event *event = event_new(poller_base(loop_poller(trace.loop)), ends[0], EV_READ | EV_PERSIST, on_socket, &trace);
     event_add(event, NULL);
     /* Posted and readable at once: the sockets go before the first slice, too. */
     loop_post_next_turn(trace.loop, &work.task);

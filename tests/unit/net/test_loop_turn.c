@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "fake/loop_actors.h"
+#include "net/poller.h"
 
 /* An event that writes its letter and puts its follower off to the turn's end. */
 static void on_turn_event(evutil_socket_t fd, short what, void *argument)
@@ -33,7 +34,7 @@ static void work_of_the_turns_end_comes_once_behind_all_events(void **state)
         /* Here the victim is a task of the event itself. */
         actors[i].victim = &actors[2 + i];
         actors[i].follower = &actors[4];
-        events[i] = event_new(loop_base(trace.loop), -1, 0, on_turn_event, &actors[i]);
+        events[i] = event_new(poller_base(loop_poller(trace.loop)), -1, 0, on_turn_event, &actors[i]);
         event_active(events[i], EV_TIMEOUT, 0);
     }
     loop_turn(trace.loop, false);
@@ -70,7 +71,7 @@ static void work_that_was_put_off_between_turns_does_not_wait_for_an_event(void 
     struct trace trace;
     struct actor actors[4];
     cast_actors(&trace, actors, 4);
-    struct event *event = event_new(loop_base(trace.loop), -1, 0, on_turn_event, &actors[0]);
+    struct event *event = event_new(poller_base(loop_poller(trace.loop)), -1, 0, on_turn_event, &actors[0]);
     actors[0].victim = &actors[2];
     actors[0].follower = &actors[3];
     loop_defer_to_turn_end(trace.loop, &actors[1].task);
