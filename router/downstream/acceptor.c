@@ -67,7 +67,7 @@ bool acceptor_admit(struct acceptor *acceptor, int fd)
         return true;
     }
     struct address sender;
-    address_of_peer(fd, &sender);
+    socket_peer(fd, &sender);
     /* It was gone before it was accepted. */
     if (sender.length == 0) {
         socket_close(fd);

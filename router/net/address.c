@@ -24,17 +24,6 @@ bool address_parse(const char *host, uint16_t port, struct address *address)
     return false;
 }
 
-void address_of_peer(int fd, struct address *address)
-{
-    memset(address, 0, sizeof *address);
-    address->length = sizeof address->socket;
-    if (getpeername(fd, &address->socket.any, &address->length) != 0)
-        address->length = 0;
-    /* The path of a Unix-domain client that has bound its socket was cut; the length counts all of it. */
-    if (address->length > sizeof address->socket)
-        address->length = sizeof address->socket;
-}
-
 /* The IPv4 address in host order, also of a mapped one (RFC 4291 section 2.5.5.2). */
 static bool as_v4(const struct address *address, uint32_t *v4)
 {

@@ -29,9 +29,6 @@ struct address {
 /* Parses a literal such as "127.0.0.1" or "::1" (no names); "" and "*" mean any IPv4 address. False otherwise. */
 bool address_parse(const char *host, uint16_t port, struct address *address);
 
-/* The other end of a connected socket; length 0 when the system does not tell. */
-void address_of_peer(int fd, struct address *address);
-
 /* "127.0.0.1:8181", "[::1]:8181", "unix:". Returns `buffer`. */
 const char *address_format(const struct address *address, char *buffer, size_t capacity);
 /* The same without the port and the brackets, as X-Forwarded-For wants it; IPv4-mapped IPv6 as IPv4. */

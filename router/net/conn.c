@@ -1,17 +1,12 @@
 #include "net/conn.h"
 
 #include <errno.h>
-#include <linux/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "net/conn_input.h"
 #include "net/conn_output.h"
 #include "net/conn_state.h"
-
-/* TCP_CLOSE of <netinet/tcp.h>, which cannot stand beside <linux/tcp.h>. */
-#define STATE_CLOSE 7
+#include "net/socket.h"
 
 static void on_linger_deadline(void *owner)
 {
@@ -26,7 +21,7 @@ static struct conn *create_conn(struct loop *loop, int fd, const struct conn_set
     struct conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL) {
         tls_channel_destroy(settings->tls);
-        close(fd);
+        socket_close(fd);
         return NULL;
     }
     conn->loop = loop;
@@ -55,20 +50,14 @@ static bool is_own_shortage(int error)
            error == EADDRNOTAVAIL;
 }
 
-static void no_delay(int fd)
-{
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
 struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *settings)
 {
     struct conn *conn = create_conn(loop, fd, settings);
     if (conn == NULL)
         return NULL;
-    no_delay(fd);
+    socket_no_delay(fd);
     conn_enter(conn, conn->tls == NULL ? CONN_OPEN : CONN_HANDSHAKING);
-    address_of_peer(fd, &conn->remote);
+    socket_peer(fd, &conn->remote);
     watch_add(&conn->readable);
     return conn;
 }
@@ -77,15 +66,16 @@ struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *
 static int begin_connect(const struct address *address, enum conn_end *end)
 {
     *end = CONN_END_NO_RESOURCES;
-    int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket_open(address->socket.any.sa_family);
     if (fd < 0)
         return -1;
-    no_delay(fd);
-    if (connect(fd, &address->socket.any, address->length) == 0 || errno == EINPROGRESS)
+    socket_no_delay(fd);
+    int error = socket_connect(fd, address);
+    if (error == 0)
         return fd;
-    if (!is_own_shortage(errno))
-        *end = errno == ECONNREFUSED ? CONN_END_CONNECT_REFUSED : CONN_END_CONNECT_FAILED;
-    close(fd);
+    if (!is_own_shortage(error))
+        *end = error == ECONNREFUSED ? CONN_END_CONNECT_REFUSED : CONN_END_CONNECT_FAILED;
+    socket_close(fd);
     return -1;
 }
 
@@ -224,16 +214,11 @@ enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes)
 {
     if (conn_sent_bytes(conn) <= sent_bytes)
         return CONN_READING_RULED_OUT;
-    struct tcp_info info;
-    socklen_t length = sizeof info;
-    if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
-        length < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+    uint64_t acknowledged;
+    bool is_closed;
+    if (!socket_acknowledged(conn->fd, &acknowledged, &is_closed) || acknowledged > sent_bytes)
         return CONN_READING_POSSIBLE;
-    /* The kernel counts the SYN as one byte. */
-    uint64_t acknowledged = info.tcpi_bytes_acked > 0 ? info.tcpi_bytes_acked - 1 : 0;
-    if (acknowledged > sent_bytes)
-        return CONN_READING_POSSIBLE;
-    return info.tcpi_state == STATE_CLOSE ? CONN_READING_RULED_OUT : CONN_READING_UNKNOWN;
+    return is_closed ? CONN_READING_RULED_OUT : CONN_READING_UNKNOWN;
 }
 
 uint64_t conn_sent_bytes(const struct conn *conn)
@@ -243,8 +228,7 @@ uint64_t conn_sent_bytes(const struct conn *conn)
 
 void conn_quick_acknowledge(struct conn *conn)
 {
-    int on = 1;
-    setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    socket_quick_acknowledge(conn->fd);
 }
 
 const struct address *conn_remote_address(const struct conn *conn)

@@ -1,9 +1,9 @@
 #include "net/conn_input.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "net/conn_output.h"
+#include "net/socket.h"
 
 /* While lingering: a client that goes on sending more than this does not read. */
 #define LINGER_BYTES (4 * 1024 * 1024)
@@ -135,7 +135,7 @@ void conn_on_readable(int fd, short what, void *argument)
     loop_enter(conn->loop);
     bool is_clear = conn->tls == NULL;
     char *bytes = is_clear ? loop_scratch(conn->loop) : loop_raw(conn->loop);
-    ssize_t length = recv(fd, bytes, is_clear ? LOOP_SCRATCH_BYTES : LOOP_RAW_BYTES, MSG_DONTWAIT);
+    ptrdiff_t length = socket_receive(fd, bytes, is_clear ? LOOP_SCRATCH_BYTES : LOOP_RAW_BYTES);
     if (length == 0 || (length < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
         end_input(conn, length == 0);
     else if (length > 0 && conn_is_finishing(conn))

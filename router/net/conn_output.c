@@ -1,15 +1,15 @@
 #include "net/conn_output.h"
 
 #include <errno.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+
+#include "net/socket.h"
 
 #define WRITE_PIECES 16
 
 static void shut_down_output(struct conn *conn)
 {
     conn_enter(conn, CONN_LINGERING);
-    shutdown(conn->fd, SHUT_WR);
+    socket_shut_down_sending(conn->fd);
     if (conn->linger_ms == 0 || conn->input_state == CONN_INPUT_CLOSED)
         conn_complete_finish(conn);
     else
@@ -62,8 +62,7 @@ void conn_run_flush(void *owner)
     while ((output = next_output(conn)) != NULL && output->length > 0) {
         struct iovec pieces[WRITE_PIECES];
         int count = buffer_peek(output, pieces, WRITE_PIECES);
-        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
-        ssize_t written = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ptrdiff_t written = socket_send(conn->fd, pieces, count);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
@@ -104,8 +103,8 @@ void conn_send_alert(struct conn *conn)
 {
     struct buffer *wire = tls_channel_wire(conn->tls);
     struct iovec pieces[WRITE_PIECES];
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)buffer_peek(wire, pieces, WRITE_PIECES)};
-    ssize_t written = message.msg_iovlen == 0 ? 0 : sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    int count = buffer_peek(wire, pieces, WRITE_PIECES);
+    ptrdiff_t written = count == 0 ? 0 : socket_send(conn->fd, pieces, count);
     if (written > 0)
         buffer_consume(wire, (size_t)written);
 }
@@ -151,9 +150,7 @@ void conn_on_writable(int fd, short what, void *argument)
         return;
     loop_enter(conn->loop);
     if (conn->state == CONN_CONNECTING) {
-        int error = 0;
-        socklen_t length = sizeof error;
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+        int error = socket_error(fd);
         if (error != 0) {
             conn_end_with(conn, error == ECONNREFUSED ? CONN_END_CONNECT_REFUSED : CONN_END_CONNECT_FAILED);
         } else {

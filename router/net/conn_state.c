@@ -1,8 +1,8 @@
 #include "net/conn_state.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "net/socket.h"
 
 static void destroy_conn(void *object)
 {
@@ -24,7 +24,7 @@ void conn_enter_closed(struct conn *conn)
     loop_task_cancel(conn->loop, &conn->input_task);
     loop_task_cancel(conn->loop, &conn->end_task);
     loop_timer_clear(conn->loop, &conn->linger_timer);
-    close(conn->fd);
+    socket_close(conn->fd);
     loop_bury(conn->loop, conn, destroy_conn);
 }
 
@@ -41,8 +41,7 @@ void conn_end_with(struct conn *conn, enum conn_end end)
 
 void conn_reset_on_close(struct conn *conn)
 {
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    socket_reset_on_close(conn->fd);
 }
 
 bool conn_has_unsent(const struct conn *conn)

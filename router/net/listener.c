@@ -1,15 +1,13 @@
 #include "net/listener.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log_limit.h"
 #include "net/loop.h"
 #include "net/poller.h"
+#include "net/socket.h"
 
 #define BACKLOG 4096
 /* Connections accepted in one go, so that established ones get their turn. */
@@ -40,44 +38,27 @@ struct listener {
     struct log_limit rest_log;
 };
 
-static int open_socket(const struct address *address, bool is_shared)
-{
-    int on = 1;
-    int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        (is_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
-        bind(fd, &address->socket.any, address->length) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
 bool listener_is_free(const struct address *address, const char **reason)
 {
-    int fd = open_socket(address, false);
+    int fd = socket_bind(address, false);
     if (fd < 0) {
         *reason = strerror(errno);
         return false;
     }
-    close(fd);
+    socket_close(fd);
     return true;
 }
 
 int listener_bind(const struct address *address, const char **reason)
 {
-    int fd = open_socket(address, true);
-    if (fd < 0 || listen(fd, BACKLOG) != 0) {
-        *reason = strerror(errno);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    return fd;
+    int fd = socket_bind(address, true);
+    int error = fd < 0 ? errno : socket_listen(fd, BACKLOG);
+    if (error == 0)
+        return fd;
+    *reason = strerror(error);
+    if (fd >= 0)
+        socket_close(fd);
+    return -1;
 }
 
 enum accept_result { ACCEPT_DONE, ACCEPT_NOBODY, ACCEPT_SHORTAGE };
@@ -91,19 +72,12 @@ static void rest(struct listener *listener, int error)
     loop_timer_set(listener->loop, &listener->rest, loop_now_ms(listener->loop) + REST_MS);
 }
 
-/* A connection inherits the filter of the listening socket (begin_no_more). */
-static void let_all_in(int fd)
-{
-    int unused = 0;
-    setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
-}
-
 static enum accept_result accept_one(struct listener *listener)
 {
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = socket_accept(listener->fd);
     if (fd >= 0) {
         if (listener->state == LISTENER_CLOSING)
-            let_all_in(fd);
+            socket_let_all_in(fd);
         listener->on_accept(listener->owner, fd);
         return ACCEPT_DONE;
     }
@@ -154,7 +128,7 @@ struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *
 {
     struct listener *listener = calloc(1, sizeof *listener);
     if (listener == NULL) {
-        close(fd);
+        socket_close(fd);
         return NULL;
     }
     listener->loop = loop;
@@ -190,7 +164,7 @@ static void enter_closed(struct listener *listener)
     watch_remove(&listener->readable);
     loop_timer_clear(listener->loop, &listener->rest);
     loop_timer_clear(listener->loop, &listener->closing);
-    close(listener->fd);
+    socket_close(listener->fd);
     loop_bury(listener->loop, listener, free);
 }
 
@@ -205,28 +179,6 @@ void listener_close(struct listener *listener)
 }
 
 /* ---- closing without losing anybody ---- */
-
-/*
- * Drops each SYN that begins a connection, and nothing else: the ACK of one that is begun must come through. A filter of a TCP socket sees the
- * segment from its header on (RFC 9293 section 3.1: the flags are its 14th byte). Where the kernel refuses it, connections that are begun
- * in the last moment are lost, as without it.
- */
-static void begin_no_more(int fd)
-{
-    enum { FLAGS_OFFSET = 13, SYN = 0x02, ACK = 0x10 };
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
-        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-    };
-    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
-    int family = AF_UNSPEC;
-    socklen_t length = sizeof family;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 && family != AF_UNIX)
-        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-}
 
 /* Accepts what is left; ends when that is nobody. */
 static void on_closing(void *owner)
@@ -250,7 +202,7 @@ void listener_close_gracefully(struct listener *listener, listener_on_closed *on
     if (!is_accepting(listener) && listener->state != LISTENER_PAUSED)
         return;
     uint64_t now_ms = loop_now_ms(listener->loop);
-    begin_no_more(listener->fd);
+    socket_begin_no_more(listener->fd);
     if (listener->state == LISTENER_PAUSED)
         watch_add(&listener->readable);
     listener->state = LISTENER_CLOSING;

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "net/loop.h"
 #include "net/poller.h"
 #include "net/proxy_protocol.h"
+#include "net/socket.h"
 
 /*
  *   WAITING --header whole--> OVER (the socket goes to the owner)
@@ -52,20 +51,20 @@ static void enter_over(struct proxy_reader *reader)
 static void fail(struct proxy_reader *reader, enum proxy_reader_end end)
 {
     struct address sender;
-    address_of_peer(reader->fd, &sender);
+    socket_peer(reader->fd, &sender);
     enter_over(reader);
-    close(reader->fd);
+    socket_close(reader->fd);
     reader->events->on_failed(reader->owner, &sender, end);
 }
 
 /* Takes bytes out of the socket that have been seen in it. */
 static bool consume(int fd, char *bytes, size_t length)
 {
-    ssize_t got;
+    ptrdiff_t got;
     do {
-        got = recv(fd, bytes, length, MSG_DONTWAIT);
+        got = socket_receive(fd, bytes, length);
     } while (got < 0 && errno == EINTR);
-    return got == (ssize_t)length;
+    return got == (ptrdiff_t)length;
 }
 
 /* Keeps `length` bytes more of the header. */
@@ -100,7 +99,7 @@ static void look(struct proxy_reader *reader)
     size_t before = reader->taken_length;
     if (before > 0)
         memcpy(scratch, reader->taken, before);
-    ssize_t seen = recv(reader->fd, scratch + before, PROXY_PROTOCOL_BYTES_MAXIMUM - before, MSG_PEEK | MSG_DONTWAIT);
+    ptrdiff_t seen = socket_peek(reader->fd, scratch + before, PROXY_PROTOCOL_BYTES_MAXIMUM - before);
     if (seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     if (seen <= 0) {
@@ -151,7 +150,7 @@ struct proxy_reader *proxy_reader_create(struct loop *loop, int fd, uint64_t dea
 {
     struct proxy_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) {
-        close(fd);
+        socket_close(fd);
         return NULL;
     }
     reader->loop = loop;
@@ -180,7 +179,7 @@ void proxy_reader_close(struct proxy_reader *reader)
     if (reader->state == PROXY_READER_OVER)
         return;
     enter_over(reader);
-    close(reader->fd);
+    socket_close(reader->fd);
 }
 
 struct proxy_reader *proxy_reader_of_node(struct list_node *node)

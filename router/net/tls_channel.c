@@ -6,10 +6,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+
+#include "net/socket.h"
 
 /* So much is made ready for one write to the socket; a socket that is full leaves no more than this waiting. */
 #define WIRE_BYTES 65536
@@ -143,7 +142,7 @@ struct tls_channel *tls_channel_create(struct ssl_st *ssl, bool kernel)
 void tls_channel_attach(struct tls_channel *channel, struct buffer_pool *pool, int fd)
 {
     buffer_init(&channel->wire, pool);
-    if (channel->path == PATH_WIRE || fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls" - 1) != 0)
+    if (channel->path == PATH_WIRE || fd < 0 || !socket_enable_kernel_tls(fd))
         return;
     channel->socket = BIO_new_socket(fd, BIO_NOCLOSE);
     if (channel->socket != NULL)

@@ -41,7 +41,7 @@ CALLS = {
     r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|poller_base": ("net/poller.", "net/resolver.c", "net/signals.c"),
     r"eventfd": ("net/wakeup.c",),
     r"epoll_\w+|p?poll|p?select|timerfd_\w+": ("base/sink.c", "cli/admin_client.c", "cli/terminal.c"),
-    r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|msg)?|[gs]etsockopt|get(peer|sock)name": ("net/", "base/sink.c", "cli/admin_client.c"),
+    r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|m?msg)?|[gs]etsockopt|get(peer|sock)name": ("net/socket.c", "net/unix_socket.c", "base/sink.c", "cli/admin_client.c"),
     r"getaddrinfo|getnameinfo|gethostby\w+": ("net/", "cli/admin_client.c"),
     r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|dup[23]?|pipe2?": ("base/", "net/", "cli/admin_client.c", "cli/terminal.c"),
     r"f?open|fdopen|freopen|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/", "net/"),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "net/address.h"
+#include "net/socket.h"
 
 static struct address parse(const char *host, uint16_t port)
 {
@@ -174,7 +175,7 @@ static void a_unix_domain_client_has_no_address(void **state)
         char text[ADDRESS_TEXT_BYTES];
         if (bound != 0)
             assert_int_equal(bind(pair[1], (struct sockaddr *)&name, sizeof name), 0);
-        address_of_peer(pair[0], &address);
+        socket_peer(pair[0], &address);
         assert_in_range(address.length, 1, sizeof address.socket);
         assert_true(address_is_unix(&address));
         assert_string_equal(address_format(&address, text, sizeof text), ADDRESS_HOST_UNIX);
@@ -187,7 +188,7 @@ static void a_unix_domain_client_has_no_address(void **state)
     close(pair[0]);
     close(pair[1]);
     struct address nobody;
-    address_of_peer(-1, &nobody);
+    socket_peer(-1, &nobody);
     assert_int_equal(nobody.length, 0);
     assert_false(address_is_unix(&nobody));
 }
