@@ -1,7 +1,7 @@
 #ifndef SLUICE_BASE_CLOCK_H
 #define SLUICE_BASE_CLOCK_H
 /*
- * The only place that asks the system for the time. Whoever decides something by time takes it as an argument; inside a loop's events that is
+ * clock.c is the only place that asks the system for the time; clock_format.c only writes it down. Whoever decides something by time takes it as an argument; inside a loop's events that is
  * loop_now_ms, which costs nothing. It stands on the ground floor because log lines carry the time of day.
  *
  * None of these can fail: the clocks exist on every Linux that this program runs on.
@@ -17,6 +17,8 @@ uint64_t clock_wall_ms(void);
 
 /* Microseconds of CPU time that the calling thread has used. A system call, unlike the others. */
 uint64_t clock_thread_cpu_us(void);
+
+/* ---- written down: no clock is asked ---- */
 
 /* Room for clock_format_iso with its NUL. */
 #define CLOCK_ISO_BYTES 32

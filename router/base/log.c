@@ -48,8 +48,7 @@ bool log_is_enabled(enum log_level level)
 static void put_line(struct text line)
 {
     if (!never_waits) {
-        ssize_t ignored = write(STDERR_FILENO, line.bytes, line.length);
-        (void)ignored;
+        sink_write_waiting(STDERR_FILENO, line);
         return;
     }
     if (sink_write(&standard_error, line) == 0) {

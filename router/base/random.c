@@ -11,8 +11,3 @@ void random_seed_from_system(struct random_source *source)
         seed = (uint64_t)(uintptr_t)source * UINT64_C(0x9e3779b97f4a7c15) ^ clock_wall_ms() << 20 ^ clock_thread_cpu_us();
     random_seed(source, seed);
 }
-
-void random_seed(struct random_source *source, uint64_t seed)
-{
-    source->state = seed;
-}

@@ -101,3 +101,9 @@ size_t sink_write(const struct sink *sink, struct text lines)
     }
     return written;
 }
+
+size_t sink_write_waiting(int fd, struct text line)
+{
+    ssize_t written = write(fd, line.bytes, line.length);
+    return written < 0 ? 0 : (size_t)written;
+}

@@ -38,6 +38,12 @@ void sink_close(struct sink *sink);
  */
 size_t sink_write(const struct sink *sink, struct text lines);
 
+/*
+ * Writes `line` in one piece to a descriptor that no sink was made of, and waits for its reader if it must. Fewer bytes than all were written when
+ * this number is returned; 0 also after an error.
+ */
+size_t sink_write_waiting(int fd, struct text line);
+
 /* Waits up to `timeout_ms` for room; true when there may be some. For the end of the process. */
 bool sink_wait(const struct sink *sink, int timeout_ms);
 

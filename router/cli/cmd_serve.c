@@ -1,7 +1,7 @@
 /* sluice serve -c FILE...: checks the configuration as `check` does, and runs the router if nothing is wrong with it. */
 #include <stdio.h>
-#include <sys/resource.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "cli/options.h"
 #include "control/control.h"
@@ -47,23 +47,14 @@ static bool read_arguments(struct options *options, const char **files, size_t *
     return true;
 }
 
-/* Each connection is a descriptor on both sides: take what the system allows. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int run(const char *const *files, size_t count, struct topology *topology)
 {
     enum log_level level;
     if (topology->log_level != NULL && log_level_from_name(topology->log_level, &level))
         log_set_level(level);
     log_open();
-    raise_descriptor_limit();
+    /* Each connection is a descriptor on both sides: take what the system allows. */
+    descriptors_raise_limit();
     struct control_settings settings = {.files = files, .file_count = count, .topology = topology};
     return control_run(&settings);
 }

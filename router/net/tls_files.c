@@ -1,8 +1,8 @@
 #include "net/tls_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -10,12 +10,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "net/tls_context.h"
 
@@ -46,44 +44,38 @@ static void add_to_digest(struct tls_digest *digest, BIO *contents)
     SHA256(both, sizeof both, digest->bytes);
 }
 
+/* `error`: the errno, or EFBIG for a file that is too large. */
+static bool refuse_unread(int error, bool is_key, const char *path, const struct file_facts *facts, struct tls_trouble *trouble)
+{
+    static const char may_read[] = "put the PEM file there and let Sluice's user read it";
+    if (error == ENXIO)
+        return refuse(trouble, is_key, path, "is no file", may_read);
+    if (error == ENOMEM)
+        return refuse(trouble, is_key, path, strerror(error), "free some memory and try again");
+    if (facts->is_regular)
+        return refuse(trouble, is_key, path, error == EFBIG ? "is larger than 1 MiB" : "cannot be read", may_read);
+    refuse(trouble, is_key, path, strerror(error), may_read);
+    trouble->is_missing = true;
+    return false;
+}
+
 /* Reads the whole file at once, so that what is judged, taken and remembered is the same. */
 static bool read_file(const char *path, bool is_key, struct pem_file *file, struct tls_digest *digest,
                       struct tls_trouble *trouble)
 {
-    static const char may_read[] = "put the PEM file there and let Sluice's user read it";
-    struct stat status;
-    char block[4096];
-    size_t length;
-    size_t total = 0;
-    /* Not blocking: a FIFO would be waited for until somebody writes into it. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno != ENXIO) {
-        refuse(trouble, is_key, path, strerror(errno), may_read);
-        trouble->is_missing = true;
-        return false;
-    }
-    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        if (fd >= 0)
-            close(fd);
-        return refuse(trouble, is_key, path, "is no file", may_read);
-    }
-    FILE *stream = fdopen(fd, "rb");
-    if (stream == NULL) {
-        close(fd);
-        return refuse(trouble, is_key, path, strerror(errno), "free some memory and try again");
-    }
-    file->is_open_to_all = (status.st_mode & S_IROTH) != 0;
-    file->contents = BIO_new(BIO_s_mem());
-    while (file->contents != NULL && (length = fread(block, 1, sizeof block, stream)) > 0) {
-        total += length;
-        if (total > FILE_BYTES_MAXIMUM || BIO_write(file->contents, block, (int)length) != (int)length)
-            break;
-    }
-    bool is_read = file->contents != NULL && feof(stream) && !ferror(stream);
-    fclose(stream);
-    if (!is_read) {
+    struct file_facts facts;
+    size_t length = 0;
+    char *bytes = file_read_regular(path, FILE_BYTES_MAXIMUM, &length, &facts);
+    if (bytes == NULL)
+        return refuse_unread(errno, is_key, path, &facts, trouble);
+    file->is_open_to_all = facts.is_open_to_all;
+    file->contents = length > FILE_BYTES_MAXIMUM ? NULL : BIO_new(BIO_s_mem());
+    bool is_kept = file->contents != NULL && BIO_write(file->contents, bytes, (int)length) == (int)length;
+    OPENSSL_cleanse(bytes, length);
+    free(bytes);
+    if (!is_kept) {
         BIO_free(file->contents);
-        return refuse(trouble, is_key, path, total > FILE_BYTES_MAXIMUM ? "is larger than 1 MiB" : "cannot be read", may_read);
+        return refuse_unread(length > FILE_BYTES_MAXIMUM ? EFBIG : ENOMEM, is_key, path, &facts, trouble);
     }
     if (digest != NULL)
         add_to_digest(digest, file->contents);

@@ -2,25 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 /* Longer than any file system's clock takes to tick. */
 #define SETTLED_S 2
 
-struct stamp {
-    bool exists;
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified;
-    struct timespec changed;
-};
-
 struct watched {
     const char *path;
-    struct stamp stamp;
+    struct file_stamp stamp;
 };
 
 struct tls_watch {
@@ -44,32 +35,21 @@ void tls_watch_destroy(struct tls_watch *watch)
     free(watch);
 }
 
-static struct stamp stamp_of(const char *path)
+static bool is_recent(int64_t written_ns, uint64_t now_s)
 {
-    struct stamp stamp;
-    struct stat status;
-    memset(&stamp, 0, sizeof stamp); /* padding, too: stamps are compared as bytes */
-    if (stat(path, &status) != 0)
-        return stamp;
-    stamp.exists = true;
-    stamp.device = status.st_dev;
-    stamp.inode = status.st_ino;
-    stamp.size = status.st_size;
-    stamp.modified = status.st_mtim;
-    stamp.changed = status.st_ctim;
-    return stamp;
+    return written_ns / 1000000000 + SETTLED_S >= (int64_t)now_s;
 }
 
 bool tls_watch_look(struct tls_watch *watch)
 {
     bool has_changed = !watch->is_settled;
-    time_t now = (time_t)(clock_wall_ms() / 1000);
+    uint64_t now_s = clock_wall_ms() / 1000;
     watch->is_settled = true;
     for (size_t i = 0; i < watch->count; i++) {
-        struct stamp stamp = stamp_of(watch->files[i].path);
+        struct file_stamp stamp = file_stamp_of(watch->files[i].path);
         has_changed = has_changed || memcmp(&stamp, &watch->files[i].stamp, sizeof stamp) != 0;
-        memcpy(&watch->files[i].stamp, &stamp, sizeof stamp);
-        if (stamp.modified.tv_sec + SETTLED_S >= now || stamp.changed.tv_sec + SETTLED_S >= now)
+        watch->files[i].stamp = stamp;
+        if (is_recent(stamp.modified_ns, now_s) || is_recent(stamp.changed_ns, now_s))
             watch->is_settled = false;
     }
     return has_changed;

@@ -1,12 +1,12 @@
 #include "worker/fleet.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
+#include "base/processors.h"
 #include "base/text.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -54,32 +54,20 @@ struct fleet {
     struct worker *workers[];
 };
 
-/* As many as the cores that this process may use. */
-static size_t default_worker_count(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int count = CPU_COUNT(&set);
-    return count < 1 ? 1 : (size_t)count;
-}
-
 /*
  * limits.connections, or what the descriptors allow: each downstream connection may need one upstream, and dials and probes must never
  * find the last one taken.
  */
 static size_t connections_maximum(const struct topology *topology)
 {
-    struct rlimit limit;
     size_t wanted = topology->limits.connections;
     size_t reserve = 64 + 4 * topology->node_count;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return wanted;
-    size_t possible = limit.rlim_cur > reserve ? (limit.rlim_cur - reserve) / 2 : 1;
+    size_t descriptors = descriptors_limit();
+    size_t possible = descriptors > reserve ? (descriptors - reserve) / 2 : 1;
     if (wanted <= possible)
         return wanted;
-    log_line(LOG_LEVEL_WARNING, "event=connections_clamped connections=%zu wanted=%zu descriptors=%llu remedy=\"raise ulimit -n\"",
-             possible, wanted, (unsigned long long)limit.rlim_cur);
+    log_line(LOG_LEVEL_WARNING, "event=connections_clamped connections=%zu wanted=%zu descriptors=%zu remedy=\"raise ulimit -n\"",
+             possible, wanted, descriptors);
     return possible;
 }
 
@@ -400,7 +388,7 @@ static bool create_workers(struct fleet *fleet, struct fleet_change *change, siz
 
 struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned workers, char *reason, size_t capacity)
 {
-    size_t count = workers == 0 ? default_worker_count() : workers;
+    size_t count = workers == 0 ? processors_usable() : workers;
     struct fleet *fleet = calloc(1, sizeof *fleet + count * sizeof fleet->workers[0]);
     text_append(reason, capacity, 0, "out of memory");
     if (fleet == NULL)

@@ -174,6 +174,20 @@ static void a_file_is_appended_to_by_all_of_its_writers(void **state)
     assert_string_equal(reason, strerror(ENOENT));
 }
 
+static void a_line_that_may_wait_goes_in_one_piece(void **state)
+{
+    (void)state;
+    char bytes[8];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(sink_write_waiting(ends[1], TEXT("line\n")), 5);
+    assert_int_equal(read(ends[0], bytes, sizeof bytes), 5);
+    assert_memory_equal(bytes, "line\n", 5);
+    close(ends[0]);
+    assert_int_equal(sink_write_waiting(ends[1], TEXT("line\n")), 0);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +197,7 @@ int main(void)
         TEST(a_socket_that_nobody_reads_is_not_waited_for),
         TEST(a_fifo_needs_no_reader_to_be_opened),
         TEST(a_file_is_appended_to_by_all_of_its_writers),
+        TEST(a_line_that_may_wait_goes_in_one_piece),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
