@@ -32,19 +32,24 @@ FENCES = {
     "zlib.h": {"routing/timestamp_check.c"},
     "pthread.h": {"base/thread.c"},
 }
-# What only these files and folders may call: the seam at which time, chance and the outside world are replaced. (The commands that talk to a
+# What only these files may call: the seam at which time, chance and the outside world are replaced, at link time. (The commands that talk to a
 # running Sluice are programs of their own, which wait for an answer and end.)
 CALLS = {
-    r"clock_gettime|gettimeofday|time|clock": ("base/clock.c", "cli/admin_client.c"),
+    r"clock_gettime|gettimeofday|time|clock|u?sleep|nanosleep|clock_nanosleep|timerfd_\w+": ("base/clock.c", "cli/admin_client.c"),
     r"getrandom|getentropy|s?random|s?rand|[ejlmn]rand48|arc4random\w*|RAND_\w+": ("base/random.c",),
-    r"signal|sigaction|sigprocmask|pthread_sigmask|signalfd": ("net/signals.c", "base/thread.c", "cli/terminal.c"),
+    r"pthread_\w+|thrd_\w+|mtx_\w+|cnd_\w+": ("base/thread.c",),
+    r"signal|sigaction|sigprocmask|signalfd": ("net/signals.c", "cli/terminal.c"),
+    r"[gs]etrlimit|prlimit|sched_\w+|sysconf|get_nprocs(_conf)?|getauxval": ("base/descriptors.c", "base/processors.c"),
     r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|poller_base": ("net/poller.", "net/resolver.c", "net/signals.c"),
     r"eventfd": ("net/wakeup.c",),
-    r"epoll_\w+|p?poll|p?select|timerfd_\w+": ("base/sink.c", "cli/admin_client.c", "cli/terminal.c"),
-    r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|m?msg)?|[gs]etsockopt|get(peer|sock)name": ("net/socket.c", "net/unix_socket.c", "base/sink.c", "cli/admin_client.c"),
-    r"getaddrinfo|getnameinfo|gethostby\w+": ("net/", "cli/admin_client.c"),
-    r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|dup[23]?|pipe2?": ("base/", "net/", "cli/admin_client.c", "cli/terminal.c"),
-    r"f?open|fdopen|freopen|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/", "net/"),
+    r"epoll_\w+|p?poll|p?select": ("base/sink.c", "cli/admin_client.c", "cli/terminal.c"),
+    r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|m?msg)?|[gs]etsockopt|get(peer|sock)name": (
+        "net/socket.c", "net/unix_socket.c", "base/sink.c", "cli/admin_client.c"),
+    r"BIO_new_(socket|fd|connect|accept|dgram)|SSL_set_[rw]?fd": ("net/tls_channel.c",),  # the socket of kTLS
+    r"getaddrinfo|getnameinfo|gethostby\w+": ("cli/admin_client.c",),
+    r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|ioctl|dup[23]?|pipe2?|mmap": (
+        "base/file.c", "base/sink.c", "net/socket.c", "net/unix_socket.c", "net/wakeup.c", "cli/admin_client.c", "cli/terminal.c"),
+    r"f?open|fdopen|freopen|BIO_new_file|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/file.c", "base/sink.c", "net/unix_socket.c"),
 }
 
 # What was there before the rule, to be emptied: an entry that is no longer needed is a finding, too. Nothing is added here.
