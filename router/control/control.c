@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "control/admin.h"
 #include "control/admin_listener.h"
 #include "control/reload.h"
@@ -34,6 +35,25 @@ struct main_control {
     uint64_t drain_until_ms;
 };
 
+static const char *const phase_names[] = {"serving", "draining", "stopped"};
+
+#define TO(phase) MACHINE_TO(CONTROL_##phase)
+static const uint32_t moves[] = {
+    [CONTROL_SERVING] = TO(DRAINING),
+    [CONTROL_DRAINING] = TO(STOPPED),
+    [CONTROL_STOPPED] = 0,
+};
+#undef TO
+
+static const struct machine control_machine = {"control", phase_names, moves};
+
+/* The only writer of the phase. */
+static void enter(struct main_control *own, enum control_phase next)
+{
+    machine_check(&control_machine, own->phase, next);
+    own->phase = next;
+}
+
 static void on_drain_look(void *owner)
 {
     struct main_control *own = owner;
@@ -46,7 +66,7 @@ static void on_drain_look(void *owner)
     }
     if (sessions > 0)
         log_line(LOG_LEVEL_WARNING, "event=drain_cut sessions=%zu", sessions);
-    own->phase = CONTROL_STOPPED;
+    enter(own, CONTROL_STOPPED);
     fleet_stop(control->fleet);
     loop_stop(control->loop);
 }
@@ -70,7 +90,7 @@ static void on_terminate(void *owner, enum signal_kind kind)
              fleet_session_count(control->fleet));
     own->drain_until_ms = is_second ? now_ms : now_ms + control->epoch->topology->timeouts.drain_ms;
     if (!is_second) {
-        own->phase = CONTROL_DRAINING;
+        enter(own, CONTROL_DRAINING);
         atomic_store(&control->roster->draining, 1);
         fleet_drain(control->fleet);
     }

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/text.h"
 #include "control/admin_listener.h"
 #include "control/state.h"
@@ -19,8 +20,9 @@
 #define REASON_BYTES 512
 
 /*
- *   IDLE --asked--> DUE --task--> APPLYING --every worker has answered--> IDLE, or DUE when it was asked for again
- *                    +------a finding is in the way------------------------^
+ *   IDLE --asked--> DUE --task--> APPLYING --every worker has answered, or a finding is in the way--> IDLE
+ *
+ * It is DUE again at once when it was asked for while one was applied.
  */
 enum reloads_state { RELOADS_IDLE, RELOADS_DUE, RELOADS_APPLYING };
 
@@ -34,6 +36,25 @@ struct reloads {
     struct findings *findings;  /* of the present one */
     struct epoch *next;         /* owned reference, while it is applied */
 };
+
+static const char *const state_names[] = {"idle", "due", "applying"};
+
+#define TO(state) MACHINE_TO(RELOADS_##state)
+static const uint32_t moves[] = {
+    [RELOADS_IDLE] = TO(DUE),
+    [RELOADS_DUE] = TO(APPLYING),
+    [RELOADS_APPLYING] = TO(IDLE),
+};
+#undef TO
+
+static const struct machine reloads_machine = {"reload", state_names, moves};
+
+/* The only writer of the state. */
+static void enter(struct reloads *reloads, enum reloads_state next)
+{
+    machine_check(&reloads_machine, reloads->state, next);
+    reloads->state = next;
+}
 
 /* ---- the end of a reload ---- */
 
@@ -61,7 +82,7 @@ static void finish(struct reloads *reloads, bool is_applied)
     }
     findings_destroy(reloads->findings);
     reloads->findings = NULL;
-    reloads->state = RELOADS_IDLE;
+    enter(reloads, RELOADS_IDLE);
     if (reloads->is_asked_again)
         reload_ask(reloads, NULL);
 }
@@ -170,7 +191,7 @@ static void run_reload(void *owner)
 {
     struct reloads *reloads = owner;
     struct control *control = reloads->control;
-    reloads->state = RELOADS_APPLYING;
+    enter(reloads, RELOADS_APPLYING);
     reloads->is_asked_again = false;
     move_all(&reloads->waiting, &reloads->served);
     reloads->findings = findings_create();
@@ -195,7 +216,7 @@ void reload_ask(struct reloads *reloads, struct reload_waiter *waiter)
     }
     switch (reloads->state) {
     case RELOADS_IDLE:
-        reloads->state = RELOADS_DUE;
+        enter(reloads, RELOADS_DUE);
         loop_post_next_turn(reloads->control->loop, &reloads->task);
         break;
     case RELOADS_DUE:

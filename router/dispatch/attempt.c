@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/slab.h"
 #include "dispatch/dispatch.h"
 #include "http/grpc.h"
@@ -24,25 +25,35 @@ struct held_answer {
     char body[RETRY_REFUSAL_BYTES];
 };
 
-const char *attempt_state_name(enum attempt_state state)
-{
-    static const char *const names[] = {"none", "waiting", "open", "holding", "awaiting_trailers", "relaying"};
-    return names[state];
-}
-
 static uint64_t now_ms(const struct attempt *attempt)
 {
     return loop_now_ms(attempt->context->loop);
 }
 
+static const char *const state_names[] = {"none", "waiting", "open", "holding", "awaiting_trailers", "relaying"};
+
+#define TO(state) MACHINE_TO(ATTEMPT_##state)
+static const uint32_t moves[] = {
+    [ATTEMPT_NONE] = TO(WAITING),
+    [ATTEMPT_WAITING] = TO(OPEN) | TO(NONE),
+    [ATTEMPT_OPEN] = TO(HOLDING) | TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
+    [ATTEMPT_HOLDING] = TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
+    [ATTEMPT_AWAITING_TRAILERS] = TO(RELAYING) | TO(NONE),
+    [ATTEMPT_RELAYING] = TO(NONE),
+};
+#undef TO
+
+static const struct machine attempt_machine = {"attempt", state_names, moves};
+
 /* The only writer of the state. */
 static void enter(struct attempt *attempt, enum attempt_state next)
 {
+    machine_check(&attempt_machine, attempt->state, next);
     if (log_is_enabled(LOG_LEVEL_DEBUG))
         log_line(LOG_LEVEL_DEBUG, "event=attempt id=%.*s class=%s node=%s number=%u from=%s to=%s",
                  (int)attempt->request->origin.request_id.length, attempt->request->origin.request_id.bytes,
                  request_class_name(attempt->class), attempt->node->node_id, attempt->number,
-                 attempt_state_name(attempt->state), attempt_state_name(next));
+                 state_names[attempt->state], state_names[next]);
     attempt->state = next;
 }
 

@@ -16,7 +16,7 @@
  *   HOLDING   a head has come and is kept back with what follows
  *   RELAYING  the answer goes to the owner: nothing can be taken back
  *
- * A gRPC answer with a body goes through AWAITING_TRAILERS before RELAYING: it may not end there.
+ * A gRPC answer with a body goes through AWAITING_TRAILERS before RELAYING: it may not end there. From both, too, a fault or the owner leads to NONE.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +32,6 @@ struct held_answer;
 struct link;
 
 enum attempt_state { ATTEMPT_NONE, ATTEMPT_WAITING, ATTEMPT_OPEN, ATTEMPT_HOLDING, ATTEMPT_AWAITING_TRAILERS, ATTEMPT_RELAYING };
-const char *attempt_state_name(enum attempt_state state);
 
 /* How much of the request has gone. */
 enum attempt_progress {

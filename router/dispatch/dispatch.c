@@ -41,7 +41,8 @@ static void move_deadline(struct dispatch *dispatch)
 /* Nothing is under way any more. */
 static void finish(struct dispatch *dispatch)
 {
-    dispatch->state = DISPATCH_DONE;
+    if (dispatch->state != DISPATCH_DONE)
+        dispatch_enter(dispatch, DISPATCH_DONE);
     loop_timer_clear(dispatch->context->loop, &dispatch->timer);
     loop_task_cancel(dispatch->context->loop, &dispatch->fail_task);
     body_check_cancel(&dispatch->context->checks, &dispatch->check);
@@ -58,7 +59,7 @@ static void fail(struct dispatch *dispatch, enum fault fault)
 {
     dispatch->fault = fault;
     bool is_in_verb = dispatch->state == DISPATCH_BEGINNING;
-    dispatch->state = DISPATCH_FAILING;
+    dispatch_enter(dispatch, DISPATCH_FAILING);
     if (is_in_verb)
         loop_defer(dispatch->context->loop, &dispatch->fail_task);
     else
@@ -132,7 +133,7 @@ static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh
     if (is_fan_out(dispatch))
         dispatch->question.kind = is_last_of_all(dispatch) && !has_untried(dispatch) ? SCREEN_FAN_OUT_LAST : SCREEN_FAN_OUT;
     if (dispatch->state == DISPATCH_CHECKING)
-        dispatch->state = DISPATCH_TRYING;
+        dispatch_enter(dispatch, DISPATCH_TRYING);
     enum fault fault = attempt_start(&dispatch->attempt, dispatch->lease->epoch->nodes[index], wants_fresh_link);
     if (fault != FAULT_NONE) {
         after_fault(dispatch, fault);
@@ -174,7 +175,7 @@ static void begin_check(struct dispatch *dispatch)
 {
     struct body_checks *checks = &dispatch->context->checks;
     if (body_check_start(checks, &dispatch->check, body_text(&dispatch->request.body), request_is_gzip(&dispatch->request))) {
-        dispatch->state = DISPATCH_CHECKING;
+        dispatch_enter(dispatch, DISPATCH_CHECKING);
         arm(dispatch);
         return;
     }
@@ -217,7 +218,7 @@ static void on_attempt_interim(void *owner, const struct message_head *head)
 static void on_attempt_head(void *owner, const struct message_head *head)
 {
     struct dispatch *dispatch = owner;
-    dispatch->state = DISPATCH_RELAYING;
+    dispatch_enter(dispatch, DISPATCH_RELAYING);
     if (head->status < 500)
         choice_remember(&dispatch->choice, dispatch->context, dispatch->request.head->path, dispatch->attempt.node);
     arm(dispatch);
@@ -347,10 +348,10 @@ static void send_head(struct stream *stream, const struct message_head *head)
 {
     (void)head; /* the one that the dispatch was opened with */
     struct dispatch *dispatch = dispatch_of(stream);
-    dispatch->state = DISPATCH_BEGINNING;
+    dispatch_enter(dispatch, DISPATCH_BEGINNING);
     try_next(dispatch);
     if (dispatch->state == DISPATCH_BEGINNING)
-        dispatch->state = DISPATCH_TRYING;
+        dispatch_enter(dispatch, DISPATCH_TRYING);
 }
 
 static void send_nothing(struct stream *stream, const struct message_head *head)
@@ -363,7 +364,7 @@ static void send_nothing(struct stream *stream, const struct message_head *head)
 static void fail_for_memory(struct dispatch *dispatch)
 {
     attempt_end(&dispatch->attempt, ATTEMPT_CANCELLED, FAULT_OUT_OF_MEMORY);
-    dispatch->state = DISPATCH_FAILING;
+    dispatch_enter(dispatch, DISPATCH_FAILING);
     dispatch->fault = FAULT_OUT_OF_MEMORY;
     loop_defer(dispatch->context->loop, &dispatch->fail_task);
 }

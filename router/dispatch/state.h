@@ -1,11 +1,24 @@
 #ifndef SLUICE_DISPATCH_STATE_H
 #define SLUICE_DISPATCH_STATE_H
-/* The dispatch's own data, for dispatch.c and deadlines.c; dispatch.h explains the states. */
+/* The dispatch's own data, for dispatch.c, deadlines.c and state.c (its machine). */
 #include "dispatch/attempt.h"
 #include "dispatch/choose.h"
 #include "dispatch/dispatch.h"
 #include "routing/policy.h"
 
+/*
+ * dispatch.h draws what its owner sees. From the inside:
+ *
+ *   OPENED --head--> BEGINNING --the verb is over--> TRYING <--again-- CHECKING
+ *                        |                             | +--a fault that timestamps decide--^ (from BEGINNING, too)
+ *                        |                             v
+ *                        |                          RELAYING --its end--> DONE
+ *                        v                             |
+ *                     FAILING <--a fault, memory-------+---- (from TRYING and CHECKING, too)
+ *                        +--on_failed--> DONE
+ *
+ * While FAILING waits to be told, memory may be out once more. The owner's reset leads to DONE from everywhere; in DONE it changes nothing.
+ */
 enum dispatch_state {
     DISPATCH_OPENED,
     DISPATCH_BEGINNING, /* inside stream_send_head: no event may be given */
@@ -37,6 +50,9 @@ struct dispatch {
     struct body_check check;
     enum timestamp_result timestamps;  /* MORE: nobody has asked yet */
 };
+
+/* The only writer of the state. */
+void dispatch_enter(struct dispatch *dispatch, enum dispatch_state next);
 
 static inline const struct topology *dispatch_topology(const struct dispatch *dispatch)
 {

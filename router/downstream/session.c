@@ -3,12 +3,33 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/conn.h"
 #include "net/socket.h"
 #include "net/tls_channel.h"
 #include "net/tls_server.h"
+
+static const char *const state_names[] = {"handshaking", "new", "open", "gone"};
+
+#define TO(state) MACHINE_TO(SESSION_##state)
+static const uint32_t moves[] = {
+    [SESSION_HANDSHAKING] = TO(OPEN) | TO(GONE),
+    [SESSION_NEW] = TO(OPEN) | TO(GONE),
+    [SESSION_OPEN] = TO(GONE),
+    [SESSION_GONE] = 0,
+};
+#undef TO
+
+static const struct machine session_machine = {"session", state_names, moves};
+
+/* The only writer of the state, but for the first one. */
+static void enter(struct session *session, enum session_state next)
+{
+    machine_check(&session_machine, session->state, next);
+    session->state = next;
+}
 
 static void destroy_session(void *object)
 {
@@ -17,7 +38,7 @@ static void destroy_session(void *object)
 
 static void bury(struct session *session)
 {
-    session->state = SESSION_GONE;
+    enter(session, SESSION_GONE);
     loop_timer_clear(session->loop, &session->timer);
     list_remove(session->sessions, &session->node);
     loop_bury(session->loop, session, destroy_session);
@@ -172,7 +193,7 @@ static bool open_link(struct session *session, bool is_http2)
         end(session, FAULT_OUT_OF_MEMORY);
         return false;
     }
-    session->state = SESSION_OPEN;
+    enter(session, SESSION_OPEN);
     if (session->is_draining)
         link_drain(session->link);
     return true;

@@ -54,6 +54,11 @@ struct session_settings {
     bool is_writeback;              /* the listener says: writes here are plugin write-back */
 };
 
+/*
+ *   HANDSHAKING (TLS) --ALPN--> OPEN <--first bytes-- NEW (clear text)
+ *        |                        |                    |
+ *        +------------------------+--------------------+--its end, session_close--> GONE
+ */
 enum session_state {
     SESSION_HANDSHAKING, /* TLS; `conn` is set */
     SESSION_NEW,         /* which HTTP it is shows with the first bytes; `conn` is set */

@@ -1,5 +1,6 @@
 /* The life of an exchange: its state, the deadlines of the client's own slowness, and the ways in which it ends. */
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/slab.h"
 #include "dispatch/dispatch.h"
 #include "downstream/reply.h"
@@ -12,20 +13,21 @@
 
 static const char *const state_names[] = {"new", "open", "relaying", "done"};
 
-#define TO(state) (1u << EXCHANGE_##state)
-static const unsigned moves[] = {
+#define TO(state) MACHINE_TO(EXCHANGE_##state)
+static const uint32_t moves[] = {
     [EXCHANGE_NEW] = TO(OPEN) | TO(DONE),
     [EXCHANGE_OPEN] = TO(RELAYING) | TO(DONE),
     [EXCHANGE_RELAYING] = TO(DONE),
     [EXCHANGE_DONE] = 0,
 };
+#undef TO
+
+static const struct machine exchange_machine = {"exchange", state_names, moves};
 
 void exchange_enter(struct exchange *exchange, enum exchange_state next)
 {
     struct text id = exchange_request_id(exchange);
-    if ((moves[exchange->state] & 1u << next) == 0)
-        log_line(LOG_LEVEL_ERROR, "event=bug what=exchange_move id=%.*s from=%s to=%s", (int)id.length, id.bytes,
-                 state_names[exchange->state], state_names[next]);
+    machine_check(&exchange_machine, exchange->state, next);
     if (log_is_enabled(LOG_LEVEL_DEBUG))
         log_line(LOG_LEVEL_DEBUG, "event=exchange id=%.*s class=%s from=%s to=%s", (int)id.length, id.bytes,
                  request_class_name(exchange->class), state_names[exchange->state], state_names[next]);

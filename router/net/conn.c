@@ -90,7 +90,6 @@ struct conn *conn_connect(struct loop *loop, const struct address *address, cons
     struct conn *conn = create_conn(loop, fd, settings);
     if (conn == NULL)
         return NULL;
-    conn_enter(conn, CONN_CONNECTING);
     conn->remote = *address;
     /* A connection that is already there is reported as writable, too. */
     watch_add(&conn->writable);

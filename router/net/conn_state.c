@@ -2,7 +2,33 @@
 
 #include <stdlib.h>
 
+#include "base/machine.h"
 #include "net/socket.h"
+
+static const char *const state_names[] = {
+    "connecting", "handshaking", "open", "finishing", "lingering", "ended", "finished", "closed",
+};
+
+#define TO(state) MACHINE_TO(CONN_##state)
+static const uint32_t moves[] = {
+    [CONN_CONNECTING] = TO(HANDSHAKING) | TO(OPEN) | TO(ENDED) | TO(CLOSED),
+    [CONN_HANDSHAKING] = TO(OPEN) | TO(ENDED) | TO(CLOSED),
+    [CONN_OPEN] = TO(FINISHING) | TO(ENDED) | TO(CLOSED),
+    [CONN_FINISHING] = TO(LINGERING) | TO(FINISHED) | TO(CLOSED),
+    [CONN_LINGERING] = TO(FINISHED) | TO(CLOSED),
+    [CONN_ENDED] = TO(FINISHED) | TO(CLOSED),
+    [CONN_FINISHED] = TO(CLOSED),
+    [CONN_CLOSED] = 0,
+};
+#undef TO
+
+static const struct machine conn_machine = {"conn", state_names, moves};
+
+void conn_enter(struct conn *conn, enum conn_state next)
+{
+    machine_check(&conn_machine, conn->state, next);
+    conn->state = next;
+}
 
 static void destroy_conn(void *object)
 {

@@ -20,7 +20,7 @@
  *                        v                                                      v
  *                      ENDED ------------------conn_finish-----------------> FINISHED --on_finished--> CLOSED
  *
- * conn_close and conn_abort lead from everywhere to CLOSED. conn_enter is the only writer.
+ * conn_close and conn_abort lead from everywhere to CLOSED. An accepted conn goes from CONNECTING at once to what it is.
  */
 enum conn_state {
     CONN_CONNECTING,
@@ -68,10 +68,8 @@ struct conn {
     struct address remote;
 };
 
-static inline void conn_enter(struct conn *conn, enum conn_state state)
-{
-    conn->state = state;
-}
+/* The only writer of the state, which begins as CONNECTING. */
+void conn_enter(struct conn *conn, enum conn_state next);
 
 static inline bool conn_is_finishing(const struct conn *conn)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log_limit.h"
+#include "base/machine.h"
 #include "net/loop.h"
 #include "net/poller.h"
 #include "net/socket.h"
@@ -37,6 +38,26 @@ struct listener {
     uint64_t give_up_ms;           /* CLOSING: who is left then is lost */
     struct log_limit rest_log;
 };
+
+static const char *const state_names[] = {"open", "paused", "closing", "closed"};
+
+#define TO(state) MACHINE_TO(LISTENER_##state)
+static const uint32_t moves[] = {
+    [LISTENER_OPEN] = TO(PAUSED) | TO(CLOSING) | TO(CLOSED),
+    [LISTENER_PAUSED] = TO(OPEN) | TO(CLOSING) | TO(CLOSED),
+    [LISTENER_CLOSING] = TO(CLOSED),
+    [LISTENER_CLOSED] = 0,
+};
+#undef TO
+
+static const struct machine listener_machine = {"listener", state_names, moves};
+
+/* The only writer of the state. */
+static void enter(struct listener *listener, enum listener_state next)
+{
+    machine_check(&listener_machine, listener->state, next);
+    listener->state = next;
+}
 
 bool listener_is_free(const struct address *address, const char **reason)
 {
@@ -146,7 +167,7 @@ void listener_pause(struct listener *listener)
 {
     if (listener->state != LISTENER_OPEN)
         return;
-    listener->state = LISTENER_PAUSED;
+    enter(listener, LISTENER_PAUSED);
     watch_remove(&listener->readable);
 }
 
@@ -154,13 +175,13 @@ void listener_resume(struct listener *listener)
 {
     if (listener->state != LISTENER_PAUSED)
         return;
-    listener->state = LISTENER_OPEN;
+    enter(listener, LISTENER_OPEN);
     watch_add(&listener->readable);
 }
 
-static void enter_closed(struct listener *listener)
+/* CLOSED: lets go of everything. */
+static void let_go(struct listener *listener)
 {
-    listener->state = LISTENER_CLOSED;
     watch_remove(&listener->readable);
     loop_timer_clear(listener->loop, &listener->rest);
     loop_timer_clear(listener->loop, &listener->closing);
@@ -172,10 +193,10 @@ void listener_close(struct listener *listener)
 {
     if (listener == NULL || listener->state == LISTENER_CLOSED)
         return;
-    listener->state = LISTENER_CLOSED; /* ends a burst that this is called from */
+    enter(listener, LISTENER_CLOSED); /* ends a burst that this is called from */
     for (int i = 0; i < BACKLOG && accept_one(listener) == ACCEPT_DONE; i++)
         ;
-    enter_closed(listener);
+    let_go(listener);
 }
 
 /* ---- closing without losing anybody ---- */
@@ -192,7 +213,8 @@ static void on_closing(void *owner)
         loop_timer_set(listener->loop, &listener->closing, now_ms + (result == ACCEPT_SHORTAGE ? REST_MS : 0));
         return;
     }
-    enter_closed(listener);
+    enter(listener, LISTENER_CLOSED);
+    let_go(listener);
     if (listener->on_closed != NULL)
         listener->on_closed(listener->owner);
 }
@@ -205,7 +227,8 @@ void listener_close_gracefully(struct listener *listener, listener_on_closed *on
     socket_begin_no_more(listener->fd);
     if (listener->state == LISTENER_PAUSED)
         watch_add(&listener->readable);
-    listener->state = LISTENER_CLOSING;
+    if (listener->state != LISTENER_CLOSING)
+        enter(listener, LISTENER_CLOSING);
     listener->on_closed = on_closed;
     listener->give_up_ms = now_ms + LISTENER_CLOSING_MAXIMUM_MS;
     loop_timer_set(listener->loop, &listener->closing, now_ms + LISTENER_CLOSING_MS);

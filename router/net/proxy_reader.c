@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/machine.h"
 #include "net/loop.h"
 #include "net/poller.h"
 #include "net/proxy_protocol.h"
@@ -30,6 +31,10 @@ struct proxy_reader {
     struct loop_timer timer;
 };
 
+static const char *const state_names[] = {"waiting", "over"};
+static const uint32_t moves[] = {[PROXY_READER_WAITING] = MACHINE_TO(PROXY_READER_OVER), [PROXY_READER_OVER] = 0};
+static const struct machine reader_machine = {"proxy_reader", state_names, moves};
+
 static void destroy_reader(void *object)
 {
     struct proxy_reader *reader = object;
@@ -40,6 +45,7 @@ static void destroy_reader(void *object)
 /* The socket is left to the caller. */
 static void enter_over(struct proxy_reader *reader)
 {
+    machine_check(&reader_machine, reader->state, PROXY_READER_OVER);
     reader->state = PROXY_READER_OVER;
     watch_remove(&reader->readable);
     loop_task_cancel(reader->loop, &reader->first_look);

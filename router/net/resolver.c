@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "base/machine.h"
 #include "net/loop.h"
 #include "net/poller.h"
 
@@ -38,6 +39,25 @@ struct resolver {
     struct list requests;
     bool is_destroyed;      /* goes to the grave with its last request */
 };
+
+static const char *const state_names[] = {"asking", "answered", "forgotten"};
+
+#define TO(state) MACHINE_TO(REQUEST_##state)
+static const uint32_t moves[] = {
+    [REQUEST_ASKING] = TO(ANSWERED) | TO(FORGOTTEN),
+    [REQUEST_ANSWERED] = 0,
+    [REQUEST_FORGOTTEN] = 0,
+};
+#undef TO
+
+static const struct machine request_machine = {"resolver_request", state_names, moves};
+
+/* The only writer of the state. */
+static void enter(struct resolver_request *request, enum request_state next)
+{
+    machine_check(&request_machine, request->state, next);
+    request->state = next;
+}
 
 static void destroy_resolver(void *object)
 {
@@ -98,7 +118,7 @@ static void on_found(int error, struct evutil_addrinfo *found, void *argument)
     if (request->state == REQUEST_FORGOTTEN) {
         end_request(request);
     } else {
-        request->state = REQUEST_ANSWERED;
+        enter(request, REQUEST_ANSWERED);
         request->reason = error == 0 ? "no usable address" : evutil_gai_strerror(error);
         keep_addresses(request, found);
         /* A task of the turn's end is run also when it was asked for outside of any event. */
@@ -144,7 +164,7 @@ struct resolver_request *resolver_start(struct resolver *resolver, const char *h
     list_node_init(&request->node);
     list_append(&resolver->requests, &request->node);
     if (is_literal) {
-        request->state = REQUEST_ANSWERED;
+        enter(request, REQUEST_ANSWERED);
         request->count = 1;
         loop_defer_to_turn_end(resolver->loop, &request->deliver);
         return request;
@@ -167,7 +187,7 @@ void resolver_cancel(struct resolver_request *request)
         return;
     }
     /* on_found follows, from the loop. */
-    request->state = REQUEST_FORGOTTEN;
+    enter(request, REQUEST_FORGOTTEN);
     evdns_getaddrinfo_cancel(request->query);
 }
 

@@ -1,9 +1,21 @@
 #include "upstream/dial.h"
 
+#include "base/machine.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "upstream/epoch.h"
 #include "upstream/node_tls.h"
+
+static const char *const state_names[] = {"none", "connecting"};
+static const uint32_t moves[] = {[DIAL_NONE] = MACHINE_TO(DIAL_CONNECTING), [DIAL_CONNECTING] = MACHINE_TO(DIAL_NONE)};
+static const struct machine dial_machine = {"dial", state_names, moves};
+
+/* The only writer of the state, but for the first one. */
+static void enter(struct dial *dial, enum dial_state next)
+{
+    machine_check(&dial_machine, dial->state, next);
+    dial->state = next;
+}
 
 static enum fault fault_of_end(enum conn_end end)
 {
@@ -25,7 +37,7 @@ static enum fault fault_of_end(enum conn_end end)
 static struct conn *leave(struct dial *dial)
 {
     struct conn *conn = dial->conn;
-    dial->state = DIAL_NONE;
+    enter(dial, DIAL_NONE);
     dial->conn = NULL;
     loop_timer_clear(dial->loop, &dial->timer);
     return conn;
@@ -111,7 +123,7 @@ enum fault dial_start(struct dial *dial, const struct dial_request *request)
         dial->conn = conn_connect(request->loop, &address, &settings, &end);
     if (dial->conn == NULL)
         return fault_of_end(end);
-    dial->state = DIAL_CONNECTING;
+    enter(dial, DIAL_CONNECTING);
     if (request->connect_ms != 0)
         loop_timer_set(request->loop, &dial->timer, loop_now_ms(request->loop) + request->connect_ms);
     return FAULT_NONE;

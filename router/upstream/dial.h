@@ -46,6 +46,7 @@ struct dial_request {
     void *link_owner;
 };
 
+/* NONE --dial_start--> CONNECTING --ready, failed, dial_cancel--> NONE */
 enum dial_state { DIAL_NONE, DIAL_CONNECTING };
 
 /* Embedded in its owner; zero it before first use. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/machine.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/loop.h"
@@ -114,6 +115,29 @@ void pool_node_bury_if_left(struct pool_node *node)
     loop_bury(pool->loop, node, destroy_node);
 }
 
+/* ---- the states of a link ---- */
+
+static const char *const state_names[] = {"dialing", "open", "full", "retired", "gone"};
+
+#define TO(state) MACHINE_TO(POOLED_##state)
+static const uint32_t moves[] = {
+    [POOLED_DIALING] = TO(FULL) | TO(GONE),
+    [POOLED_OPEN] = TO(FULL) | TO(GONE),
+    [POOLED_FULL] = TO(OPEN) | TO(RETIRED) | TO(GONE),
+    [POOLED_RETIRED] = TO(GONE),
+    [POOLED_GONE] = 0,
+};
+#undef TO
+
+static const struct machine pooled_machine = {"pooled_link", state_names, moves};
+
+/* The only writer of the state, but for the first one. */
+static void enter(struct pooled_link *pooled, enum pooled_state next)
+{
+    machine_check(&pooled_machine, pooled->state, next);
+    pooled->state = next;
+}
+
 /* The link counts no longer; its record goes to the grave, because whoever holds a stream of it may still give it back this turn. */
 static void forget(struct pooled_link *pooled)
 {
@@ -122,7 +146,7 @@ static void forget(struct pooled_link *pooled)
         leave_dials(pooled);
     else
         list_remove(pooled->state == POOLED_OPEN ? &node->open : &node->full, &pooled->node);
-    pooled->state = POOLED_GONE;
+    enter(pooled, POOLED_GONE);
     node->links--;
     loop_bury(node->pool->loop, pooled, destroy_pooled);
     pool_node_bury_if_left(node);
@@ -148,7 +172,7 @@ static void put_full(struct pooled_link *pooled)
     if (pooled->state == POOLED_OPEN)
         list_remove(&pooled->owner->open, &pooled->node);
     list_append(&pooled->owner->full, &pooled->node);
-    pooled->state = POOLED_FULL;
+    enter(pooled, POOLED_FULL);
 }
 
 /* The link has room. */
@@ -158,8 +182,8 @@ static void put_open(struct pooled_link *pooled)
     if (pooled->state == POOLED_FULL) {
         list_remove(&node->full, &pooled->node);
         list_prepend(&node->open, &pooled->node);
+        enter(pooled, POOLED_OPEN);
     }
-    pooled->state = POOLED_OPEN;
     if (node->waiters.count > 0)
         loop_defer(node->pool->loop, &node->serve_task);
 }
@@ -172,7 +196,7 @@ void pooled_retire(struct pooled_link *pooled)
     }
     if (pooled->state == POOLED_OPEN)
         put_full(pooled);
-    pooled->state = POOLED_RETIRED;
+    enter(pooled, POOLED_RETIRED);
 }
 
 /* ---- dialling ---- */

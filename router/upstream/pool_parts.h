@@ -25,8 +25,8 @@ struct pool_node {
 };
 
 /*
- *   DIALING --ready--> OPEN <--room, no room--> FULL        any --failed, closed, dropped--> GONE
- *                        |                       |
+ *   DIALING --ready--> FULL <--room, no room--> OPEN        any --failed, closed, dropped--> GONE
+ *                        |
  *                        +--the node is elsewhere now--> RETIRED --its last stream ends--> GONE
  */
 enum pooled_state { POOLED_DIALING, POOLED_OPEN, POOLED_FULL, POOLED_RETIRED, POOLED_GONE };

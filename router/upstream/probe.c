@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/random.h"
 #include "http/h1.h"
 #include "http/h2.h"
@@ -56,6 +57,25 @@ struct prober {
     struct probe *of_slot[ROSTER_SLOTS];
 };
 
+static const char *const state_names[] = {"idle", "dialing", "asking"};
+
+#define TO(state) MACHINE_TO(PROBE_##state)
+static const uint32_t moves[] = {
+    [PROBE_IDLE] = TO(DIALING),
+    [PROBE_DIALING] = TO(ASKING) | TO(IDLE),
+    [PROBE_ASKING] = TO(IDLE),
+};
+#undef TO
+
+static const struct machine probe_machine = {"probe", state_names, moves};
+
+/* The only writer of the state. */
+static void enter(struct probe *probe, enum probe_state next)
+{
+    machine_check(&probe_machine, probe->state, next);
+    probe->state = next;
+}
+
 static const struct topology_node *node_of(const struct probe *probe)
 {
     return &probe->prober->epoch->topology->nodes[probe->index];
@@ -88,7 +108,8 @@ static void let_go(struct probe *probe)
     dial_cancel(&probe->dial);
     probe->stream = NULL;
     probe->link = NULL;
-    probe->state = PROBE_IDLE;
+    if (probe->state != PROBE_IDLE)
+        enter(probe, PROBE_IDLE);
 }
 
 static void set_next_round(struct probe *probe)
@@ -287,7 +308,7 @@ static void on_ready(void *owner, struct link *link)
         report(probe, HEALTH_RESULT_CONNECT);
         return;
     }
-    probe->state = PROBE_ASKING;
+    enter(probe, PROBE_ASKING);
     stream_set_owner(probe->stream, &probe_stream_events, probe);
     send_request(probe);
 }
@@ -296,7 +317,7 @@ static void on_ready(void *owner, struct link *link)
 static void skip_round(struct probe *probe)
 {
     log_line(LOG_LEVEL_WARNING, "event=probe_skipped node=%s reason=no_resources", probe->shared->node_id);
-    probe->state = PROBE_IDLE;
+    enter(probe, PROBE_IDLE);
     set_next_round(probe);
 }
 
@@ -346,7 +367,7 @@ static void connect_to_node(struct probe *probe)
         .link_events = &probe_link_events,
         .link_owner = probe,
     };
-    probe->state = PROBE_DIALING;
+    enter(probe, PROBE_DIALING);
     enum fault fault = dial_start(&probe->dial, &request);
     if (fault != FAULT_NONE)
         on_dial_failed(probe, fault, "");

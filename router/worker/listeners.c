@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "downstream/acceptor.h"
 #include "net/listener.h"
 #include "net/socket.h"
@@ -43,10 +44,23 @@ static bool has_room(const struct listeners *listeners)
     return atomic_load_explicit(&limit->open, memory_order_relaxed) < atomic_load_explicit(&limit->maximum, memory_order_relaxed);
 }
 
+static const char *const state_names[] = {"accepting", "resting", "draining"};
+
+#define TO(state) MACHINE_TO(LISTENERS_##state)
+static const uint32_t moves[] = {
+    [LISTENERS_ACCEPTING] = TO(RESTING) | TO(DRAINING),
+    [LISTENERS_RESTING] = TO(ACCEPTING) | TO(DRAINING),
+    [LISTENERS_DRAINING] = 0,
+};
+#undef TO
+
+static const struct machine listeners_machine = {"listeners", state_names, moves};
+
 /* The only writer of the state. */
 static void enter(struct listeners *listeners, enum listeners_state next)
 {
     struct loop *loop = listeners->settings.loop;
+    machine_check(&listeners_machine, listeners->state, next);
     listeners->state = next;
     if (next == LISTENERS_RESTING)
         loop_timer_set(loop, &listeners->room_timer, loop_now_ms(loop) + ROOM_LOOK_MS);

@@ -44,7 +44,11 @@ struct listeners_settings {
     void (*on_gone)(void *owner);
 };
 
-/* May they accept? */
+/*
+ * May they accept?
+ *
+ *   ACCEPTING <--the limit of connections, room--> RESTING        both --listeners_drain--> DRAINING
+ */
 enum listeners_state { LISTENERS_ACCEPTING, LISTENERS_RESTING, LISTENERS_DRAINING };
 
 struct listeners {

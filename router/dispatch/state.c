@@ -1,0 +1,25 @@
+#include "dispatch/state.h"
+
+#include "base/machine.h"
+
+static const char *const names[] = {"opened", "beginning", "trying", "checking", "relaying", "failing", "done"};
+
+#define TO(state) MACHINE_TO(DISPATCH_##state)
+static const uint32_t moves[] = {
+    [DISPATCH_OPENED] = TO(BEGINNING) | TO(DONE),
+    [DISPATCH_BEGINNING] = TO(TRYING) | TO(CHECKING) | TO(FAILING),
+    [DISPATCH_TRYING] = TO(CHECKING) | TO(RELAYING) | TO(FAILING) | TO(DONE),
+    [DISPATCH_CHECKING] = TO(TRYING) | TO(FAILING) | TO(DONE),
+    [DISPATCH_RELAYING] = TO(FAILING) | TO(DONE),
+    [DISPATCH_FAILING] = TO(FAILING) | TO(DONE),
+    [DISPATCH_DONE] = 0,
+};
+#undef TO
+
+static const struct machine dispatch_machine = {"dispatch", names, moves};
+
+void dispatch_enter(struct dispatch *dispatch, enum dispatch_state next)
+{
+    machine_check(&dispatch_machine, dispatch->state, next);
+    dispatch->state = next;
+}
