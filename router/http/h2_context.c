@@ -6,27 +6,6 @@
 
 #define FIRST_UNKNOWN_TYPE 0x0a
 
-/* nghttp2 makes and drops a dozen small objects for each request. */
-static void *take_memory(size_t length, void *slab)
-{
-    return slab_take(slab, length);
-}
-
-static void give_memory(void *object, void *slab)
-{
-    slab_give(slab, object);
-}
-
-static void *take_zeroed_memory(size_t count, size_t length, void *slab)
-{
-    return length != 0 && count > SIZE_MAX / length ? NULL : slab_take_zeroed(slab, count * length);
-}
-
-static void *resize_memory(void *object, size_t length, void *slab)
-{
-    return slab_resize(slab, object, length);
-}
-
 static nghttp2_option *create_option(const struct h2_settings *settings)
 {
     nghttp2_option *option;
@@ -52,7 +31,7 @@ struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings
         return NULL;
     context->loop = loop;
     context->slab = loop_slab(loop);
-    context->memory = (nghttp2_mem){context->slab, take_memory, give_memory, take_zeroed_memory, resize_memory};
+    h2_memory_init(&context->memory, context->slab);
     context->settings = *settings;
     context->callbacks = h2_callbacks_create();
     context->option = create_option(settings);
@@ -81,5 +60,6 @@ void h2_context_destroy(struct h2_context *context)
     nghttp2_option_del(context->option);
     h2_header_blocks_clear(&context->blocks);
     h2_writer_clear(&context->writer);
+    h2_memory_clear(&context->memory);
     free(context);
 }

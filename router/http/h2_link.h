@@ -29,6 +29,7 @@
 #include "http/h2.h"
 #include "http/h2_budget.h"
 #include "http/h2_head.h"
+#include "http/h2_memory.h"
 #include "net/loop.h"
 
 enum h2_link_state {
@@ -107,7 +108,7 @@ struct h2_link {
 struct h2_context {
     struct loop *loop;
     struct slab *slab;           /* ref: the loop's */
-    nghttp2_mem memory;
+    struct h2_memory memory;
     struct h2_settings settings;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
