@@ -6,24 +6,33 @@
 /* In units of a small frame. */
 #define CONTROL_MAXIMUM 4000
 #define CONTROL_PER_SECOND 400
-/* A client may give window for each frame twice (stream and connection) and measure the path with a ping. */
-#define CREDIT_PER_DATA 10
+#define PING_COST 10
+#define WINDOW_COST 2
 
 static const struct {
     const char *name;
     uint32_t cost;
+    bool is_answer; /* credit pays for it */
 } expenses[] = {
-    [H2_EXPENSE_RESET] = {"reset", 1},
-    [H2_EXPENSE_SETTINGS] = {"settings", 40},
-    [H2_EXPENSE_PING] = {"ping", 10},
-    [H2_EXPENSE_EMPTY_DATA] = {"empty_data", 20},
-    [H2_EXPENSE_PRIORITY] = {"priority", 4},
-    [H2_EXPENSE_WINDOW_UPDATE] = {"window_update", 2},
-    [H2_EXPENSE_UNKNOWN] = {"unknown_frame", 4},
-    [H2_EXPENSE_STALE] = {"stale_frame", 10},
-    [H2_EXPENSE_HEADER_LIST] = {"header_list", CONTROL_MAXIMUM + 1},
-    [H2_EXPENSE_UNREADABLE] = {"unreadable", CONTROL_MAXIMUM + 1},
+    [H2_EXPENSE_RESET] = {"reset", 1, false},
+    [H2_EXPENSE_SETTINGS] = {"settings", 40, true},
+    [H2_EXPENSE_PING] = {"ping", PING_COST, true},
+    [H2_EXPENSE_EMPTY_DATA] = {"empty_data", 20, false},
+    [H2_EXPENSE_PRIORITY] = {"priority", 4, false},
+    [H2_EXPENSE_WINDOW_UPDATE] = {"window_update", WINDOW_COST, true},
+    [H2_EXPENSE_UNKNOWN] = {"unknown_frame", 4, false},
+    [H2_EXPENSE_STALE] = {"stale_frame", 10, false},
+    [H2_EXPENSE_HEADER_LIST] = {"header_list", CONTROL_MAXIMUM + 1, false},
+    [H2_EXPENSE_UNREADABLE] = {"unreadable", CONTROL_MAXIMUM + 1, false},
 };
+
+static const uint32_t credits[] = {
+    [H2_OCCASION_REQUEST] = WINDOW_COST,
+    [H2_OCCASION_DATA_RECEIVED] = PING_COST + WINDOW_COST,
+    /* Window for the stream and for the connection, given back in small pieces: a frame of 16 KiB in pieces of 4, and some more. */
+    [H2_OCCASION_DATA_SENT] = PING_COST + 10 * WINDOW_COST,
+};
+_Static_assert(sizeof credits / sizeof credits[0] == H2_OCCASION_COUNT, "one for each");
 
 const char *h2_expense_name(enum h2_expense expense)
 {
@@ -58,15 +67,21 @@ bool h2_budget_spend(struct h2_budget *budget, enum h2_expense expense, uint64_t
 {
     refill(budget, now_ms);
     uint32_t *left = expense == H2_EXPENSE_RESET ? &budget->resets_left : &budget->control_left;
-    if (*left < expenses[expense].cost) {
+    uint32_t cost = expenses[expense].cost;
+    if (expenses[expense].is_answer) {
+        uint32_t paid = budget->credit < cost ? (uint32_t)budget->credit : cost;
+        budget->credit -= paid;
+        cost -= paid;
+    }
+    if (*left < cost) {
         *left = 0;
         return false;
     }
-    *left -= expenses[expense].cost;
+    *left -= cost;
     return true;
 }
 
-void h2_budget_credit_data(struct h2_budget *budget)
+void h2_budget_credit(struct h2_budget *budget, enum h2_occasion occasion)
 {
-    budget->control_left = refilled(budget->control_left, CREDIT_PER_DATA, CONTROL_MAXIMUM);
+    budget->credit += credits[occasion];
 }

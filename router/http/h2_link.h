@@ -58,6 +58,8 @@ struct h2_role {
     struct h2_stream *(*on_new_stream)(struct h2_link *link, int32_t id);
     /* The head of a stream is complete (inside nghttp2's reading). */
     void (*on_head)(struct h2_link *link, struct h2_stream *stream, bool is_end);
+    /* A DATA frame with bytes in it has come for a stream that is open. Server only. */
+    void (*on_body)(struct h2_link *link);
     /* Everything that has arrived was read. Server only: requests are handed up. */
     void (*on_read)(struct h2_link *link);
     /* The fault that the owner of a stream hears when it was closed before its time. */

@@ -84,6 +84,12 @@ static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
     h2_stream_enter_receiving(stream, is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY);
     stream->is_bodyless = is_end;
     h2_stream_wait_in(stream, &server_of(link)->arrived);
+    h2_budget_credit(&server_of(link)->budget, H2_OCCASION_REQUEST);
+}
+
+static void on_body(struct h2_link *link)
+{
+    h2_budget_credit(&server_of(link)->budget, H2_OCCASION_DATA_RECEIVED);
 }
 
 static void hand_up(struct h2_link *link, struct h2_stream *stream)
@@ -216,7 +222,7 @@ static void on_frame_sent(struct h2_link *link, const struct h2_stream *stream, 
         on_goaway_sent(link, frame->goaway.error_code);
         break;
     case NGHTTP2_DATA:
-        h2_budget_credit_data(&server_of(link)->budget);
+        h2_budget_credit(&server_of(link)->budget, H2_OCCASION_DATA_SENT);
         break;
     default:
         break;
@@ -323,6 +329,7 @@ static const struct h2_role server_role = {
     .is_server = true,
     .on_new_stream = on_new_stream,
     .on_head = on_head,
+    .on_body = on_body,
     .on_read = on_read,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,

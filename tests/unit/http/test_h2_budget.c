@@ -128,22 +128,57 @@ static void an_empty_bucket_stays_empty(void **state)
     assert_false(h2_budget_spend(&budget, H2_EXPENSE_WINDOW_UPDATE, START_MS));
 }
 
-static void data_gives_credit_up_to_the_brim(void **state)
+/* What our traffic brings is paid for, however much of it comes at one time: this client has slept. */
+static void an_answer_to_our_traffic_costs_nothing(void **state)
 {
     (void)state;
+    static const struct {
+        enum h2_occasion occasion;
+        enum h2_expense answers[12];
+        size_t count;
+    } rows[] = {
+        {H2_OCCASION_REQUEST, {H2_EXPENSE_WINDOW_UPDATE}, 1},
+        {H2_OCCASION_DATA_RECEIVED, {H2_EXPENSE_PING, H2_EXPENSE_WINDOW_UPDATE}, 2},
+        {H2_OCCASION_DATA_SENT,
+         {H2_EXPENSE_PING, H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE,
+          H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE,
+          H2_EXPENSE_WINDOW_UPDATE, H2_EXPENSE_WINDOW_UPDATE},
+         11},
+    };
+    assert_int_equal(sizeof rows / sizeof rows[0], H2_OCCASION_COUNT);
+    for (size_t i = 0; i < H2_OCCASION_COUNT; i++) {
+        struct h2_budget budget;
+        h2_budget_start(&budget, START_MS);
+        for (int j = 0; j < 100000; j++)
+            h2_budget_credit(&budget, rows[i].occasion);
+        for (int j = 0; j < 100000; j++) {
+            for (size_t k = 0; k < rows[i].count; k++)
+                assert_true(h2_budget_spend(&budget, rows[i].answers[k], START_MS));
+        }
+        assert_int_equal(spend_all(&budget, H2_EXPENSE_PING, START_MS), 400);
+    }
+}
+
+static void credit_pays_for_answers_alone(void **state)
+{
+    (void)state;
+    static const enum h2_expense others[] = {H2_EXPENSE_RESET, H2_EXPENSE_EMPTY_DATA, H2_EXPENSE_PRIORITY, H2_EXPENSE_UNKNOWN,
+                                             H2_EXPENSE_STALE, H2_EXPENSE_HEADER_LIST, H2_EXPENSE_UNREADABLE};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct h2_budget budget;
+        h2_budget_start(&budget, START_MS);
+        unsigned usual = spend_all(&budget, others[i], START_MS);
+        h2_budget_start(&budget, START_MS);
+        for (int j = 0; j < 1000000; j++)
+            h2_budget_credit(&budget, H2_OCCASION_DATA_SENT);
+        assert_int_equal(spend_all(&budget, others[i], START_MS), usual);
+    }
+    /* A reader also says how much it wants to be sent. */
     struct h2_budget budget;
     h2_budget_start(&budget, START_MS);
-    for (int i = 0; i < 1000; i++)
-        h2_budget_credit_data(&budget);
-    assert_int_equal(spend_all(&budget, H2_EXPENSE_PING, START_MS), 400);
-    h2_budget_credit_data(&budget);
-    assert_int_equal(spend_all(&budget, H2_EXPENSE_WINDOW_UPDATE, START_MS), 5);
-    for (int i = 0; i < 1000; i++)
-        h2_budget_credit_data(&budget);
-    assert_int_equal(spend_all(&budget, H2_EXPENSE_PING, START_MS), 400);
-    assert_int_equal(spend_all(&budget, H2_EXPENSE_RESET, START_MS), 200);
-    h2_budget_credit_data(&budget);
-    assert_false(h2_budget_spend(&budget, H2_EXPENSE_RESET, START_MS));
+    for (int j = 0; j < 4; j++)
+        h2_budget_credit(&budget, H2_OCCASION_DATA_SENT);
+    assert_int_equal(spend_all(&budget, H2_EXPENSE_SETTINGS, START_MS), 103);
 }
 
 int main(void)
@@ -156,7 +191,8 @@ int main(void)
         cmocka_unit_test(the_buckets_do_not_overflow),
         cmocka_unit_test(frequent_calls_lose_nothing_to_rounding),
         cmocka_unit_test(an_empty_bucket_stays_empty),
-        cmocka_unit_test(data_gives_credit_up_to_the_brim),
+        cmocka_unit_test(an_answer_to_our_traffic_costs_nothing),
+        cmocka_unit_test(credit_pays_for_answers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
