@@ -58,7 +58,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct h2_link *link = owner;
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
-    if (stream == NULL && link->role->is_server && link->streams.count >= link->streams_allowed)
+    if (stream == NULL && link->role->is_server && link->live_count >= link->streams_allowed)
         return refuse_stream(link, frame->hd.stream_id);
     if (stream == NULL && link->role->on_new_stream != NULL && h2_link_is_alive(link)) {
         stream = link->role->on_new_stream(link, frame->hd.stream_id);

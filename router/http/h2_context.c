@@ -18,6 +18,8 @@ static nghttp2_option *create_option(const struct h2_settings *settings)
     /* nghttp2 tells of no frame that it does not know; those that it takes for an extension of ours it does. */
     for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
         nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+    /* nghttp2 counts a client's resets whatever they are for; we count those that do harm (h2_budget). */
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_send_header_block_length(option, settings->limits.head_bytes * 2);
     /* Ours is the head's limit in bytes; this only bounds how many pieces it may come in. */
     nghttp2_option_set_max_continuations(option, settings->limits.head_bytes / 16384 + 4);

@@ -95,7 +95,8 @@ struct h2_link {
     struct h2_stream *head_stream; /* in h2_stream_write_head: nghttp2 tells of its frame before the bytes are in the conn */
     int32_t gathering_id;          /* the stream whose header block is coming in, and the block; it has the link for itself */
     struct h2_header_block *gathering;
-    struct list streams;
+    struct list streams;           /* also those that have closed and are not released yet */
+    uint32_t live_count;           /* without these: what counts against a limit of streams (RFC 9113 section 5.1.2) */
     struct list settling;          /* of them, those that are owed something: a failure, bytes after a pause, an end */
     struct list congested;
     size_t owned_count;

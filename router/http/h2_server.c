@@ -5,6 +5,11 @@
 
 /* How long a client may take to answer the ping behind the first GOAWAY; then what crossed it is taken for arrived. */
 #define DRAIN_NOTICE_MS 1000
+/*
+ * A stream that is reset within this time was begun to be thrown away, unless its answer has begun (CVE-2023-44487). Later it is a deadline, or
+ * somebody who waits no longer; until then it has taken one of the client's few places, so that there cannot be many of them.
+ */
+#define YOUNG_MS 100
 /* Streams above the limit that a client may begin before it has read our SETTINGS; after that they cost it. */
 #define EARLY_REFUSALS_MAXIMUM 1000
 
@@ -152,6 +157,16 @@ static bool is_stale(struct h2_link *link, const nghttp2_frame_hd *head)
            nghttp2_session_find_stream(link->session, head->stream_id) == NULL;
 }
 
+static void spend_on_peer_reset(struct h2_link *link, int32_t id)
+{
+    const struct h2_stream *stream = nghttp2_session_get_stream_user_data(link->session, id);
+    if (stream == NULL)
+        spend(link, H2_EXPENSE_LATE_RESET);
+    /* Until its head is sent, a stream has moved only when it began. */
+    else if (stream->sending == H2_SENDING_HEAD && loop_now_ms(link->context->loop) < stream->moved_ms + YOUNG_MS)
+        spend(link, H2_EXPENSE_RESET);
+}
+
 static void on_frame_begin(struct h2_link *link, const nghttp2_frame_hd *head)
 {
     bool is_acknowledgement = (head->flags & NGHTTP2_FLAG_ACK) != 0;
@@ -174,7 +189,7 @@ static void on_frame_begin(struct h2_link *link, const nghttp2_frame_hd *head)
         spend(link, H2_EXPENSE_PRIORITY);
         break;
     case NGHTTP2_RST_STREAM:
-        spend(link, H2_EXPENSE_RESET);
+        spend_on_peer_reset(link, head->stream_id);
         break;
     case NGHTTP2_SETTINGS:
         if (!is_acknowledgement)
@@ -484,7 +499,7 @@ struct link *h2_server_create(struct h2_context *context, struct conn *conn, con
     server->link.link.owner = owner;
     server->overspent = H2_EXPENSE_COUNT;
     list_init(&server->arrived);
-    h2_budget_start(&server->budget, loop_now_ms(context->loop));
+    h2_budget_start(&server->budget, context->settings.streams_maximum, loop_now_ms(context->loop));
     loop_timer_init(&server->head_timer, on_head_deadline, server);
     loop_timer_init(&server->drain_timer, on_drain_deadline, server);
     watch_header_block(server);

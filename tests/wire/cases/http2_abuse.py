@@ -7,7 +7,7 @@ from wire.lib.house import case
 from wire.lib.hpack import index, indexed_literal
 from wire.lib.http1_node import Script, answer
 from wire.lib.http1_verbs import hold as hold_link, silence
-from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, connect, serve, serve_version
+from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, connect, half_of, serve, serve_version
 from wire.lib.http2_node import hang, hold, reply
 from wire.lib.large import check_growth
 
@@ -127,6 +127,17 @@ def a_client_that_cancels_now_and_then_is_served(house):
         for _ in range(50):
             client.begin("GET", QUERY).reset()
             assert client.ask("GET", QUERY).status == 200
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0
+
+
+@case((1,), (2,))
+def streams_that_are_given_up_in_their_answer_are_no_abuse(house, back):
+    with serve_version(house, back) as sluice, connect(sluice, 2) as client:
+        sluice.q1.script.put(*[half_of(back)] * 420)
+        for _ in range(7):
+            streams = [client.begin("GET", QUERY) for _ in range(60)]
+            client.send(b"".join(h2.rst(stream.wait_received(1).number) for stream in streams))
+        assert client.ask("GET", QUERY).status == 200
         assert not client.goaways and sluice.count_lines("event=abuse") == 0
 
 
