@@ -18,6 +18,8 @@ static nghttp2_option *create_option(const struct h2_settings *settings)
     /* nghttp2 tells of no frame that it does not know; those that it takes for an extension of ours it does. */
     for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
         nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+    /* A blank around a value costs the whole message otherwise. Programs send values as their users have pasted them; h2_head trims them. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
     /* nghttp2 counts a client's resets whatever they are for; we count those that do harm (h2_budget). */
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_send_header_block_length(option, settings->limits.head_bytes * 2);
