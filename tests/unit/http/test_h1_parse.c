@@ -386,6 +386,26 @@ static void how_a_request_is_framed(void **state)
     assert_false(parsed.framing.keep_alive);
 }
 
+static void a_body_of_http_1_0_needs_a_length(void **state)
+{
+    (void)state;
+    static const char *const needy[] = {"POST", "PUT", "PATCH", "PROPFIND", "SEARCH"};
+    static const char *const others[] = {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+    char request[100];
+    for (size_t i = 0; i < sizeof needy / sizeof needy[0]; i++) {
+        snprintf(request, sizeof request, "%s / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", needy[i]);
+        assert_int_equal(parse(request).fault, FAULT_REQUEST_LENGTH);
+        snprintf(request, sizeof request, "%s / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", needy[i]);
+        assert_int_equal(parse(request).fault, FAULT_NONE);
+        snprintf(request, sizeof request, "%s / HTTP/1.1\r\nHost: h\r\n\r\n", needy[i]);
+        assert_int_equal(parse(request).fault, FAULT_NONE);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(request, sizeof request, "%s / HTTP/1.0\r\n\r\n", others[i]);
+        assert_int_equal(parse(request).fault, FAULT_NONE);
+    }
+}
+
 static bool expects_continue(const char *request)
 {
     struct parsed parsed = parse(request);
@@ -522,6 +542,7 @@ int main(void)
         cmocka_unit_test(each_byte_of_a_host_is_one_of_a_host),
         cmocka_unit_test(methods_that_make_tunnels_are_refused),
         cmocka_unit_test(how_a_request_is_framed),
+        cmocka_unit_test(a_body_of_http_1_0_needs_a_length),
         cmocka_unit_test(what_a_client_may_expect),
         cmocka_unit_test(hop_fields_end_here),
         cmocka_unit_test(how_a_response_is_framed),
