@@ -123,10 +123,11 @@ const struct route routes_builtin[] = {
     CATALOG_ROW("PATCH", API "users/{id}", UNSENT),
     CATALOG_ROW("POST", API "users/{id}/require-password-reset", SAFE),
     CATALOG_ROW("GET PUT", API "users/{id}/roles", SAFE),
-    CATALOG_ROW("GET", API "users_by_oauth_id/{oauth_id}", SAFE),
+    /* The subject of an identity provider may be a URL, or DOMAIN\\name. */
+    CATALOG_ROW("GET", API "users_by_oauth_id/{+oauth_id}", SAFE),
     CATALOG_ROW("GET", API "roles", SAFE),
     CATALOG_ROW("GET", API "roles/{id}/permissions", SAFE),
-    CATALOG_ROW("GET", API "roles_by_name/{role_name}", SAFE),
+    CATALOG_ROW("GET", API "roles_by_name/{+role_name}", SAFE),
 
     /* Triggers: the node that gets the creation looks for the plugin file in its own plugin_dir. */
     ROW("POST", TRIGGER, CATALOG, PROCESS, QUERY, UNSENT, ONE),
