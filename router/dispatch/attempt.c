@@ -111,6 +111,7 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
     if (attempt_has_left(attempt))
         attempt->progress = ATTEMPT_LEFT;
+    attempt->link_is_spent = outcome == ATTEMPT_FAILED && attempt->link != NULL && link_is_spent(attempt->link);
     count_outcome(attempt, outcome, fault);
     enter(attempt, ATTEMPT_NONE);
     context->pool_verbs->cancel(context->pool, &attempt->ticket);

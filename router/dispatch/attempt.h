@@ -86,7 +86,8 @@ struct attempt {
     struct stream *stream;
     uint64_t sent_bytes;                /* of the body, given to the stream */
     enum attempt_progress progress;
-    bool link_was_reused;
+    bool link_was_reused;               /* others came before it on the link */
+    bool link_is_spent;                 /* of an attempt that has failed: its link is over, or takes nothing new */
     struct held_answer *held;
     uint64_t active_ms;                 /* the last byte in either direction; in WAITING, when the wait began */
     uint64_t waited_ms;                 /* spent in WAITING by all attempts */

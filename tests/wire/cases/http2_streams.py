@@ -426,6 +426,19 @@ def goaway_loses_nothing(house, front):
             client.close()
 
 
+@case(("GET", QUERY, b""), ("POST", WRITE, BARE))
+def a_node_that_serves_one_stream_a_link_serves_all(house, method, target, body):
+    """GOAWAY behind the first stream of each link, while twenty are on their way: each round serves one, and nobody's tries are used up."""
+    def only_the_first(stream, request):
+        if stream.number == 1:
+            stream.peer.send(h2.goaway(1))
+            stream.peer.node.own_h2_answer(stream, request)
+    with serve(house, "IQC") as sluice, connect(sluice, 2) as client:
+        sluice.i1.script = sluice.q1.script = Script(*[only_the_first] * 1000)
+        streams = [client.begin(method, target, body) for _ in range(20)]
+        assert all(stream.wait_over().status in (200, 204) for stream in streams), streams
+
+
 @case((1,), (2,))
 def a_shutdown_notice_of_the_node_moves_new_streams_to_another_link(house, front):
     release = threading.Event()
