@@ -258,7 +258,7 @@ static enum fault read_target(const struct h2_header_block *block, const struct 
         return FAULT_REQUEST_MALFORMED;
     if (!h1_is_method(head->method))
         return FAULT_REQUEST_METHOD;
-    if (!h1_is_target(head->target) || !h1_is_host(head->authority))
+    if (!h1_is_target(head->target) || !h1_is_host(head->authority) || (host != NULL && !h1_is_host(host->value)))
         return FAULT_REQUEST_MALFORMED;
     return FAULT_NONE;
 }

@@ -98,6 +98,39 @@ static void the_link_tells_when_a_head_begins_and_when_it_is_idle(void **state)
     assert_int_equal(stage.idle, 2);
 }
 
+/* A line of HTTP/0.9 is all that such a client sends. What comes behind a first line changes nothing, in whatever pieces it comes. */
+static void a_first_line_of_another_version_is_not_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said;
+        const char *expected;
+    } rows[] = {
+        {"GET /\r\n", "(400)"},
+        {"\r\nGET /\r\n", "(400)"},
+        {"GET / HTTP/3.0\r\n", "(505)"},
+        {"GET / HTTP/3.0\r\nX: a\nb", "(505)"},
+        {"GET  / HTTP/1.1\r\nX: a", "(400)"},
+        {"GET / HTTP/1.1\r\nX: a\nb", "(400)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (size_t piece = strlen(rows[i].said); piece > 0; piece--) {
+            client_goes();
+            client_comes();
+            for (size_t at = 0; at < strlen(rows[i].said); at += piece) {
+                size_t left = strlen(rows[i].said) - at;
+                say(text_of(rows[i].said + at, left < piece ? left : piece));
+            }
+            if (strcmp(stage.transcript, rows[i].expected) != 0)
+                fail_msg("\"%s\" in pieces of %zu: %s", rows[i].said, piece, stage.transcript);
+        }
+    }
+    client_goes();
+    client_comes();
+    say_words("GET / HTTP/1.1\r\n");
+    assert_transcript("");
+}
+
 static void a_body_above_the_limit_is_refused(void **state)
 {
     (void)state;
@@ -286,6 +319,7 @@ int main(void)
         TEST(requests_come_in_pieces_of_any_size),
         TEST(pipelined_requests_are_answered_one_by_one),
         TEST(the_link_tells_when_a_head_begins_and_when_it_is_idle),
+        TEST(a_first_line_of_another_version_is_not_waited_for),
         TEST(a_body_above_the_limit_is_refused),
         TEST(a_paused_stream_gets_nothing),
         TEST(a_pause_behind_the_last_byte_holds_back_the_end),
