@@ -98,6 +98,11 @@ void h2_connection_finished(void *owner)
 
 /* ---- input, and the events that follow from it ---- */
 
+ssize_t h2_connection_receive(struct h2_link *link, struct text bytes)
+{
+    return nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes.bytes, bytes.length);
+}
+
 size_t h2_connection_bytes(void *owner, struct text bytes)
 {
     struct h2_link *link = owner;
@@ -109,7 +114,7 @@ size_t h2_connection_bytes(void *owner, struct text bytes)
             return bytes.length;
         }
         h2_link_enter_activity(link, H2_LINK_READING);
-        ssize_t read = nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes.bytes, bytes.length);
+        ssize_t read = link->role->receive != NULL ? link->role->receive(link, bytes) : h2_connection_receive(link, bytes);
         h2_link_enter_activity(link, H2_LINK_RESTING);
         if (h2_link_is_alive(link) && read < 0)
             link->role->on_unreadable(link);

@@ -54,6 +54,8 @@ struct h2_stream;
 /* What server and client do differently. All are called from the loop, never from a verb. NULL where a side has nothing to do. */
 struct h2_role {
     bool is_server;
+    /* Gives input to nghttp2, as h2_connection_receive does. Server only. */
+    ssize_t (*receive)(struct h2_link *link, struct text bytes);
     /* A header block begins for a stream that the session does not know. Server only. NULL: refuse. */
     struct h2_stream *(*on_new_stream)(struct h2_link *link, int32_t id);
     /* The head of a stream is complete (inside nghttp2's reading). */
