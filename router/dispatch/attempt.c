@@ -269,24 +269,34 @@ static void relay_held(struct attempt *attempt)
     slab_give(slab, held);
 }
 
+/*
+ * Is an answer that is longer than what is kept of it nobody's? Of a fan-out only the last one is anybody's, and a write's refusal shows in its first
+ * words; of both, what follows does not matter.
+ */
+static bool may_be_cut(const struct attempt *attempt)
+{
+    const struct held_answer *held = attempt->held;
+    if (attempt->question->kind == SCREEN_FAN_OUT)
+        return held->head->status >= 200 && held->head->status < 300;
+    return policy_of(attempt->class)->refusal == POLICY_REFUSAL_WRITE &&
+           screen_complete(attempt->question, held->head, text_of(held->body, held->length)) == SCREEN_IS_REFUSAL;
+}
+
 static void hold_data(struct attempt *attempt, struct text bytes)
 {
     struct held_answer *held = attempt->held;
     size_t room = sizeof held->body - held->length;
-    if (bytes.length <= room) {
-        memcpy(held->body + held->length, bytes.bytes, bytes.length);
-        held->length += bytes.length;
+    size_t kept = bytes.length < room ? bytes.length : room;
+    memcpy(held->body + held->length, bytes.bytes, kept);
+    held->length += kept;
+    if (kept == bytes.length)
         return;
-    }
-    /* Of a fan-out only the last answer is anybody's; the others may be as long as they like. */
-    if (attempt->question->kind == SCREEN_FAN_OUT && held->head->status >= 200 && held->head->status < 300) {
-        held->is_cut = true;
+    held->is_cut = held->is_cut || may_be_cut(attempt);
+    if (held->is_cut)
         return;
-    }
-    /* Too long for a refusal. */
     relay_held(attempt);
     if (attempt_is_committed(attempt))
-        attempt->events->on_data(attempt->owner, bytes);
+        attempt->events->on_data(attempt->owner, text_of(bytes.bytes + kept, bytes.length - kept));
 }
 
 static void end_held(struct attempt *attempt)

@@ -24,7 +24,7 @@ enum policy_deadline {
 /* Which answers say that the node did nothing and another one may be asked; see retry_is_refusal. */
 enum policy_refusal {
     POLICY_REFUSAL_NONE,
-    POLICY_REFUSAL_WRITE,  /* read-only, compactor-only, WAL shutting down */
+    POLICY_REFUSAL_WRITE,  /* read-only, compactor-only, WAL shutting down; 404 and 405 */
     POLICY_REFUSAL_ENGINE, /* 405, or 404 with exactly {error: "not found"}: the next node of a sweep */
 };
 

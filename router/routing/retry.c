@@ -130,7 +130,18 @@ static size_t layer_length(struct text words)
     return 0;
 }
 
-static bool is_write_refusal(struct text body)
+/*
+ * Every node that takes writes knows their routes, and creates the database that it does not know: without the route it is a node of another kind, or no
+ * InfluxDB at all. Before version 3 a write could name what does not exist, and clients act on these words.
+ */
+static bool is_missing_route(unsigned status, struct text words)
+{
+    if (status == 405)
+        return true;
+    return status == 404 && !begins_with(words, TEXT("database not found")) && !begins_with(words, TEXT("retention policy not found"));
+}
+
+static bool is_write_refusal(unsigned status, struct text body)
 {
     static const struct text beginnings[] = {
         {"cannot write to a read-only server", 34},
@@ -139,6 +150,8 @@ static bool is_write_refusal(struct text body)
         {"wal is shutting down", 20},
     };
     struct text words = error_words(body);
+    if (status == 404 || status == 405)
+        return is_missing_route(status, words);
     for (unsigned layers = 0; layers <= LAYERS_MAXIMUM; layers++) {
         for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
             if (begins_with(words, beginnings[i]))
@@ -155,7 +168,7 @@ bool retry_may_be_refusal(enum request_class class, unsigned status)
 {
     switch (policy_of(class)->refusal) {
     case POLICY_REFUSAL_WRITE:
-        return status == 400 || status == 500 || status == 503;
+        return status == 400 || status == 404 || status == 405 || status == 500 || status == 503;
     case POLICY_REFUSAL_ENGINE:
         return status == 404 || status == 405;
     case POLICY_REFUSAL_NONE:
@@ -169,6 +182,6 @@ bool retry_is_refusal(enum request_class class, unsigned status, struct text bod
     if (!retry_may_be_refusal(class, status))
         return false;
     if (policy_of(class)->refusal == POLICY_REFUSAL_WRITE)
-        return is_write_refusal(body);
+        return is_write_refusal(status, body);
     return status == 405 || text_equals(body, TEXT("{error: \"not found\"}"));
 }

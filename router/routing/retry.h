@@ -52,6 +52,7 @@ enum retry_decision retry_decide(const struct retry_question *question);
  *   write, writeback: 400, 500 or 503 whose body says that the server is read-only, compactor-only, or its WAL is
  *   shutting down
  *                     (docs/database.md#refusals: v2 clients would drop the batch on that 400);
+ *                     404 or 405, unless it speaks of a database or retention policy;
  *   engine:           405, or 404 with exactly {error: "not found"} (docs/database.md#refusals).
  * `body` is its first part, at most RETRY_REFUSAL_BYTES.
  */

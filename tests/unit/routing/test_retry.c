@@ -277,6 +277,20 @@ static const struct {
     {REQUEST_CLASS_WRITEBACK, 500, "write buffer error: cannot write to a read-only server", true},
     {REQUEST_CLASS_WRITEBACK, 400,
      "{\"code\":\"invalid\",\"message\":\"write buffer error: error from wal: wal is shutdown\"}", true},
+    /* Whoever takes writes knows their routes. */
+    {REQUEST_CLASS_WRITE, 404, "Not found", true},
+    {REQUEST_CLASS_WRITE, 404, "", true},
+    {REQUEST_CLASS_WRITE, 404, "{\"error\":\"not found\"}", true},
+    {REQUEST_CLASS_WRITE, 405, "", true},
+    {REQUEST_CLASS_WRITE, 405, "<html>Method Not Allowed</html>", true},
+    {REQUEST_CLASS_WRITEBACK, 404, "Not found", true},
+    {REQUEST_CLASS_WRITEBACK, 405, "database not found", true},
+    /* What clients of older versions act on. */
+    {REQUEST_CLASS_WRITE, 404, "{\"error\":\"database not found: \\\"d\\\"\"}", false},
+    {REQUEST_CLASS_WRITE, 404, "{\"code\":\"not found\",\"message\":\"retention policy not found: r\"}", false},
+    {REQUEST_CLASS_QUERY, 404, "Not found", false},
+    {REQUEST_CLASS_QUERY, 405, "", false},
+    {REQUEST_CLASS_CATALOG, 405, "", false},
 
     /* Another status, another class, other words. */
     {REQUEST_CLASS_WRITE, 403, "write buffer error: cannot write to a read-only server", false},
@@ -335,7 +349,7 @@ static void only_few_heads_are_worth_a_look_at_the_body(void **state)
         for (unsigned status = 100; status < 600; status++) {
             bool expected = false;
             if (class == REQUEST_CLASS_WRITE || class == REQUEST_CLASS_WRITEBACK)
-                expected = status == 400 || status == 500 || status == 503;
+                expected = status == 400 || status == 404 || status == 405 || status == 500 || status == 503;
             if (class == REQUEST_CLASS_ENGINE)
                 expected = status == 404 || status == 405;
             assert_int_equal(retry_may_be_refusal((enum request_class) class, status), expected);
