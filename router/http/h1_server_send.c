@@ -80,10 +80,12 @@ static void send_head(struct stream *stream, const struct message_head *head)
         message_set(&framed, MESSAGE_ANNOUNCES_LENGTH, true);
         framed.content_length = 0;
     }
-    enum h1_connection_option persists = is_http10 ? H1_CONNECTION_KEEP_ALIVE : H1_CONNECTION_UNSAID;
+    uint64_t keep_alive_s = server->settings->keep_alive_s;
+    enum h1_connection_option persists = is_http10 || keep_alive_s > 0 ? H1_CONNECTION_KEEP_ALIVE : H1_CONNECTION_UNSAID;
     struct h1_response_form form = {
         .is_chunked = head->body == BODY_STREAM && !is_http10,
         .connection = server->persistence == H1_PERSISTENCE_KEEP_ALIVE ? persists : H1_CONNECTION_CLOSE,
+        .keep_alive_s = keep_alive_s,
     };
     send_response_head(server, &framed, &form);
 }

@@ -257,6 +257,23 @@ static void responses_are_framed_for_who_asked(void **state)
     assert_heard("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello");
 }
 
+static void a_client_is_told_how_long_its_connection_is_kept(void **state)
+{
+    (void)state;
+    stage.answers = 0;
+    stage.settings.keep_alive_s = 7;
+    say_words(GET_HEAD "\r\n");
+    send_response(200, BODY_LENGTH, "hello");
+    assert_heard("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\nKeep-Alive: timeout=7\r\n\r\nhello");
+    say_words("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    send_response(200, BODY_LENGTH, "hello");
+    assert_heard("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\nKeep-Alive: timeout=7\r\n\r\nhello");
+    say_words(GET_HEAD "Connection: close\r\n\r\n");
+    send_response(200, BODY_LENGTH, "hello");
+    assert_int_equal(hear(), FAR_ENDED);
+    assert_heard("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+}
+
 static void a_response_to_head_has_no_body(void **state)
 {
     (void)state;
@@ -326,6 +343,7 @@ int main(void)
         TEST(a_paused_upload_does_not_fill_the_memory),
         TEST(a_congested_response_says_when_to_go_on),
         TEST(responses_are_framed_for_who_asked),
+        TEST(a_client_is_told_how_long_its_connection_is_kept),
         TEST(a_response_to_head_has_no_body),
         TEST(interim_answers_come_before_the_final_one),
         TEST(a_large_head_is_sent_whole),
