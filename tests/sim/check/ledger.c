@@ -116,6 +116,13 @@ void ledger_attempt(uint64_t number, unsigned node, bool has_role)
     invariant_of_attempt(entry, node, has_role);
 }
 
+void ledger_passed_over(uint64_t number, unsigned node)
+{
+    struct try_entry *entry = entry_at(number, node, "passed over");
+    if (entry != NULL && entry->attempts > 0)
+        entry->attempts--;
+}
+
 void ledger_applied(uint64_t number, unsigned node)
 {
     struct try_entry *entry = entry_at(number, node, "applied");

@@ -47,6 +47,8 @@ bool ledger_knows(uint64_t number);
 
 /* Of a node: the request of this try has begun to arrive (one attempt of Sluice). `has_role`: may this node be asked this at all, by its configuration? */
 void ledger_attempt(uint64_t number, unsigned node, bool has_role);
+/* The node has said that it did not look at it (REFUSED_STREAM, a GOAWAY below it): the attempt is none. */
+void ledger_passed_over(uint64_t number, unsigned node);
 /* It was applied (a write is buffered; of other calls only those are told that may not be repeated); and it is durable now; and what was applied was lost before it was durable (the process died). */
 void ledger_applied(uint64_t number, unsigned node);
 void ledger_durable(uint64_t number, unsigned node);

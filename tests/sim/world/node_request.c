@@ -5,6 +5,9 @@
 #include "world/bodies.h"
 #include "world/node_parts.h"
 
+/* RFC 9113 section 7. */
+#define REFUSED_STREAM 7
+
 /* ---- the end ---- */
 
 void request_leave(struct node_request *request)
@@ -25,6 +28,8 @@ void request_reset(struct node_request *request, uint32_t code)
     struct peer_stream *stream = request->stream;
     request->step = NODE_STEP_ANSWERED;
     request->stream = NULL;
+    if (request->number != 0 && code == REFUSED_STREAM)
+        ledger_passed_over(request->number, request->node->index);
     peer_stream_reset(stream, code);
     request_leave(request);
 }
@@ -34,6 +39,8 @@ void request_go_away_before(struct node_request *request)
     struct peer_stream *stream = request->stream;
     request->step = NODE_STEP_ANSWERED;
     request->stream = NULL;
+    if (request->number != 0)
+        ledger_passed_over(request->number, request->node->index);
     peer_go_away_before(stream, 0);
     request_leave(request);
 }
