@@ -256,7 +256,8 @@ static bool take_head(struct h1_client *client, struct text *input)
 static bool take_body(struct h1_client *client, struct text *input)
 {
     struct text data;
-    switch (h1_body_next(&client->body, input, &data)) {
+    char room[H1_BODY_ROOM_BYTES];
+    switch (h1_body_next_merged(&client->body, input, &data, room)) {
     case H1_BODY_RESULT_DATA:
         client->stream.events->on_data(client->stream.owner, data);
         return client->state == CLIENT_BODY;

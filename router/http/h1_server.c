@@ -152,7 +152,8 @@ static bool take_head(struct h1_server *server, struct text *input)
 static void take_body(struct h1_server *server, struct text *input)
 {
     struct text data;
-    switch (h1_body_next(&server->body, input, &data)) {
+    char room[H1_BODY_ROOM_BYTES];
+    switch (h1_body_next_merged(&server->body, input, &data, room)) {
     case H1_BODY_RESULT_DATA:
         if (server->state == H1_SERVER_BODY)
             server->stream.events->on_data(server->stream.owner, data);

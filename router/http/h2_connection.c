@@ -113,6 +113,7 @@ size_t h2_connection_bytes(void *owner, struct text bytes)
             h2_link_break(link);
             return bytes.length;
         }
+        link->reads++;
         h2_link_enter_activity(link, H2_LINK_READING);
         ssize_t read = link->role->receive != NULL ? link->role->receive(link, bytes) : h2_connection_receive(link, bytes);
         h2_link_enter_activity(link, H2_LINK_RESTING);

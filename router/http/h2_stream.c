@@ -3,6 +3,9 @@
 #include "base/machine.h"
 #include "base/slab.h"
 
+/* A piece of body that is smaller waits for the others of its read. */
+#define SMALL_BYTES 512
+
 /* ---- states ---- */
 
 static const char *const stream_state_names[] = {"idle", "open", "reset_here", "reset_by_peer", "closed", "buried"};
@@ -283,6 +286,19 @@ static enum fault fault_of_data(const struct h2_stream *stream)
     return limit != 0 && stream->received_bytes > limit ? FAULT_REQUEST_BODY_TOO_LARGE : FAULT_NONE;
 }
 
+/*
+ * Are these bytes given at once? Not more small pieces of one read than the first: the others are given together, when all of it has been read,
+ * because each piece may be a chunk of its own on the other side.
+ */
+static bool is_given_at_once(struct h2_stream *stream, size_t length)
+{
+    if (stream->owner != H2_OWNER_LISTENING || stream->input.length > 0)
+        return false;
+    bool is_first = stream->given_in_read != stream->link->reads;
+    stream->given_in_read = stream->link->reads;
+    return is_first || length >= SMALL_BYTES;
+}
+
 void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
 {
     if (bytes.length == 0)
@@ -298,11 +314,13 @@ void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
         h2_stream_fail(stream, fault);
         return;
     }
-    if (stream->owner == H2_OWNER_LISTENING && stream->input.length == 0) {
+    if (is_given_at_once(stream, bytes.length)) {
         stream->stream.events->on_data(stream->stream.owner, bytes);
         credit(stream, bytes.length);
     } else if (!buffer_append(&stream->input, bytes)) {
         h2_stream_fail(stream, FAULT_OUT_OF_MEMORY);
+    } else if (stream->owner == H2_OWNER_LISTENING) {
+        owe(stream);
     }
 }
 

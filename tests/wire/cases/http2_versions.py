@@ -77,6 +77,27 @@ def a_post_without_a_length_arrives_without_one(house, front, back):
         assert request.headers.get("transfer-encoding") == (None if back == 2 else "chunked"), request.headers
 
 
+@case((1, 1), *VERSIONS)
+def tiny_pieces_go_on_together(house, front, back):
+    """A chunk or frame for each byte, all in one read: the node does not get as many."""
+    with serve_version(house, back) as sluice, connect(sluice, front) as client:
+        if front == 1:
+            client.send("POST", WRITE, chunked=True, only_head=True)
+        else:
+            stream = client.open("POST", WRITE, end=False)
+        sluice.i1.wait(lambda: sluice.i1.seen)
+        with sluice.stopped():
+            if front == 1:
+                client.send_raw(b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+            else:
+                client.send(h2.data(stream.number, b"x") * 1000 + h2.data(stream.number, b"", True))
+        answered = client.read() if front == 1 else stream.wait_over()
+        request = sluice.i1.seen[0]
+        assert answered.status == 204 and request.body == b"x" * 1000, answered
+        count = request.chunks if back == 1 else len(request.stream.pieces)
+        assert 0 < count < 20, f"{count} pieces"
+
+
 @case(*VERSIONS)
 def an_empty_post_is_whole_at_once(house, front, back):
     with serve_version(house, back) as sluice, connect(sluice, front) as client:
