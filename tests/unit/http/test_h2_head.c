@@ -365,7 +365,8 @@ static void an_answer_without_a_good_status_is_malformed(void **state)
     (void)state;
     static const char *const bad[] = {"", ":status: \n", ":status: 99\n", ":status: 600\n", ":status: 2e2\n", ":status: -200\n",
                                       ":status: 18446744073709551816\n", ":status: 200\ncontent-length: x\n",
-                                      ":status: 200\ncontent-length: 9223372036854775808\n"};
+                                      ":status: 200\ncontent-length: 9223372036854775808\n",
+                                      ":status: 200\ncontent_length: 5\n", ":status: 200\ntransfer_encoding: chunked\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (read_response(bad[i], false) != FAULT_UPSTREAM_MALFORMED)
             fail_msg("%s is not malformed", bad[i]);
@@ -382,6 +383,8 @@ static void trailers_are_fields_alone(void **state)
     assert_int_equal(h2_read_trailers(block, true, &head), FAULT_REQUEST_MALFORMED);
     gather(false, "connection: authorization\nauthorization: t\n");
     assert_int_equal(h2_read_trailers(block, false, &head), FAULT_UPSTREAM_MALFORMED);
+    gather(true, "content_length: 5\n");
+    assert_int_equal(h2_read_trailers(block, true, &head), FAULT_REQUEST_MALFORMED);
     char lines[1000];
     size_t used = 0;
     for (int i = 0; i < 21; i++)
