@@ -23,8 +23,11 @@ struct slab {
     struct slab_header *waiting[CLASSES];
 };
 
+/* How gcc says it, and clang. */
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS_NOTHING 1
+#elif defined(__has_feature)
+#define KEEPS_NOTHING __has_feature(address_sanitizer)
 #else
 #define KEEPS_NOTHING 0
 #endif

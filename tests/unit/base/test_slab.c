@@ -8,8 +8,11 @@
 
 #include "base/slab.h"
 
+/* How gcc says it, and clang. */
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS 0
+#elif defined(__has_feature)
+#define KEEPS !__has_feature(address_sanitizer)
 #else
 #define KEEPS 1
 #endif
