@@ -501,20 +501,15 @@ static void release_stream(struct stream *stream)
     struct h1_client *client = client_of(stream);
     if (client->state == CLIENT_DEAD)
         return;
-    if (client->state == CLIENT_AWAITING && client->request == REQUEST_UNSENT) {
-        /* Nothing has happened on it. */
-        client->link.used--;
-        enter(client, CLIENT_IDLE);
-        return;
-    }
+    bool is_untouched = client->state == CLIENT_AWAITING && client->request == REQUEST_UNSENT;
     bool is_reusable = client->state == CLIENT_RECEIVED && client->request == REQUEST_SENT && client->framing.keep_alive;
-    if (!is_reusable) {
+    if (!is_untouched && !is_reusable) {
         enter_dead(client);
         return;
     }
-    if (client->is_paused)
-        conn_resume(client->link.conn);
-    client->is_paused = false;
+    /* The pause was this stream's, not the next one's. */
+    resume_stream(stream);
+    client->link.used -= is_untouched;
     enter(client, CLIENT_IDLE);
 }
 
