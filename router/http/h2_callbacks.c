@@ -11,6 +11,9 @@ static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *owner)
 {
     struct h2_link *link = owner;
+    /* An owner has closed the link inside of an event: its streams are in the grave, and nothing more may be kept in them. */
+    if (!h2_link_is_alive(link))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     /* With RFC 7540's priorities off nghttp2 skips the check of this frame (RFC 9113 section 6.3). */
     if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0 &&
         nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
