@@ -340,8 +340,12 @@ static void give_trailers(struct h2_stream *stream)
 
 void h2_stream_give_end(struct h2_stream *stream)
 {
-    if (stream->trailers != NULL)
+    bool has_trailers = stream->trailers != NULL;
+    if (has_trailers)
         give_trailers(stream);
+    /* A pause from within the trailers keeps the end back. */
+    if (has_trailers && stream->owner == H2_OWNER_PAUSED)
+        return;
     if (!h2_stream_is_heard(stream) || stream->receiving == H2_RECEIVING_FAILED)
         return;
     h2_stream_enter_receiving(stream, H2_RECEIVING_DONE);
