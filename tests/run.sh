@@ -93,6 +93,9 @@ if [ -n "${SIM:-}" ]; then
     suite sim_regressions "$SIM" --regressions tests/sim/regressions.txt
     suite sim_replay tests/sim/replay.sh "$SIM"
 fi
+# The fuzzers' names are words.
+# shellcheck disable=SC2086
+suite fuzz_corpus tests/fuzz/replay.sh ${FUZZERS:-}
 suite law python3 tests/law/law.py
 suite lint python3 tests/lint/run.py build/sluice
 suite drift python3 tests/lint/drift.py build/sluice

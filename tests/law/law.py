@@ -425,6 +425,7 @@ def judge_mirror():
 def main():
     router = sorted(ROUTER.glob("*/*.[ch]"))
     tests = sorted((ROOT / "tests").glob("unit/*/*.[ch]")) + sorted((ROOT / "tests").glob("fake/*.[ch]"))
+    tests += sorted((ROOT / "tests").glob("fuzz/*.[ch]"))
     judge_floors(router)
     judge_circles(router)
     judge_fences(router)
