@@ -79,7 +79,7 @@ static void expect_answers(bool to_head_request)
     static struct header_field fields[MESSAGE_FIELDS_MAXIMUM];
     const struct h1_limits limits = {.head_bytes = 65536, .target_bytes = 100, .fields = 100};
     struct text rest = text_of(world.heard, world.heard_length);
-    unsigned next = 0;
+    unsigned next = 0, whole = 0, ended = 0;
     while (rest.length > 0) {
         struct h1_search search = {0};
         size_t length;
@@ -105,7 +105,12 @@ static void expect_answers(bool to_head_request)
         if (is_whole && head.body != BODY_NONE)
             expect(heard == actor->sent && (actor->has_ended || (actor->body == BODY_LENGTH && actor->left == 0)));
         expect(is_whole || rest.length == 0);
+        whole += is_whole;
     }
+    /* Where nobody breaks off, each answer is heard to its end. */
+    for (unsigned i = 0; i < world.count; i++)
+        ended += world.actors[i].has_ended;
+    expect(!world.is_plain || whole == ended);
 }
 
 static bool asks_for_head(struct text bytes)

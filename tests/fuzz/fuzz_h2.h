@@ -11,11 +11,13 @@
 #define FAR_STREAMS 256 /* by (id - 1) / 2; those beyond are not looked at */
 
 struct far_stream {
-    uint64_t said;   /* bytes of its body */
+    uint64_t said;       /* bytes of its body */
+    uint64_t said_whole; /* so many of them when it said the end */
     uint64_t heard;
-    unsigned actor;  /* from X-Actor + 1; 0: no final head yet */
+    unsigned actor;      /* from X-Actor + 1; 0: no final head yet */
+    bool has_said_end;
     bool has_heard_end;
-    bool was_reset;  /* by either side: nothing may follow from there */
+    bool was_reset;      /* by either side */
 };
 
 struct far {
@@ -26,8 +28,7 @@ struct far {
     uint32_t highest_id;  /* of a node: what it has heard of */
     size_t looked_at;     /* of what was heard */
     bool has_preface;     /* of a node: it has been heard */
-    bool has_goaway;
-    bool was_wrong;       /* it has said what no honest peer says: then it may be told anything, but in whole frames */
+    bool has_goaway;      /* from either side: streams end without a word */
 };
 
 static struct far far;
@@ -85,9 +86,20 @@ static inline void far_field(struct far_block *block, const char *name, struct t
     block->length += name_length + value.length + 3;
 }
 
+static inline void note_said_end(uint32_t id)
+{
+    struct far_stream *stream = far_stream_of(id);
+    if (stream == NULL || stream->has_said_end)
+        return;
+    stream->has_said_end = true;
+    stream->said_whole = stream->said;
+}
+
 static inline void far_say_block(uint32_t id, const struct far_block *block, bool is_end, bool is_cut)
 {
     unsigned end = is_end ? FAR_END_STREAM : 0;
+    if (is_end)
+        note_said_end(id);
     if (!is_cut) {
         far_frame(FAR_HEADERS, end | FAR_END_HEADERS, id, block->bytes, block->length);
         return;
@@ -110,6 +122,8 @@ static inline void far_say_data(uint32_t id, size_t length, bool is_end, bool is
     if (stream != NULL)
         stream->said += length;
     world.knows_bodies = world.knows_bodies && stream != NULL;
+    if (is_end)
+        note_said_end(id);
     far_frame(FAR_DATA, (is_end ? FAR_END_STREAM : 0) | (is_padded ? 8 : 0), id, bytes, start + length + (is_padded ? 3 : 0));
 }
 
@@ -273,9 +287,13 @@ static inline void far_say_common(unsigned what)
     static const uint32_t values[] = {0, 1, 2, 100, 16384, 65535, 0x7fffffff, 0xffffffff};
     unsigned choice = tape_byte(&far.script);
     switch (what) {
-    case 0:
-        far_number(FAR_RST_STREAM, any_id(), choice & 15);
+    case 0: {
+        uint32_t id = any_id();
+        if (far_stream_of(id) != NULL)
+            far_stream_of(id)->was_reset = true;
+        far_number(FAR_RST_STREAM, id, choice & 15);
         break;
+    }
     case 1:
         far_window((choice & 8) != 0 ? 0 : any_id(), choice);
         break;
@@ -287,6 +305,7 @@ static inline void far_say_common(unsigned what)
         break;
     case 4: {
         const uint8_t payload[8] = {0, 0, 0, (uint8_t)(choice & 31), 0, 0, 0, (uint8_t)(choice >> 5)};
+        far.has_goaway = true;
         far_frame(FAR_GOAWAY, 0, 0, payload, sizeof payload);
         break;
     }
@@ -294,7 +313,7 @@ static inline void far_say_common(unsigned what)
         unsigned flags = tape_byte(&far.script);
         uint32_t id = any_id();
         struct text payload = tape_text(&far.script, tape_byte(&far.script));
-        world.knows_bodies = world.knows_bodies && choice != FAR_DATA;
+        world.knows_bodies = world.knows_bodies && choice > FAR_CONTINUATION;
         far_frame(choice, flags, id, payload.bytes, payload.length);
         break;
     }
@@ -318,6 +337,36 @@ static inline void owner_acts(void)
             continue;
         act(actor);
         return;
+    }
+}
+
+/*
+ * Everybody says what he still has to say, and the far side has room for it. Then a message that ended on one side has ended on the other, with
+ * all its bytes, unless one of them has reset it or the connection ends.
+ */
+static inline void far_conclude(void)
+{
+    finish_all();
+    world_settle();
+    far_hear();
+    if (!world.knows_bodies || far.has_goaway || world.link == NULL || !world.has_greeted)
+        return;
+    far_number(FAR_WINDOW_UPDATE, 0, 1 << 24);
+    for (uint32_t id = 1; id <= 2 * FAR_STREAMS; id += 2) {
+        if (far_stream_of(id)->actor != 0 && !far_stream_of(id)->has_heard_end)
+            far_number(FAR_WINDOW_UPDATE, id, 1 << 24);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        world_settle();
+        far_hear();
+    }
+    for (unsigned i = 0; i < FAR_STREAMS; i++) {
+        const struct far_stream *stream = &far.streams[i];
+        if (stream->actor == 0 || stream->actor > world.count || stream->was_reset)
+            continue;
+        const struct actor *actor = &world.actors[stream->actor - 1];
+        expect(!actor->has_ended || actor->has_failed || stream->has_heard_end || far.has_goaway || world.link == NULL);
+        expect(!actor->has_heard_end || actor->is_refused || (stream->has_said_end && actor->got == stream->said_whole));
     }
 }
 

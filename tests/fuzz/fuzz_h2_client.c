@@ -52,6 +52,7 @@ static void play(void)
 {
     world.knows_bodies = true;
     world.hear = far_hear;
+    world.has_greeted = (choice & 4) == 0;
     if ((choice & 4) == 0)
         far_frame(FAR_SETTINGS, 0, 0, NULL, 0);
     while (far.script.left > 0) {
@@ -78,7 +79,7 @@ static void play(void)
             far.highest_id = 2 * world.count - 1;
     }
     world_settle();
-    far_hear();
+    far_conclude();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

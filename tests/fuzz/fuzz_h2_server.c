@@ -48,6 +48,7 @@ static void play(void)
 {
     world.knows_bodies = true;
     world.hear = far_hear;
+    world.has_greeted = (choice & 4) == 0;
     if ((choice & 4) == 0) {
         world_say(TEXT(H2_PREFACE));
         far_frame(FAR_SETTINGS, 0, 0, NULL, 0);
@@ -71,7 +72,7 @@ static void play(void)
             world_turn();
     }
     world_settle();
-    far_hear();
+    far_conclude();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

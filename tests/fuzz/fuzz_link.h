@@ -8,12 +8,19 @@ size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 /* ---- the owner of the link ---- */
 
+/* Nobody is left who could serve it. */
+static void close_beneath(struct stream *stream)
+{
+    close_here();
+    COMMAND(stream_release(stream));
+}
+
 static void world_on_request(void *owner, struct stream *stream, const struct message_head *head)
 {
     expect(owner == &world && world.in_command == 0 && world.link != NULL && world.is_server);
     expect(head->method.length > 0 && head->target.length > 0);
     if (world.count == ACTORS) {
-        close_here();
+        close_beneath(stream);
         return;
     }
     struct actor *actor = cast(stream);
@@ -26,7 +33,7 @@ static void world_on_refused(void *owner, struct stream *stream, const struct me
     expect(owner == &world && world.in_command == 0 && world.link != NULL && world.is_server);
     expect(head != NULL && fault > FAULT_NONE && fault < FAULT_COUNT);
     if (world.count == ACTORS) {
-        close_here();
+        close_beneath(stream);
         return;
     }
     struct actor *actor = cast(stream);

@@ -54,7 +54,8 @@ struct world {
     struct link *link;         /* NULL: closed */
     bool is_server, is_http2;
     bool is_plain;             /* the owner does nothing unusual: he answers what is whole */
-    bool knows_bodies;         /* what comes in has the bytes of body_byte, too */
+    bool knows_bodies;         /* what comes in has the bytes of body_byte, too, and is in whole frames */
+    bool has_greeted;          /* HTTP/2: the far side has sent its SETTINGS */
     bool was_closed_here;      /* by link_close: what was on its way may be lost */
     bool was_dropped;          /* by link_close as well, because it was spent */
     int far;
