@@ -107,6 +107,7 @@ static void expect_requests(void)
         const struct actor *actor = &world.actors[number];
         uint64_t heard = 0;
         bool is_whole = hear_body(&rest, &head, &framing, &heard);
+        expect_honest(actor, is_whole);
         expect(heard <= actor->sent && (is_whole || rest.length == 0));
         if (is_whole && head.body != BODY_NONE)
             expect(heard == actor->sent && (actor->has_ended || (actor->body == BODY_LENGTH && actor->left == 0)));

@@ -380,6 +380,10 @@ static inline void far_begin(struct text script)
 
 static inline void far_end(void)
 {
+    for (unsigned i = 0; i < FAR_STREAMS && !world.is_server; i++) {
+        if (far.streams[i].actor > 0 && far.streams[i].actor <= world.count)
+            expect_honest(&world.actors[far.streams[i].actor - 1], far.streams[i].has_heard_end);
+    }
     nghttp2_hd_inflate_del(far.inflater);
     far.inflater = NULL;
 }

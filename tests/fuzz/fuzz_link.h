@@ -68,7 +68,7 @@ static void world_on_room(void *owner)
 
 static void world_on_closed(void *owner, enum fault fault)
 {
-    expect(owner == &world && world.in_command == 0 && fault < FAULT_COUNT);
+    expect(owner == &world && world.in_command == 0 && fault < FAULT_COUNT && fault != FAULT_OUT_OF_MEMORY);
     /* Who closes a link of HTTP/1 within the on_failed of its stream hears of it once more. */
     if (world.was_dropped && !world.is_http2)
         return;

@@ -7,6 +7,7 @@
  *   - no command calls back before it returns; nobody hears anything once he has let go, or after on_failed, or once the link is closed;
  *   - head, then data, then the end, each in its place; no data and no end of a body while the stream is paused;
  *   - everybody who has not let go hears an end or a failure when the other side is gone;
+ *   - a request that is said not to have been read, or not to have left, is one that the node has not heard;
  *   - when all is over the memory is what it was before.
  *
  * Bodies that the owner sends have at each place the byte that body_byte says, so whoever hears them knows what is missing.
@@ -42,6 +43,8 @@ struct actor {
     bool is_paused;
     bool is_refused;
     bool has_ended;            /* the whole of what it had to send was handed over */
+    bool had_not_left;         /* client: when it failed, some of the request was still here */
+    enum fault fault;
 };
 
 struct world {
@@ -221,6 +224,13 @@ static inline void send_interim(struct actor *actor)
         COMMAND(stream_send_interim(actor->stream, &head));
 }
 
+/* The node has heard this actor's head, or its whole request. */
+static inline void expect_honest(const struct actor *actor, bool is_whole)
+{
+    expect(!actor->has_failed || actor->fault != FAULT_LINK_CLOSED_UNREAD);
+    expect(!actor->had_not_left || !is_whole);
+}
+
 static inline struct actor *cast(struct stream *stream)
 {
     expect(world.count < ACTORS);
@@ -389,8 +399,10 @@ static void actor_on_drained(void *owner)
 static void actor_on_failed(void *owner, enum fault fault)
 {
     struct actor *actor = hearer(owner, "failed");
-    expect(fault > FAULT_NONE && fault < FAULT_COUNT);
+    expect(fault > FAULT_NONE && fault < FAULT_COUNT && fault != FAULT_OUT_OF_MEMORY);
     actor->has_failed = true;
+    actor->fault = fault;
+    actor->had_not_left = !world.is_server && !stream_has_left(actor->stream);
     actor->is_refused = world.is_server && fault != FAULT_DOWNSTREAM_GONE;
     act(actor);
     if (actor->stream != NULL && actor->is_refused)
