@@ -37,7 +37,7 @@ enum attempt_state { ATTEMPT_NONE, ATTEMPT_WAITING, ATTEMPT_OPEN, ATTEMPT_HOLDIN
 enum attempt_progress {
     ATTEMPT_SENDING, /* its end has not been given to the stream */
     ATTEMPT_SENT,    /* all of it was given to the stream */
-    ATTEMPT_LEFT,    /* set when the attempt ends: the kernel had its last byte (stream_has_left), so the node may have read it to its end */
+    ATTEMPT_LEFT,    /* set when the attempt ends: its last byte was gone (stream_has_left), so the node may read it to its end */
 };
 
 enum attempt_outcome {
@@ -113,7 +113,7 @@ static inline bool attempt_is_committed(const struct attempt *attempt)
 bool attempt_is_behind(const struct attempt *attempt);
 /* Cannot take more of the request now; on_drained says when it can. */
 bool attempt_is_congested(const struct attempt *attempt);
-/* Has the request's last byte been given to the kernel? (stream_has_left) */
+/* Is the request's last byte gone? (stream_has_left) */
 bool attempt_has_left(const struct attempt *attempt);
 /* Stops and starts the answer. */
 void attempt_pause(struct attempt *attempt);

@@ -92,6 +92,7 @@ struct h2_link {
     enum h2_link_state state;
     enum h2_link_activity activity;
     enum h2_settings_state settings;
+    bool is_cut;                   /* client: the conn has ended, and what it holds never leaves */
     uint32_t peer_streams_maximum; /* SETTINGS_MAX_CONCURRENT_STREAMS of the peer */
     uint32_t streams_allowed;      /* ours, as the peer was told when the connection began */
     uint32_t reads;                /* of input, so far */
@@ -137,6 +138,12 @@ static inline bool h2_link_is_alive(const struct h2_link *link)
 static inline bool h2_link_may_write(const struct h2_link *link)
 {
     return link->state == H2_LINK_OPEN && link->activity == H2_LINK_RESTING;
+}
+
+/* What is in the conn goes out yet, unless the conn ends before. */
+static inline bool h2_link_holds_conn(const struct h2_link *link)
+{
+    return !link->is_cut && link->state < H2_LINK_DEAD;
 }
 
 /* Output waits, or events are owed: at the end of this turn. */
