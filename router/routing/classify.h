@@ -85,9 +85,10 @@ bool classify_node_is_preferred(const struct topology_node *node, unsigned capab
 
 /*
  * FAULT_REQUEST_PATH_AMBIGUOUS when another reader could take this path for a different one (docs/security.md#paths): empty,
- * "." or ".." segments, plain or escaped; %2f and %5c outside of a name that may have them; %00, escaped control characters, broken
- * escapes, a backslash; or a path whose decoded, case-folded form without ";..." and trailing slash would reach another class than the raw form.
- * (No route at all is no other class: "/api/v3/engine/" is not ambiguous because "/api/v3/engine" is unknown.) The path
+ * "." or ".." segments, plain or escaped (also twice); %2f and %5c outside of a name that may have them, and anywhere when escaped twice;
+ * %00, escaped control characters, broken escapes, a backslash; or a path whose decoded, case-folded form, with or without ";..." and
+ * trailing slash, would reach another class than the raw form. The operator's routes are compared in the same form. (No route at all is
+ * no other class: "/api/v3/engine/" is not ambiguous because "/api/v3/engine" is unknown.) The path
  * of an OPTIONS request may also be "*" (RFC 9112 section 3.2.4).
  */
 enum fault classify_check_path(const struct classifier *classifier, struct text method, struct text path);
