@@ -22,7 +22,7 @@ struct held_answer {
     struct message_head *trailers; /* owned copy, or NULL */
     bool is_cut;                   /* more came than fits, and was dropped: it must not be relayed */
     size_t length;
-    char body[RETRY_REFUSAL_BYTES];
+    char body[ANSWER_WORDS_BYTES];
 };
 
 static uint64_t now_ms(const struct attempt *attempt)
@@ -90,10 +90,13 @@ static void count_outcome(struct attempt *attempt, enum attempt_outcome outcome,
     atomic_fetch_sub_explicit(&node->outstanding, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&node->outstanding_of[attempt->class], 1, memory_order_relaxed);
     bool is_swept = outcome == ATTEMPT_REFUSED && policy_of(attempt->class)->refusal == POLICY_REFUSAL_ENGINE;
+    if (attempt->cause != ANSWER_CAUSE_NONE)
+        metrics_add(&attempt->context->metrics->node_errors[attempt->cause], 1);
     if (outcome == ATTEMPT_ANSWERED || outcome == ATTEMPT_PART || outcome == ATTEMPT_CANCELLED || is_swept)
         return;
     log_failure(attempt, fault);
-    if (outcome == ATTEMPT_UNAVAILABLE)
+    /* That may be a lack of permission. */
+    if (fault == FAULT_UPSTREAM_UNAVAILABLE)
         return;
     const struct fault_row *row = fault_row(fault);
     if (row->blame == FAULT_BLAME_UPSTREAM)
@@ -217,8 +220,10 @@ void attempt_resume(struct attempt *attempt)
 static void note_status(struct attempt *attempt, const struct message_head *head)
 {
     enum grpc_status status;
-    if (attempt->request->is_grpc && grpc_read_status(head, &status))
-        roster_node_note_connect(attempt->node, false);
+    if (!attempt->request->is_grpc || !grpc_read_status(head, &status))
+        return;
+    attempt->cause = screen_cause_of_head(attempt->question, head);
+    roster_node_note_connect(attempt->node, false);
 }
 
 /* A gRPC answer whose body just stops would pass for a whole one: its status stands in the trailers. */
@@ -268,12 +273,47 @@ static void relay_held(struct attempt *attempt)
     slab_give(slab, held);
 }
 
+void attempt_relay_held(struct attempt *attempt)
+{
+    relay_held(attempt);
+    if (attempt_is_committed(attempt))
+        end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
+}
+
+/* The fault that an answer which is dropped stands for. */
+static enum fault fault_of(const struct attempt *attempt, enum screen_result result)
+{
+    if (result == SCREEN_IS_REFUSAL)
+        return FAULT_UPSTREAM_REFUSED_ROLE;
+    if (result != SCREEN_IS_FAILURE)
+        return FAULT_NONE;
+    return attempt->cause == ANSWER_CAUSE_UNAVAILABLE ? FAULT_UPSTREAM_UNAVAILABLE : FAULT_UPSTREAM_FAILED;
+}
+
+/* The owner decides about a kept answer; `body` is what it is judged by. */
+static enum attempt_verdict judge_held(struct attempt *attempt, struct text body, bool is_whole)
+{
+    static const enum attempt_outcome outcomes[] = {
+        [SCREEN_IS_ANSWER] = ATTEMPT_ANSWERED,
+        [SCREEN_IS_REFUSAL] = ATTEMPT_REFUSED,
+        [SCREEN_IS_FAILURE] = ATTEMPT_ERRED,
+        [SCREEN_IS_PART] = ATTEMPT_PART,
+    };
+    enum screen_result result = screen_judge(attempt->question, attempt->held->head, body, &attempt->cause);
+    if (result == SCREEN_IS_ANSWER)
+        return ATTEMPT_RELAY;
+    enum attempt_verdict verdict = attempt->events->on_screened(attempt->owner, result, is_whole);
+    if (verdict == ATTEMPT_DROP)
+        end_with(attempt, outcomes[result], fault_of(attempt, result));
+    return verdict;
+}
+
 static void hold_data(struct attempt *attempt, struct text bytes)
 {
     struct held_answer *held = attempt->held;
     size_t room = sizeof held->body - held->length;
+    memcpy(held->body + held->length, bytes.bytes, bytes.length < room ? bytes.length : room);
     if (bytes.length <= room) {
-        memcpy(held->body + held->length, bytes.bytes, bytes.length);
         held->length += bytes.length;
         return;
     }
@@ -282,7 +322,8 @@ static void hold_data(struct attempt *attempt, struct text bytes)
         held->is_cut = true;
         return;
     }
-    /* Too long for a refusal. */
+    if (judge_held(attempt, text_of(held->body, sizeof held->body), false) == ATTEMPT_DROP)
+        return;
     relay_held(attempt);
     if (attempt_is_committed(attempt))
         attempt->events->on_data(attempt->owner, bytes);
@@ -290,22 +331,9 @@ static void hold_data(struct attempt *attempt, struct text bytes)
 
 static void end_held(struct attempt *attempt)
 {
-    static const enum attempt_outcome outcomes[] = {
-        [SCREEN_IS_ANSWER] = ATTEMPT_ANSWERED,
-        [SCREEN_IS_REFUSAL] = ATTEMPT_REFUSED,
-        [SCREEN_IS_UNAVAILABLE] = ATTEMPT_UNAVAILABLE,
-        [SCREEN_IS_PART] = ATTEMPT_PART,
-    };
     struct held_answer *held = attempt->held;
-    enum screen_result verdict = screen_complete(attempt->question, held->head, text_of(held->body, held->length));
-    if (verdict == SCREEN_IS_ANSWER || attempt->events->on_screened(attempt->owner, verdict, held->is_cut)) {
-        relay_held(attempt);
-        if (attempt_is_committed(attempt))
-            end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
-        return;
-    }
-    end_with(attempt, outcomes[verdict],
-             verdict == SCREEN_IS_UNAVAILABLE ? FAULT_UPSTREAM_UNAVAILABLE : FAULT_UPSTREAM_REFUSED_ROLE);
+    if (judge_held(attempt, text_of(held->body, held->length), !held->is_cut) == ATTEMPT_RELAY)
+        attempt_relay_held(attempt);
 }
 
 static void on_head(void *owner, const struct message_head *head)
@@ -323,6 +351,7 @@ static void on_head(void *owner, const struct message_head *head)
     case SCREEN_RELAY:
         break;
     }
+    attempt->cause = screen_cause_of_head(attempt->question, head);
     relay_head(attempt, head);
 }
 
@@ -451,6 +480,7 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->node = node;
     attempt->sent_bytes = 0;
     attempt->progress = ATTEMPT_SENDING;
+    attempt->cause = ANSWER_CAUSE_NONE;
     attempt->active_ms = now_ms(attempt);
     attempt->ticket.events = &ticket_events;
     attempt->ticket.owner = attempt;

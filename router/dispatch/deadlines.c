@@ -28,7 +28,8 @@ static uint64_t silence_limit_ms(const struct dispatch *dispatch)
         /* A client that takes nothing is for the owner to judge. */
         return dispatch->is_paused ? 0 : thinking_limit_ms(dispatch);
     case ATTEMPT_NONE:
-        break;
+        /* A write has its deadline for all. */
+        return dispatch->state == DISPATCH_WAITING && dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE ? thinking_limit_ms(dispatch) : 0;
     }
     return 0;
 }

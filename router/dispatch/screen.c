@@ -2,39 +2,81 @@
 
 #include "http/grpc.h"
 
-/* A trailers-only answer that says UNAVAILABLE, the first one of this call. */
-static bool is_unavailable(const struct screen_question *question, const struct message_head *head)
+static bool is_fan_out(const struct screen_question *question)
 {
-    enum grpc_status status;
-    return question->kind == SCREEN_CALL && head->body == BODY_NONE && grpc_read_status(head, &status) &&
-           status == GRPC_STATUS_UNAVAILABLE;
+    return question->kind == SCREEN_FAN_OUT || question->kind == SCREEN_FAN_OUT_LAST;
+}
+
+/* A call's status, in a head that ends the answer or in trailers. */
+static bool reads_status(const struct screen_question *question, const struct message_head *head, enum grpc_status *status)
+{
+    return question->kind == SCREEN_CALL && head->body == BODY_NONE && grpc_read_status(head, status);
 }
 
 static bool lacks_status(const struct screen_question *question, const struct message_head *head)
 {
     enum grpc_status ignored;
-    bool is_call = question->kind == SCREEN_CALL || question->kind == SCREEN_CALL_AGAIN;
-    return is_call && head->status == 200 && head->body == BODY_NONE && !grpc_read_status(head, &ignored);
+    return question->kind == SCREEN_CALL && head->status == 200 && head->body == BODY_NONE && !grpc_read_status(head, &ignored);
 }
 
-static bool is_fan_out(const struct screen_question *question)
+/* What stands in grpc-message; nothing else asks for it. */
+static struct text find_message(const struct message_head *head)
 {
-    return question->kind == SCREEN_FAN_OUT || question->kind == SCREEN_FAN_OUT_LAST;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (text_equals(head->fields[i].name, TEXT("grpc-message")))
+            return head->fields[i].value;
+    }
+    return TEXT_EMPTY;
+}
+
+enum answer_cause screen_cause_of_head(const struct screen_question *question, const struct message_head *head)
+{
+    enum grpc_status status;
+    if (!reads_status(question, head, &status))
+        return head->status == 0 ? ANSWER_CAUSE_NONE : answer_cause_of(question->class, head->status, TEXT_EMPTY);
+    return answer_cause_of_call(status, status == GRPC_STATUS_RESOURCE_EXHAUSTED ? find_message(head) : TEXT_EMPTY);
+}
+
+/* Twice does no harm, and another node was asked for such an error before: this one's is the client's. */
+static bool is_last_turn(const struct screen_question *question)
+{
+    return question->repeat == ROUTE_REPEAT_SAFE && question->turn == SCREEN_AGAIN;
+}
+
+static bool is_failed_call(const struct screen_question *question, const struct message_head *head)
+{
+    enum grpc_status ignored;
+    return reads_status(question, head, &ignored) &&
+           answer_meaning_of_call(screen_cause_of_head(question, head)) == ANSWER_FAILS;
 }
 
 enum screen_head screen_head(const struct screen_question *question, const struct message_head *head)
 {
     if (lacks_status(question, head))
         return SCREEN_MALFORMED;
-    bool must_hold = is_fan_out(question) || retry_may_be_refusal(question->class, head->status) || is_unavailable(question, head);
-    return must_hold ? SCREEN_HOLD : SCREEN_RELAY;
+    if (is_fan_out(question))
+        return SCREEN_HOLD;
+    if (is_last_turn(question))
+        return SCREEN_RELAY;
+    if (question->kind == SCREEN_CALL && head->status == 200)
+        return is_failed_call(question, head) ? SCREEN_HOLD : SCREEN_RELAY;
+    return answer_needs_words(question->class, question->repeat, head->status) ? SCREEN_HOLD : SCREEN_RELAY;
 }
 
-enum screen_result screen_complete(const struct screen_question *question, const struct message_head *head, struct text body)
+enum screen_result screen_judge(const struct screen_question *question, const struct message_head *head, struct text body,
+                                enum answer_cause *cause)
 {
-    if (is_unavailable(question, head))
-        return SCREEN_IS_UNAVAILABLE;
+    static const enum screen_result results[] = {
+        [ANSWER_IS_THE_CLIENTS] = SCREEN_IS_ANSWER,
+        [ANSWER_REFUSES] = SCREEN_IS_REFUSAL,
+        [ANSWER_FAILS] = SCREEN_IS_FAILURE,
+    };
+    enum grpc_status ignored;
+    bool is_call = reads_status(question, head, &ignored);
+    *cause = is_call ? screen_cause_of_head(question, head) : answer_cause_of(question->class, head->status, body);
     if (is_fan_out(question))
         return head->status >= 200 && head->status < 300 ? SCREEN_IS_PART : SCREEN_IS_ANSWER;
-    return retry_is_refusal(question->class, head->status, body) ? SCREEN_IS_REFUSAL : SCREEN_IS_ANSWER;
+    if (is_call)
+        return results[answer_meaning_of_call(*cause)];
+    return results[answer_meaning_of(question->class, question->repeat, head->status, *cause)];
 }

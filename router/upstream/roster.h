@@ -17,6 +17,7 @@
 #include "http/message.h"
 #include "net/address.h"
 #include "routing/health.h"
+#include "routing/retry_budget.h"
 #include "topology/topology.h"
 
 struct lock;
@@ -65,9 +66,11 @@ struct roster {
     atomic_uint catalog_node;                /* handle of the sticky node of class catalog, or 0 */
     atomic_uint draining;                    /* SIGTERM was seen */
     atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
+    atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
     uint64_t started_ms;
     char via[MESSAGE_VERSION_COUNT][40];     /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
     struct lock *lock;                       /* of what follows */
+    struct retry_budget retry_budget;
     uint32_t admitted;                       /* nodes so far: makes handles different */
     struct roster_node *slots[ROSTER_SLOTS];
 };
@@ -110,5 +113,13 @@ unsigned roster_node_set_version(struct roster_node *node, unsigned version);
 void roster_node_note_connect(struct roster_node *node, bool failed);
 /* The node has another place: which HTTP it speaks and whether connections come about there is not known yet. */
 void roster_node_forget_place(struct roster_node *node);
+
+/* So many requests have come: they bring tokens for repeats. */
+static inline void roster_count_requests(struct roster *roster, unsigned count)
+{
+    atomic_fetch_add_explicit(&roster->requests, count, memory_order_relaxed);
+}
+/* From any thread. Takes a token for a repeat; false when the process has none, and then there may be one in *wait_ms. */
+bool roster_take_retry(struct roster *roster, const struct retry_budget_rates *rates, uint64_t now_ms, uint64_t *wait_ms);
 
 #endif

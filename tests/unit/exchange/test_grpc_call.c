@@ -511,14 +511,14 @@ static void unavailable_is_final_for_what_cannot_be_repeated(void **state)
     assert_int_equal(attempts(), 1);
 }
 
-static void only_unavailable_alone_is_asked_about(void **state)
+static void only_a_node_that_cannot_is_asked_about(void **state)
 {
     (void)state;
     call(DO_GET, "");
-    node_head(asked_node(), 200, BODY_NONE, GRPC "grpc-status: 8\n");
+    node_head(asked_node(), 200, BODY_NONE, GRPC "grpc-status: 13\n");
     node_end(asked_node());
-    assert_has(stage.client.fields, "grpc-status: 8\n");
-    assert_int_equal(count_grpc(GRPC_STATUS_RESOURCE_EXHAUSTED), 1);
+    assert_has(stage.client.fields, "grpc-status: 13\n");
+    assert_int_equal(count_grpc(GRPC_STATUS_INTERNAL), 1);
 
     /* A head has gone out, so it is too late. */
     another_client();
@@ -579,7 +579,7 @@ int main(void)
         TEST(the_second_node_has_the_last_word),
         TEST(where_no_other_node_is_left_the_nodes_own_words_are_passed_on),
         TEST(unavailable_is_final_for_what_cannot_be_repeated),
-        TEST(only_unavailable_alone_is_asked_about),
+        TEST(only_a_node_that_cannot_is_asked_about),
         TEST(a_refused_stream_is_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
