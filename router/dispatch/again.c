@@ -54,9 +54,18 @@ static bool is_fan_out(const struct dispatch *dispatch)
     return dispatch->choice.target == CHOICE_FAN_OUT;
 }
 
+/* The choice as of now. */
+static struct choice choice_of(const struct dispatch *dispatch)
+{
+    struct choice choice = dispatch->choice;
+    choice.kind.now_ms = dispatch_now_ms(dispatch);
+    return choice;
+}
+
 bool dispatch_has_untried(const struct dispatch *dispatch)
 {
-    return choice_has_untried(&dispatch->choice, dispatch->lease, &dispatch->tried);
+    struct choice choice = choice_of(dispatch);
+    return choice_has_untried(&choice, dispatch->lease, &dispatch->tried);
 }
 
 /* Every node that could answer was asked, the present one included; or one of them is away and might know more. */
@@ -127,7 +136,14 @@ static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh
 void dispatch_try_next(struct dispatch *dispatch)
 {
     const struct node_set *tried = dispatch->attempt.number == 0 ? NULL : &dispatch->tried;
-    int index = choice_pick(&dispatch->choice, dispatch->lease, dispatch->context, dispatch->request.head->path, tried);
+    struct choice choice = choice_of(dispatch);
+    int on_trial = tried == NULL ? choice_pick_trial(&choice, dispatch->lease) : -1;
+    if (on_trial >= 0) {
+        dispatch->attempt.is_trial = true;
+        try_node(dispatch, (unsigned)on_trial, false);
+        return;
+    }
+    int index = choice_pick(&choice, dispatch->lease, dispatch->context, dispatch->request.head->path, tried);
     if (index < 0)
         dispatch_fail(dispatch, dispatch->fault != FAULT_NONE ? dispatch->fault : FAULT_NO_NODE);
     else

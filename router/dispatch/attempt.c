@@ -11,7 +11,8 @@
 #include "net/loop.h"
 #include "observe/metrics.h"
 #include "routing/policy.h"
-#include "upstream/roster.h"
+#include "upstream/epoch.h"
+#include "upstream/standings.h"
 
 /* The body is pulled in pieces of this size, as long as the node takes them. */
 #define PIECE_BYTES 65536
@@ -105,6 +106,101 @@ static void count_outcome(struct attempt *attempt, enum attempt_outcome outcome,
         roster_node_note_connect(node, true);
 }
 
+/* ---- how the node stands ---- */
+
+/* What an outcome says of the node in this class. */
+enum telling { TELLS_NOTHING, TELLS_GOOD, TELLS_BAD };
+
+static enum telling telling_of_answer(const struct attempt *attempt)
+{
+    if (attempt->cause == ANSWER_CAUSE_NONE)
+        return TELLS_GOOD;
+    if (answer_counts_against_node(attempt->class, attempt->status, attempt->cause))
+        return TELLS_BAD;
+    /* Others than the client's are known as nobody's fault; of a node on trial even those show that it answers. */
+    return attempt->is_trial && attempt->cause != ANSWER_CAUSE_UNAVAILABLE ? TELLS_GOOD : TELLS_NOTHING;
+}
+
+/* Connections that do not come about are counted for all classes of the node (roster_node_note_connect). */
+static enum telling telling_of_fault(const struct attempt *attempt, enum fault fault)
+{
+    switch (fault) {
+    case FAULT_UPSTREAM_CLOSED:
+    case FAULT_UPSTREAM_RESET:
+    case FAULT_UPSTREAM_TIMEOUT:
+    case FAULT_UPSTREAM_MALFORMED:
+    case FAULT_UPSTREAM_TRUNCATED:
+    case FAULT_UPSTREAM_STALLED:
+        return TELLS_BAD;
+    default:
+        return attempt->is_trial && fault_row(fault)->counts_for_health ? TELLS_BAD : TELLS_NOTHING;
+    }
+}
+
+static enum telling telling_of(const struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
+{
+    switch (outcome) {
+    case ATTEMPT_ANSWERED:
+    case ATTEMPT_ERRED:
+        return telling_of_answer(attempt);
+    case ATTEMPT_PART:
+        return TELLS_GOOD;
+    case ATTEMPT_FAILED:
+        return telling_of_fault(attempt, fault);
+    case ATTEMPT_REFUSED:
+    case ATTEMPT_CANCELLED:
+        break;
+    }
+    return TELLS_NOTHING;
+}
+
+static void log_change(struct attempt *attempt, enum standings_change change)
+{
+    unsigned suppressed;
+    if (change == STANDINGS_SAME)
+        return;
+    enum log_level level = log_limit_level(&attempt->context->standing_lines, LOG_LEVEL_WARNING, now_ms(attempt), &suppressed);
+    if (change == STANDINGS_POOL_FAILS) {
+        log_line(level, "event=nodes_readmitted class=%s reason=all_fail suppressed=%u", request_class_name(attempt->class), suppressed);
+        return;
+    }
+    metrics_add(&attempt->context->metrics->ejections, 1);
+    uint64_t until_ms = atomic_load_explicit(&attempt->node->until_ms[attempt->class], memory_order_relaxed);
+    uint64_t left_ms = until_ms > now_ms(attempt) ? until_ms - now_ms(attempt) : 0;
+    log_line(level, "event=node_set_aside node=%s class=%s reason=answers for_ms=%llu suppressed=%u", attempt->node->node_id,
+             request_class_name(attempt->class), (unsigned long long)left_ms, suppressed);
+}
+
+/* Each outcome of each attempt comes here, once, and the node's standing follows. */
+static void note_standing(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
+{
+    const struct epoch *epoch = attempt->context->newest->epoch;
+    const struct standings_attempt ended = {
+        .node = attempt->node,
+        .class = attempt->class,
+        .capabilities = attempt->capabilities,
+        .is_trial = attempt->is_trial,
+        .begun_ms = attempt->begun_ms,
+        .now_ms = now_ms(attempt),
+    };
+    switch (telling_of(attempt, outcome, fault)) {
+    case TELLS_GOOD:
+        standings_good(&ended, &epoch->topology->health);
+        break;
+    case TELLS_BAD:
+        debts_add(&attempt->context->debts, &ended, epoch);
+        log_change(attempt, standings_failed(&ended, epoch, random_u32(&attempt->context->random)));
+        break;
+    case TELLS_NOTHING:
+        if (outcome == ATTEMPT_REFUSED && policy_of(attempt->class)->refusal == POLICY_REFUSAL_WRITE)
+            standings_refused(&ended);
+        else
+            standings_neutral(&ended);
+        break;
+    }
+    attempt->is_trial = false;
+}
+
 void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
 {
     struct dispatch_context *context = attempt->context;
@@ -115,6 +211,7 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
     if (attempt_has_left(attempt))
         attempt->progress = ATTEMPT_LEFT;
     count_outcome(attempt, outcome, fault);
+    note_standing(attempt, outcome, fault);
     enter(attempt, ATTEMPT_NONE);
     context->pool_verbs->cancel(context->pool, &attempt->ticket);
     if (attempt->stream != NULL)
@@ -223,6 +320,7 @@ static void note_status(struct attempt *attempt, const struct message_head *head
     if (!attempt->request->is_grpc || !grpc_read_status(head, &status))
         return;
     attempt->cause = screen_cause_of_head(attempt->question, head);
+    attempt->status = 500; /* should it be an error, of the kind that a status tells */
     roster_node_note_connect(attempt->node, false);
 }
 
@@ -322,7 +420,8 @@ static void hold_data(struct attempt *attempt, struct text bytes)
         held->is_cut = true;
         return;
     }
-    if (judge_held(attempt, text_of(held->body, sizeof held->body), false) == ATTEMPT_DROP)
+    bool is_fan_out = attempt->question->kind == SCREEN_FAN_OUT || attempt->question->kind == SCREEN_FAN_OUT_LAST;
+    if (!is_fan_out && judge_held(attempt, text_of(held->body, sizeof held->body), false) == ATTEMPT_DROP)
         return;
     relay_held(attempt);
     if (attempt_is_committed(attempt))
@@ -340,6 +439,7 @@ static void on_head(void *owner, const struct message_head *head)
 {
     struct attempt *attempt = owner;
     attempt->active_ms = now_ms(attempt);
+    attempt->status = head->status;
     switch (screen_head(attempt->question, head)) {
     case SCREEN_MALFORMED:
         end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
@@ -481,7 +581,7 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->sent_bytes = 0;
     attempt->progress = ATTEMPT_SENDING;
     attempt->cause = ANSWER_CAUSE_NONE;
-    attempt->active_ms = now_ms(attempt);
+    attempt->begun_ms = attempt->active_ms = now_ms(attempt);
     attempt->ticket.events = &ticket_events;
     attempt->ticket.owner = attempt;
     attempt->ticket.needs_http2 = attempt->request->is_grpc;

@@ -80,6 +80,7 @@ struct attempt {
     struct request *request;            /* ref */
     const struct screen_question *question; /* ref */
     enum request_class class;
+    unsigned capabilities;              /* of the route */
     const struct attempt_events *events;
     void *owner;
     struct roster_node *node;           /* ref: the newest one, also when the attempt is over */
@@ -90,8 +91,11 @@ struct attempt {
     uint64_t sent_bytes;                /* of the body, given to the stream */
     enum attempt_progress progress;
     bool link_was_reused;
+    bool is_trial;                      /* of a node that was set aside: set before it starts */
     struct held_answer *held;
+    unsigned status;                    /* of the answer */
     enum answer_cause cause;            /* why the answer is an error, as far as it has come */
+    uint64_t begun_ms;
     uint64_t active_ms;                 /* the last byte in either direction; in WAITING, when the wait began */
     uint64_t waited_ms;                 /* spent in WAITING by all attempts */
 };

@@ -274,7 +274,8 @@ static void fill(struct dispatch *dispatch, struct dispatch_context *context, co
     dispatch->stream.verbs = &dispatch_verbs;
     dispatch->context = context;
     dispatch->lease = request->lease;
-    dispatch->choice.kind = (struct lease_kind){.class = request->class, .route = request->route, .needs_http2 = request->is_grpc};
+    dispatch->choice.kind = (struct lease_kind){.class = request->class, .route = request->route, .needs_http2 = request->is_grpc,
+                                              .now_ms = loop_now_ms(context->loop)};
     dispatch->request = (struct request){
         .head = request->head,
         .origin = request->origin,
@@ -291,6 +292,7 @@ static void fill(struct dispatch *dispatch, struct dispatch_context *context, co
     dispatch->attempt.request = &dispatch->request;
     dispatch->attempt.question = &dispatch->question;
     dispatch->attempt.class = request->class;
+    dispatch->attempt.capabilities = request->route->capabilities;
     dispatch->attempt.events = &attempt_events;
     dispatch->attempt.owner = dispatch;
     dispatch->check.on_checked = dispatch_on_checked;
@@ -353,10 +355,12 @@ void dispatch_context_init(struct dispatch_context *context)
 {
     body_checks_init(&context->checks, context->loop);
     repeats_init(&context->repeats, context->loop, context->roster, context->metrics);
+    debts_init(&context->debts, context->loop);
 }
 
 void dispatch_context_clear(struct dispatch_context *context)
 {
     body_checks_clear(&context->checks);
     repeats_clear(&context->repeats);
+    debts_clear(&context->debts);
 }

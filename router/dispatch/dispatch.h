@@ -24,6 +24,7 @@
 #include "base/log_limit.h"
 #include "base/random.h"
 #include "dispatch/checks.h"
+#include "dispatch/debts.h"
 #include "dispatch/repeats.h"
 #include "dispatch/request.h"
 #include "http/stream.h"
@@ -50,6 +51,8 @@ struct dispatch_context {
     roster_handle nodes_of_paths[256];         /* who answered for an engine path, by hash; 0: nobody */
     struct body_checks checks;
     struct repeats repeats;
+    struct debts debts;
+    struct log_limit standing_lines;           /* of those about nodes that are set aside */
 };
 void dispatch_context_init(struct dispatch_context *context);
 /* No dispatch may be left. */

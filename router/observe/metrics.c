@@ -127,6 +127,8 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
     put_counter(&output, "sluice_retries_waited_total", "Repeats that had to wait for a token.", offsetof(struct metrics, retries_waited));
     put_counter(&output, "sluice_retries_expired_total", "Repeats for which no token came before their deadline.",
                 offsetof(struct metrics, retries_expired));
+    put_counter(&output, "sluice_node_ejections_total", "Times that a node was set aside for a class by its own answers.",
+                offsetof(struct metrics, ejections));
     put_counter(&output, "sluice_request_body_bytes_total", "Bytes of request bodies.",
                 offsetof(struct metrics, request_bytes));
     put_counter(&output, "sluice_response_body_bytes_total", "Bytes of response bodies.",

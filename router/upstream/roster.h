@@ -18,6 +18,7 @@
 #include "net/address.h"
 #include "routing/health.h"
 #include "routing/retry_budget.h"
+#include "routing/standing.h"
 #include "topology/topology.h"
 
 struct lock;
@@ -45,9 +46,18 @@ struct roster_node {
     atomic_uint waiting;                     /* exchanges that wait for a link while none is dialled for them, all workers */
     atomic_ulong requests;                   /* attempts begun since start */
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
+    atomic_uint owed;                        /* failed attempts that still count as load, all workers (dispatch/debts.h) */
+    atomic_uint good[REQUEST_CLASS_COUNT];   /* answers; this and what follows is for upstream/standings.h */
+    atomic_uint bad_in_row[REQUEST_CLASS_COUNT];
+    atomic_uint took[REQUEST_CLASS_COUNT];   /* an average of good answers; 0: there was none */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
     atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
     atomic_uint admin[REQUEST_CLASS_COUNT];  /* enum node_admin; writer: control */
+    atomic_uint standing[REQUEST_CLASS_COUNT]; /* enum standing_state, for those who do not hold the lock; writer: standings.c */
+    _Atomic uint64_t since_ms[REQUEST_CLASS_COUNT]; /* of that */
+    _Atomic uint64_t until_ms[REQUEST_CLASS_COUNT];
+    _Atomic uint64_t refused_ms;             /* when it said that it serves no writes; 0: it has not */
+    struct standing standings[REQUEST_CLASS_COUNT]; /* under the roster's lock */
     atomic_uint http_version;                /* 0: not known yet, 1, 2; writers: control, and pools that learn it by ALPN */
     atomic_uint http2_streams;               /* that it allows on a connection, 0: not known yet; any thread that learns it */
     atomic_uint address_version;             /* odd while the address is being written (a sequence lock) */

@@ -252,7 +252,16 @@ def unavailable_never_ejects_a_node(house):
         assert len(sluice.q1.seen) == 21
 
 
-@case(*[(status,) for status in (1, 2, 3, 5, 7, 8, 12, 13, 16)])
+@case(("Resources exhausted", 2), ("grpc-timeout%20elapsed", 1))
+def exhausted_memory_is_asked_about_and_the_calls_own_deadline_is_not(house, words, tries):
+    with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
+        two_nodes(sluice, grpc_refusal(8, words))
+        answered = call(client).wait_over()
+        assert answered.grpc_status == (0 if tries == 2 else 8), answered
+        assert seen(sluice) == tries
+
+
+@case(*[(status,) for status in (1, 2, 3, 5, 7, 12, 13, 16)])
 def any_other_status_is_final(house, status):
     with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
         two_nodes(sluice, grpc_refusal(status, "so%20it%20is"))
