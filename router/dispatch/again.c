@@ -16,6 +16,40 @@ void dispatch_arm(struct dispatch *dispatch)
         loop_timer_set(loop, &dispatch->timer, at_ms);
 }
 
+/* ---- the epoch ---- */
+
+/* Nobody will be asked any more: what is kept of the epoch is the node's name. */
+static void leave_epoch(struct dispatch *dispatch)
+{
+    dispatch->lease = NULL;
+    dispatch->kept_node = dispatch->attempt.node;
+    if (dispatch->kept_node != NULL)
+        roster_node_retain(dispatch->kept_node);
+}
+
+void dispatch_settle_epoch(struct dispatch *dispatch)
+{
+    struct lease *lease = dispatch->own_lease;
+    if (lease == NULL)
+        return;
+    leave_epoch(dispatch);
+    dispatch->own_lease = NULL;
+    lease_release(lease);
+}
+
+void dispatch_let_epoch_go(struct dispatch *dispatch)
+{
+    if (dispatch->lease == NULL || dispatch->own_lease != NULL)
+        return;
+    bool may_ask_again = dispatch->state != DISPATCH_RELAYING && dispatch->state != DISPATCH_DONE;
+    if (!may_ask_again) {
+        leave_epoch(dispatch);
+        return;
+    }
+    lease_retain(dispatch->lease);
+    dispatch->own_lease = dispatch->lease;
+}
+
 /* ---- failing ---- */
 
 /* Nothing is under way any more. */
@@ -27,6 +61,7 @@ void dispatch_finish(struct dispatch *dispatch)
     loop_task_cancel(dispatch->context->loop, &dispatch->fail_task);
     body_check_cancel(&dispatch->context->checks, &dispatch->check);
     repeats_cancel(&dispatch->repeat);
+    dispatch_settle_epoch(dispatch);
 }
 
 void dispatch_run_fail(void *owner)

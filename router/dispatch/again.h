@@ -12,6 +12,11 @@ void dispatch_fail(struct dispatch *dispatch, enum fault fault);
 /* The same at once; `owner` is the dispatch. */
 void dispatch_run_fail(void *owner);
 
+/* The owner needs the epoch no more; while another attempt may follow, the dispatch itself keeps it. */
+void dispatch_let_epoch_go(struct dispatch *dispatch);
+/* No other attempt follows: what the dispatch itself kept goes. */
+void dispatch_settle_epoch(struct dispatch *dispatch);
+
 /* Could a node that was not tried be asked now? */
 bool dispatch_has_untried(const struct dispatch *dispatch);
 /* Asks the next node, or fails. */

@@ -30,14 +30,15 @@ static uint64_t now_ms(const struct attempt *attempt)
     return loop_now_ms(attempt->context->loop);
 }
 
-static const char *const state_names[] = {"none", "waiting", "open", "holding", "awaiting_trailers", "relaying"};
+static const char *const state_names[] = {"none", "waiting", "open", "holding", "begun", "awaiting_trailers", "relaying"};
 
 #define TO(state) MACHINE_TO(ATTEMPT_##state)
 static const uint32_t moves[] = {
     [ATTEMPT_NONE] = TO(WAITING),
     [ATTEMPT_WAITING] = TO(OPEN) | TO(NONE),
-    [ATTEMPT_OPEN] = TO(HOLDING) | TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
+    [ATTEMPT_OPEN] = TO(HOLDING) | TO(BEGUN) | TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
     [ATTEMPT_HOLDING] = TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
+    [ATTEMPT_BEGUN] = TO(AWAITING_TRAILERS) | TO(NONE),
     [ATTEMPT_AWAITING_TRAILERS] = TO(RELAYING) | TO(NONE),
     [ATTEMPT_RELAYING] = TO(NONE),
 };
@@ -90,6 +91,7 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         context->pool_verbs->give(context->pool, attempt->link);
     attempt->link = NULL;
     drop_held(attempt);
+    first_message_drop(&attempt->first, loop_slab(context->loop));
 }
 
 /* The attempt is over by itself: the owner hears of it. */
@@ -208,6 +210,35 @@ static void relay_head(struct attempt *attempt, const struct message_head *head)
     attempt->events->on_head(attempt->owner, head);
 }
 
+/* The head goes to the owner, what follows is kept for a moment. */
+static void begin(struct attempt *attempt, const struct message_head *head)
+{
+    enter(attempt, ATTEMPT_BEGUN);
+    attempt->events->on_head(attempt->owner, head);
+}
+
+void attempt_settle(struct attempt *attempt)
+{
+    struct slab *slab = loop_slab(attempt->context->loop);
+    struct first_message first = attempt->first;
+    attempt->first = (struct first_message){0};
+    enter(attempt, ATTEMPT_AWAITING_TRAILERS);
+    drop_sent_body(attempt);
+    attempt->events->on_settled(attempt->owner);
+    if (attempt_is_committed(attempt) && first.length > 0)
+        attempt->events->on_data(attempt->owner, first_message_text(&first));
+    first_message_drop(&first, slab);
+}
+
+static void keep_first(struct attempt *attempt, struct text bytes)
+{
+    if (first_message_keep(&attempt->first, bytes, loop_slab(attempt->context->loop), now_ms(attempt)))
+        return;
+    attempt_settle(attempt);
+    if (attempt_is_committed(attempt))
+        attempt->events->on_data(attempt->owner, bytes);
+}
+
 static bool hold(struct attempt *attempt, const struct message_head *head)
 {
     struct slab *slab = loop_slab(attempt->context->loop);
@@ -317,6 +348,13 @@ static void on_head(void *owner, const struct message_head *head)
         if (hold(attempt, head))
             return;
         break;
+    case SCREEN_HOLD_FIRST:
+        /* While the client still sends, nothing can be sent again. */
+        if (attempt->request->is_complete && attempt->request->body.state == BODY_KEPT) {
+            begin(attempt, head);
+            return;
+        }
+        break;
     case SCREEN_RELAY:
         break;
     }
@@ -336,8 +374,22 @@ static void on_data(void *owner, struct text bytes)
     attempt->active_ms = now_ms(attempt);
     if (attempt->state == ATTEMPT_HOLDING)
         hold_data(attempt, bytes);
+    else if (attempt->state == ATTEMPT_BEGUN)
+        keep_first(attempt, bytes);
     else
         attempt->events->on_data(attempt->owner, bytes);
+}
+
+/* A call that is over behind its first message: false when another node is asked instead. */
+static bool settle_at_end(struct attempt *attempt, const struct message_head *trailers)
+{
+    if (screen_is_failed_call(attempt->question, trailers, &attempt->cause) &&
+        attempt->events->on_screened(attempt->owner, SCREEN_IS_FAILURE, false) == ATTEMPT_DROP) {
+        end_with(attempt, ATTEMPT_ERRED, fault_of(attempt, SCREEN_IS_FAILURE));
+        return false;
+    }
+    attempt_settle(attempt);
+    return attempt_is_committed(attempt);
 }
 
 static void on_trailers(void *owner, const struct message_head *trailers)
@@ -345,6 +397,8 @@ static void on_trailers(void *owner, const struct message_head *trailers)
     struct attempt *attempt = owner;
     attempt->active_ms = now_ms(attempt);
     note_status(attempt, trailers);
+    if (attempt->state == ATTEMPT_BEGUN && !settle_at_end(attempt, trailers))
+        return;
     if (attempt->state == ATTEMPT_AWAITING_TRAILERS)
         enter(attempt, ATTEMPT_RELAYING);
     if (attempt->state != ATTEMPT_HOLDING) {
@@ -361,7 +415,7 @@ static void on_end(void *owner)
     struct attempt *attempt = owner;
     if (attempt->state == ATTEMPT_HOLDING)
         end_held(attempt);
-    else if (attempt->state == ATTEMPT_AWAITING_TRAILERS)
+    else if (attempt->state == ATTEMPT_BEGUN || attempt->state == ATTEMPT_AWAITING_TRAILERS)
         end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
     else
         end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);

@@ -16,12 +16,14 @@
  *   HOLDING   a head has come and is kept back with what follows; when all of it is there, the owner may take its time to decide
  *   RELAYING  the answer goes to the owner: nothing can be taken back
  *
- * A gRPC answer with a body goes through AWAITING_TRAILERS before RELAYING: it may not end there. From both, too, a fault or the owner leads to NONE.
+ * A gRPC answer with a body goes through AWAITING_TRAILERS before RELAYING: it may not end there. Before that a DoGet is BEGUN: its head has gone to
+ * the owner, its first message is kept back, and another attempt may still take its place. From all of them a fault or the owner leads to NONE.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "dispatch/first_message.h"
 #include "dispatch/request.h"
 #include "dispatch/screen.h"
 #include "http/stream.h"
@@ -31,7 +33,7 @@ struct dispatch_context;
 struct held_answer;
 struct link;
 
-enum attempt_state { ATTEMPT_NONE, ATTEMPT_WAITING, ATTEMPT_OPEN, ATTEMPT_HOLDING, ATTEMPT_AWAITING_TRAILERS, ATTEMPT_RELAYING };
+enum attempt_state { ATTEMPT_NONE, ATTEMPT_WAITING, ATTEMPT_OPEN, ATTEMPT_HOLDING, ATTEMPT_BEGUN, ATTEMPT_AWAITING_TRAILERS, ATTEMPT_RELAYING };
 
 /* How much of the request has gone. */
 enum attempt_progress {
@@ -59,8 +61,9 @@ struct attempt_events {
     /* The node takes more of the request. */
     void (*on_drained)(void *owner);
     void (*on_interim)(void *owner, const struct message_head *head);
-    /* The answer: committed with its head. */
+    /* The answer: committed with its head; or, if it is BEGUN then, with on_settled, before which the attempt may fail and another one follow. */
     void (*on_head)(void *owner, const struct message_head *head);
+    void (*on_settled)(void *owner);
     void (*on_data)(void *owner, struct text bytes);
     void (*on_trailers)(void *owner, const struct message_head *trailers);
     /*
@@ -93,6 +96,7 @@ struct attempt {
     bool link_was_reused;
     bool is_trial;                      /* of a node that was set aside: set before it starts */
     struct held_answer *held;
+    struct first_message first;         /* BEGUN */
     unsigned status;                    /* of the answer */
     enum answer_cause cause;            /* why the answer is an error, as far as it has come */
     uint64_t begun_ms;
@@ -110,6 +114,8 @@ void attempt_feed(struct attempt *attempt, struct text piece);
 /* Ends by a decision of the owner; without on_outcome. Nothing happens when there is none. */
 void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault);
 
+/* BEGUN: what is kept goes to the owner, and the answer is committed. */
+void attempt_settle(struct attempt *attempt);
 /* HOLDING, of an answer that was decided about LATER: it goes to the owner, to its end. */
 void attempt_relay_held(struct attempt *attempt);
 

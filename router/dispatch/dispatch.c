@@ -6,6 +6,9 @@
 #include "observe/metrics.h"
 #include "routing/policy.h"
 
+/* The call that reads. */
+#define DO_GET "/arrow.flight.protocol.FlightService/DoGet"
+
 static struct dispatch *dispatch_of(struct stream *stream)
 {
     return (struct dispatch *)stream;
@@ -31,14 +34,45 @@ static void on_attempt_interim(void *owner, const struct message_head *head)
     dispatch->stream.events->on_interim(dispatch->stream.owner, head);
 }
 
+/* Nothing is repeated from here on. */
+static void commit(struct dispatch *dispatch)
+{
+    dispatch_enter(dispatch, DISPATCH_RELAYING);
+    dispatch_settle_epoch(dispatch);
+    dispatch_arm(dispatch);
+}
+
+/* The owner has a head of an attempt before: this one only goes on with it. */
+static void join(struct dispatch *dispatch, const struct message_head *head)
+{
+    if (head->status != 200) {
+        attempt_end(&dispatch->attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_FAILED);
+        dispatch_fail(dispatch, FAULT_UPSTREAM_FAILED);
+    } else if (head->body == BODY_NONE) {
+        dispatch->stream.events->on_trailers(dispatch->stream.owner, head);
+    }
+}
+
 static void on_attempt_head(void *owner, const struct message_head *head)
 {
     struct dispatch *dispatch = owner;
-    dispatch_enter(dispatch, DISPATCH_RELAYING);
+    bool is_first = !dispatch->is_begun;
+    dispatch->is_begun = true;
     if (head->status < 500)
         choice_remember(&dispatch->choice, dispatch->context, dispatch->request.head->path, dispatch->attempt.node);
-    dispatch_arm(dispatch);
-    dispatch->stream.events->on_head(dispatch->stream.owner, head);
+    if (attempt_is_committed(&dispatch->attempt))
+        commit(dispatch);
+    else
+        dispatch_arm(dispatch);
+    if (is_first)
+        dispatch->stream.events->on_head(dispatch->stream.owner, head);
+    else
+        join(dispatch, head);
+}
+
+static void on_attempt_settled(void *owner)
+{
+    commit(owner);
 }
 
 static void on_attempt_data(void *owner, struct text bytes)
@@ -86,6 +120,7 @@ static const struct attempt_events attempt_events = {
     .on_drained = on_attempt_drained,
     .on_interim = on_attempt_interim,
     .on_head = on_attempt_head,
+    .on_settled = on_attempt_settled,
     .on_data = on_attempt_data,
     .on_trailers = on_attempt_trailers,
     .on_screened = dispatch_judge,
@@ -100,6 +135,7 @@ static void on_deadline(void *owner)
         [ATTEMPT_WAITING] = FAULT_QUEUE_TIMEOUT,
         [ATTEMPT_OPEN] = FAULT_UPSTREAM_TIMEOUT,
         [ATTEMPT_HOLDING] = FAULT_UPSTREAM_TIMEOUT,
+        [ATTEMPT_BEGUN] = FAULT_UPSTREAM_STALLED,
         [ATTEMPT_AWAITING_TRAILERS] = FAULT_UPSTREAM_STALLED,
         [ATTEMPT_RELAYING] = FAULT_UPSTREAM_STALLED,
     };
@@ -107,6 +143,11 @@ static void on_deadline(void *owner)
     uint64_t at_ms = dispatch_due_at_ms(dispatch);
     if (at_ms == 0 || dispatch_now_ms(dispatch) < at_ms) {
         dispatch_arm(dispatch);
+        return;
+    }
+    uint64_t settles_ms = dispatch_settles_at_ms(dispatch);
+    if (settles_ms != 0 && dispatch_now_ms(dispatch) >= settles_ms) {
+        attempt_settle(&dispatch->attempt);
         return;
     }
     enum attempt_state state = dispatch->attempt.state;
@@ -316,7 +357,8 @@ struct stream *dispatch_open(struct dispatch_context *context, const struct disp
         slab_give(slab, dispatch);
         return NULL;
     }
-    enum screen_kind kind = request->is_grpc ? SCREEN_CALL : SCREEN_ORDINARY;
+    enum screen_kind call = text_equals(request->head->path, TEXT(DO_GET)) ? SCREEN_CALL_READS : SCREEN_CALL;
+    enum screen_kind kind = request->is_grpc ? call : SCREEN_ORDINARY;
     dispatch->question = (struct screen_question){.class = request->class, .repeat = request->route->repeat,
                                                 .kind = dispatch->choice.target == CHOICE_FAN_OUT ? SCREEN_FAN_OUT : kind};
     repeats_count_request(&context->repeats);
@@ -342,13 +384,7 @@ const char *dispatch_node_id(const struct stream *stream)
 
 void dispatch_leave_epoch(struct stream *stream)
 {
-    struct dispatch *dispatch = dispatch_of(stream);
-    if (dispatch->lease == NULL)
-        return;
-    dispatch->lease = NULL;
-    dispatch->kept_node = dispatch->attempt.node;
-    if (dispatch->kept_node != NULL)
-        roster_node_retain(dispatch->kept_node);
+    dispatch_let_epoch_go(dispatch_of(stream));
 }
 
 void dispatch_context_init(struct dispatch_context *context)

@@ -7,16 +7,21 @@ static bool is_fan_out(const struct screen_question *question)
     return question->kind == SCREEN_FAN_OUT || question->kind == SCREEN_FAN_OUT_LAST;
 }
 
+static bool is_call(const struct screen_question *question)
+{
+    return question->kind == SCREEN_CALL || question->kind == SCREEN_CALL_READS;
+}
+
 /* A call's status, in a head that ends the answer or in trailers. */
 static bool reads_status(const struct screen_question *question, const struct message_head *head, enum grpc_status *status)
 {
-    return question->kind == SCREEN_CALL && head->body == BODY_NONE && grpc_read_status(head, status);
+    return is_call(question) && head->body == BODY_NONE && grpc_read_status(head, status);
 }
 
 static bool lacks_status(const struct screen_question *question, const struct message_head *head)
 {
     enum grpc_status ignored;
-    return question->kind == SCREEN_CALL && head->status == 200 && head->body == BODY_NONE && !grpc_read_status(head, &ignored);
+    return is_call(question) && head->status == 200 && head->body == BODY_NONE && !grpc_read_status(head, &ignored);
 }
 
 /* What stands in grpc-message; nothing else asks for it. */
@@ -43,11 +48,11 @@ static bool is_last_turn(const struct screen_question *question)
     return question->repeat == ROUTE_REPEAT_SAFE && question->turn == SCREEN_AGAIN;
 }
 
-static bool is_failed_call(const struct screen_question *question, const struct message_head *head)
+bool screen_is_failed_call(const struct screen_question *question, const struct message_head *trailers, enum answer_cause *cause)
 {
     enum grpc_status ignored;
-    return reads_status(question, head, &ignored) &&
-           answer_meaning_of_call(screen_cause_of_head(question, head)) == ANSWER_FAILS;
+    *cause = screen_cause_of_head(question, trailers);
+    return !is_last_turn(question) && reads_status(question, trailers, &ignored) && answer_meaning_of_call(*cause) == ANSWER_FAILS;
 }
 
 enum screen_head screen_head(const struct screen_question *question, const struct message_head *head)
@@ -58,8 +63,12 @@ enum screen_head screen_head(const struct screen_question *question, const struc
         return SCREEN_HOLD;
     if (is_last_turn(question))
         return SCREEN_RELAY;
-    if (question->kind == SCREEN_CALL && head->status == 200)
-        return is_failed_call(question, head) ? SCREEN_HOLD : SCREEN_RELAY;
+    if (is_call(question) && head->status == 200) {
+        enum answer_cause ignored;
+        if (question->kind == SCREEN_CALL_READS && head->body == BODY_STREAM)
+            return SCREEN_HOLD_FIRST;
+        return screen_is_failed_call(question, head, &ignored) ? SCREEN_HOLD : SCREEN_RELAY;
+    }
     return answer_needs_words(question->class, question->repeat, head->status) ? SCREEN_HOLD : SCREEN_RELAY;
 }
 
@@ -72,11 +81,11 @@ enum screen_result screen_judge(const struct screen_question *question, const st
         [ANSWER_FAILS] = SCREEN_IS_FAILURE,
     };
     enum grpc_status ignored;
-    bool is_call = reads_status(question, head, &ignored);
-    *cause = is_call ? screen_cause_of_head(question, head) : answer_cause_of(question->class, head->status, body);
+    bool has_status = reads_status(question, head, &ignored);
+    *cause = has_status ? screen_cause_of_head(question, head) : answer_cause_of(question->class, head->status, body);
     if (is_fan_out(question))
         return head->status >= 200 && head->status < 300 ? SCREEN_IS_PART : SCREEN_IS_ANSWER;
-    if (is_call)
+    if (has_status)
         return results[answer_meaning_of_call(*cause)];
     return results[answer_meaning_of(question->class, question->repeat, head->status, *cause)];
 }

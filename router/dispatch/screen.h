@@ -15,6 +15,7 @@ enum screen_kind {
     SCREEN_FAN_OUT,          /* each node gets the request; the last answer is the client's */
     SCREEN_FAN_OUT_LAST,     /* the same, and this is the last one of all */
     SCREEN_CALL,             /* gRPC */
+    SCREEN_CALL_READS,       /* gRPC, DoGet: the schema comes first, and tells nothing yet of whether there will be data */
 };
 
 /* Has a node's own error sent the request to another one already? No third one is asked for that, where the error is not held against the node. */
@@ -30,6 +31,7 @@ struct screen_question {
 
 enum screen_head {
     SCREEN_RELAY,            /* the client's, whatever its body is */
+    SCREEN_HOLD_FIRST,       /* a call's: its head is the client's, the first message is to be kept back, for a moment */
     SCREEN_HOLD,             /* to be kept back until its body is complete, or has shown enough */
     SCREEN_MALFORMED,        /* a gRPC answer that ends without a status: the client would take it for the node's UNKNOWN */
 };
@@ -47,6 +49,8 @@ enum screen_result {
  */
 enum screen_result screen_judge(const struct screen_question *question, const struct message_head *head, struct text body,
                                 enum answer_cause *cause);
+/* A call whose first message is kept back ends with these trailers: may another node do better? *cause as above. */
+bool screen_is_failed_call(const struct screen_question *question, const struct message_head *trailers, enum answer_cause *cause);
 /* The cause of an answer that was not kept, as far as its head (or the trailers of a call) tells. */
 enum answer_cause screen_cause_of_head(const struct screen_question *question, const struct message_head *head);
 

@@ -44,6 +44,8 @@ struct dispatch {
     struct request request;
     struct attempt attempt;
     bool is_paused;                    /* the owner takes no more of the answer */
+    bool is_begun;                     /* the owner has the head; what else it hears may be another attempt's */
+    struct lease *own_lease;           /* owned: the epoch that the owner has left before the answer was settled, or NULL */
     enum fault fault;                  /* the last one */
     uint64_t deadline_ms;              /* no attempt begins after it, and a write has its answer by then; 0: none */
     struct loop_timer timer;
