@@ -127,7 +127,8 @@ static void note_standing(struct attempt *attempt, enum attempt_outcome outcome,
     };
     switch (telling_of(attempt, outcome, fault)) {
     case TELLS_GOOD:
-        standings_good(&ended, &epoch->topology->health);
+        if (standings_good(&ended, &epoch->topology->health))
+            log_line(LOG_LEVEL_INFO, "event=node_readmitted node=%s class=%s", attempt->node->node_id, request_class_name(attempt->class));
         break;
     case TELLS_BAD:
         debts_add(&attempt->context->debts, &ended, epoch);

@@ -64,24 +64,38 @@ unsigned standings_took_ms(const struct roster_node *node, enum request_class cl
 }
 
 /* The node is not GOOD, or has refused: an attempt that began since then tells that it works again. */
-static void note_recovery(const struct standings_attempt *attempt, const struct topology_health *settings)
+static bool note_recovery(const struct standings_attempt *attempt, const struct topology_health *settings)
 {
     struct roster_node *node = attempt->node;
     lock_take(node->roster->lock);
     struct standing *standing = standing_of(node, attempt->class);
     bool is_newer = attempt->begun_ms >= standing->since_ms;
-    bool has_changed = false;
+    bool is_back = false;
     if ((standing->state == STANDING_TRIAL && attempt->is_trial) || (standing->state == STANDING_ASIDE && is_newer)) {
         standing_readmit(standing, attempt->now_ms);
-        has_changed = true;
+        is_back = true;
     }
-    has_changed = standing_grow_up(standing, settings->slow_start_ms, attempt->now_ms) || has_changed;
-    if (has_changed)
+    bool is_grown = standing_grow_up(standing, settings->slow_start_ms, attempt->now_ms);
+    if (is_back || is_grown)
         publish(node, attempt->class);
     lock_give(node->roster->lock);
+    return is_back;
 }
 
-void standings_good(const struct standings_attempt *attempt, const struct topology_health *settings)
+static bool is_write(enum request_class class)
+{
+    return class == REQUEST_CLASS_WRITE || class == REQUEST_CLASS_WRITEBACK;
+}
+
+/* It takes writes again. */
+static void forgive_if_newer(const struct standings_attempt *attempt)
+{
+    uint64_t refused_ms = atomic_load_explicit(&attempt->node->refused_ms, memory_order_relaxed);
+    if (refused_ms != 0 && is_write(attempt->class) && attempt->begun_ms >= refused_ms)
+        standings_forgive(attempt->node);
+}
+
+bool standings_good(const struct standings_attempt *attempt, const struct topology_health *settings)
 {
     struct roster_node *node = attempt->node;
     enum request_class class = attempt->class;
@@ -89,12 +103,8 @@ void standings_good(const struct standings_attempt *attempt, const struct topolo
     if (count_in_row(node, class) != 0)
         atomic_store_explicit(&node->bad_in_row[class], 0, memory_order_relaxed);
     note_took(node, class, attempt->now_ms - attempt->begun_ms);
-    if (state_of(node, class) != STANDING_GOOD)
-        note_recovery(attempt, settings);
-    if (atomic_load_explicit(&node->refused_ms, memory_order_relaxed) == 0 || class > REQUEST_CLASS_WRITEBACK)
-        return;
-    if (attempt->begun_ms >= atomic_load_explicit(&node->refused_ms, memory_order_relaxed))
-        standings_forgive(node);
+    forgive_if_newer(attempt);
+    return state_of(node, class) != STANDING_GOOD && note_recovery(attempt, settings);
 }
 
 /* ---- failures ---- */

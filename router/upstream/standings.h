@@ -22,11 +22,11 @@ struct standings_attempt {
     uint64_t now_ms;
 };
 
-/* What came of a failure, for the log; of everything else nothing is to be said. */
+/* What came of a failure, for the log. */
 enum standings_change { STANDINGS_SAME, STANDINGS_SET_ASIDE, STANDINGS_POOL_FAILS };
 
-/* It was answered. */
-void standings_good(const struct standings_attempt *attempt, const struct topology_health *settings);
+/* It was answered. True when that brings the node back. */
+bool standings_good(const struct standings_attempt *attempt, const struct topology_health *settings);
 /* It failed, and the node is to blame. `epoch` is the one in force. */
 enum standings_change standings_failed(const struct standings_attempt *attempt, const struct epoch *epoch, uint32_t random);
 /* It told nothing of the node. */

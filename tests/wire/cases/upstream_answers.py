@@ -86,6 +86,7 @@ def one_request_brings_a_node_back(house):
             assert sluice.ask("GET", QUERY).status == 200
             return ejected(sluice, "q1") == []
         eventually(is_back, "q1 is back")
+        sluice.wait_line("event=node_readmitted node=q1 class=query")
         eventually(lambda: sluice.ask("GET", QUERY).node == "q1", "q1 serves again")
 
 
