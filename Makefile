@@ -1,4 +1,4 @@
-# Sluice. The commands that matter: make run, make test, make bench. MODE is release, debug, asan (with ubsan) or tsan.
+# Sluice. The commands that matter: make run, make test, make sim, make bench. MODE is release, debug, asan (with ubsan) or tsan.
 MODE    ?= release
 VERSION := 0.1.0
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -6,6 +6,7 @@ Q       := $(if $(V),,@)
 
 # Each mode has a folder of its own, and each compiler besides gcc, too (build/release-clang): objects of two never meet.
 SPACE   := $(subst ,, )
+COMMA   := ,
 BUILD   := build/$(MODE)$(if $(filter-out gcc,$(CC)),-$(subst /,-,$(subst $(SPACE),-,$(strip $(CC)))))
 
 # Commands that build on their own take every core, unless `make -jN` says how many.
@@ -43,7 +44,7 @@ SOURCES := $(wildcard router/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(LLHTTP_SOURCES:$(LLHTTP_PLACE)/%.c=$(BUILD)/llhttp/%.o)
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 
-.PHONY: all build debug asan tsan run test check bench install-build install-run install-test install-bench clean
+.PHONY: all build debug asan tsan run test check sim bench install-build install-run install-test install-bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -73,6 +74,29 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(Q)echo cc $< && $(CC) $(CFLAGS) $(LDFLAGS_test) -Itests -MMD -MP -c -o $@ $<
 
+# The simulator: the router with other files in the place of those that ask the system (tests/sim/kernel/seam_*.c), linked without whole-program
+# optimisation. The linker gives it the router's calls of malloc and kin.
+SIM_REPLACED := $(addprefix $(BUILD)/router/,$(addsuffix .o,$(addprefix base/,clock random thread file sink machine descriptors processors) \
+                $(addprefix net/,poller socket wakeup signals resolver unix_socket)))
+SIM_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/kernel/*.c tests/sim/peer/*.c tests/sim/world/*.c tests/sim/check/*.c \
+                tests/sim/swarm/*.c))
+SIM_WRAPS    := $(addprefix -Wl$(COMMA)--wrap=,malloc calloc realloc free strdup strndup retry_decide)
+
+$(BUILD)/tests/sim/%.o: tests/sim/%.c
+	@mkdir -p $(@D)
+	$(Q)echo cc $< && $(CC) $(CFLAGS) $(LDFLAGS_test) -Itests/sim -Itests -MMD -MP -c -o $@ $<
+
+SIM_ROUTER   := $(filter-out $(SIM_REPLACED) $(BUILD)/router/cli/%,$(OBJECTS))
+SIM_TESTS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/test/test_*.c))
+# ThreadSanitizer does not know stacks that change hands within a thread.
+SIM_PARTS    := $(if $(filter tsan,$(MODE)),,$(BUILD)/sim $(SIM_TESTS))
+
+$(BUILD)/sim: $(SIM_ROUTER) $(SIM_OBJECTS)
+	$(Q)echo link $@ && $(CC) $(LDFLAGS) $(LDFLAGS_test) $(SIM_WRAPS) -o $@ $^ $(LDLIBS) -lm
+
+$(SIM_TESTS): %: %.o $(SIM_ROUTER) $(filter-out $(BUILD)/tests/sim/swarm/%,$(SIM_OBJECTS))
+	$(Q)echo link $@ && $(CC) $(LDFLAGS) $(LDFLAGS_test) $(SIM_WRAPS) -o $@ $^ -lcmocka $(LDLIBS) -lm
+
 # A floor is an archive. A test program links the one of its floor and those that router/FLOORS puts below it, from the top down, and of
 # them what it needs: what changes above its floor does not concern it. A word is a floor and the floors below: http:net:base.
 FLOORS := $(shell awk '$$1 !~ /^\#/ && NF { word = $$1; for (i = NF; i > 1; i--) word = word ":" $$i; print word }' router/FLOORS)
@@ -97,8 +121,14 @@ run: install-$(if $(CONFIG),build,run)
 test: install-test
 	@+$(SUBMAKE) check
 
-check: build $(TESTS)
-	@MODE=$(MODE) tests/run.sh $(TESTS)
+check: build $(TESTS) $(SIM_PARTS)
+	@MODE=$(MODE) SIM="$(firstword $(SIM_PARTS))" tests/run.sh $(TESTS) $(wordlist 2,99,$(SIM_PARTS))
+
+# Many seeds of the simulator, shown as a table: make sim SEEDS=20000
+SEEDS ?= 1000
+sim: install-build
+	@+$(SUBMAKE) $(BUILD)/sim
+	@$(BUILD)/sim --seeds $(SEEDS) --jobs $(JOBS) --reached tests/sim/reached.txt --table
 
 bench: install-bench
 	@+$(SUBMAKE) build
@@ -110,4 +140,4 @@ install-build install-run install-test install-bench:
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(SIM_OBJECTS:.o=.d) $(SIM_TESTS:=.d)

@@ -29,6 +29,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                                    NEVER, DOWNSTREAM, false},
     [FAULT_REQUEST_TRANSFER_CODING] = {"request_transfer_coding", "only the transfer coding chunked is understood", 501,
                                        501, 12, NEVER, DOWNSTREAM, false},
+    [FAULT_REQUEST_LENGTH] = {"request_length", "a body in HTTP/1.0 needs a Content-Length", 411, 411, 3, NEVER, DOWNSTREAM,
+                              false},
     [FAULT_REQUEST_PATH_AMBIGUOUS] = {"request_path_ambiguous",
                                       "the path could be read as another one; send it in its plain form", 400, 400, 3,
                                       NEVER, DOWNSTREAM, false},

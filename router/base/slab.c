@@ -96,6 +96,23 @@ void slab_give(struct slab *slab, void *object)
     slab->kept_bytes += header->length;
 }
 
+void *slab_take_unpooled(size_t length)
+{
+    struct slab_header *header = take_from_system(CLASSES, length);
+    return header == NULL ? NULL : header + 1;
+}
+
+void slab_give_unpooled(void *object)
+{
+    if (object != NULL)
+        free((struct slab_header *)object - 1);
+}
+
+size_t slab_usable_bytes(const void *object)
+{
+    return ((const struct slab_header *)object - 1)->length;
+}
+
 size_t slab_kept_bytes(const struct slab *slab)
 {
     return slab->kept_bytes;

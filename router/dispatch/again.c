@@ -123,7 +123,8 @@ static unsigned facts_of(const struct dispatch *dispatch, bool is_timestamped)
     return (dispatch->state == DISPATCH_RELAYING ? RETRY_COMMITTED : 0u) |
            (dispatch->request.body.state == BODY_KEPT ? RETRY_BODY_IS_KEPT : 0u) |
            (request_has_left(dispatch) ? RETRY_REQUEST_HAS_LEFT : 0u) | (is_timestamped ? RETRY_IS_TIMESTAMPED : 0u) |
-           (dispatch->attempt.link_was_reused ? RETRY_LINK_WAS_REUSED : 0u) | (is_elsewhere_possible ? RETRY_OTHERS_USABLE : 0u);
+           (dispatch->attempt.link_was_reused ? RETRY_LINK_WAS_REUSED : 0u) |
+           (dispatch->attempt.link_is_spent ? RETRY_LINK_IS_SPENT : 0u) | (is_elsewhere_possible ? RETRY_OTHERS_USABLE : 0u);
 }
 
 static struct retry_question make_question(const struct dispatch *dispatch, enum fault fault, bool is_timestamped)
@@ -133,7 +134,7 @@ static struct retry_question make_question(const struct dispatch *dispatch, enum
         .class = dispatch->choice.kind.class,
         .repeat = dispatch->choice.kind.route->repeat,
         .facts = facts_of(dispatch, is_timestamped),
-        .attempts = dispatch->attempt.number - dispatch->attempts_before,
+        .attempts = dispatch->attempt.number - dispatch->attempts_before - dispatch->passed_over,
         .now_ms = dispatch_now_ms(dispatch),
         .deadline_ms = dispatch->deadline_ms,
     };
@@ -174,7 +175,7 @@ void dispatch_try_next(struct dispatch *dispatch)
     struct choice choice = choice_of(dispatch);
     int on_trial = tried == NULL ? choice_pick_trial(&choice, dispatch->lease) : -1;
     if (on_trial >= 0) {
-        dispatch->attempt.is_trial = true;
+        dispatch->attempt.purpose = ATTEMPT_TRIAL;
         try_node(dispatch, (unsigned)on_trial, false);
         return;
     }
@@ -259,9 +260,19 @@ void dispatch_on_checked(void *owner, enum timestamp_result result)
         decide(dispatch, dispatch->fault);
 }
 
+/* A request that is passed over again and again must end somewhere: where it has no deadline, after the time that it may wait for a link. */
+static bool may_be_passed_over(const struct dispatch *dispatch)
+{
+    const struct topology_timeouts *timeouts = &dispatch_topology(dispatch)->timeouts;
+    return dispatch->deadline_ms != 0 ||
+           dispatch_now_ms(dispatch) < dispatch->request.started_ms + timeouts->connect_ms + timeouts->queue_ms;
+}
+
 /* The attempt is over with a fault, and nothing has gone to the owner. */
 void dispatch_after_fault(struct dispatch *dispatch, enum fault fault)
 {
+    struct retry_question question = make_question(dispatch, fault, false);
+    dispatch->passed_over += retry_was_passed_over(&question) && may_be_passed_over(dispatch);
     dispatch->fault = fault;
     /* Its answer was kept while the lines were looked at: what they say decides all the same. */
     if (dispatch->state == DISPATCH_CHECKING)
@@ -320,6 +331,7 @@ bool dispatch_sweep_on(struct dispatch *dispatch)
         return false;
     dispatch->fault = FAULT_NONE;
     dispatch->attempts_before = dispatch->attempt.number;
+    dispatch->passed_over = 0;
     dispatch_try_next(dispatch);
     return true;
 }

@@ -80,8 +80,9 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
     if (attempt_has_left(attempt))
         attempt->progress = ATTEMPT_LEFT;
+    attempt->link_is_spent = outcome == ATTEMPT_FAILED && attempt->link != NULL && link_is_spent(attempt->link);
     outcome_count(attempt, outcome, fault);
-    attempt->is_trial = false;
+    attempt->purpose = ATTEMPT_FOR_ITSELF;
     enter(attempt, ATTEMPT_NONE);
     context->pool_verbs->cancel(context->pool, &attempt->ticket);
     if (attempt->stream != NULL)
@@ -310,22 +311,22 @@ static void hold_data(struct attempt *attempt, struct text bytes)
 {
     struct held_answer *held = attempt->held;
     size_t room = sizeof held->body - held->length;
-    memcpy(held->body + held->length, bytes.bytes, bytes.length < room ? bytes.length : room);
-    if (bytes.length <= room) {
-        held->length += bytes.length;
+    size_t kept = bytes.length < room ? bytes.length : room;
+    memcpy(held->body + held->length, bytes.bytes, kept);
+    held->length += kept;
+    if (kept == bytes.length)
         return;
-    }
     /* Of a fan-out only the last answer is anybody's; the others may be as long as they like. */
     if (attempt->question->kind == SCREEN_FAN_OUT && held->head->status >= 200 && held->head->status < 300) {
         held->is_cut = true;
         return;
     }
     bool is_fan_out = attempt->question->kind == SCREEN_FAN_OUT || attempt->question->kind == SCREEN_FAN_OUT_LAST;
-    if (!is_fan_out && judge_held(attempt, text_of(held->body, sizeof held->body), false) == ATTEMPT_DROP)
+    if (!is_fan_out && judge_held(attempt, text_of(held->body, held->length), false) == ATTEMPT_DROP)
         return;
     relay_held(attempt);
     if (attempt_is_committed(attempt))
-        attempt->events->on_data(attempt->owner, bytes);
+        attempt->events->on_data(attempt->owner, text_of(bytes.bytes + kept, bytes.length - kept));
 }
 
 static void end_held(struct attempt *attempt)

@@ -51,6 +51,9 @@ enum attempt_outcome {
     ATTEMPT_CANCELLED,   /* the owner gave it up: the client has gone, or its time is over */
 };
 
+/* A trial finds out about a node that was set aside (upstream/standings.h). */
+enum attempt_purpose { ATTEMPT_FOR_ITSELF, ATTEMPT_TRIAL };
+
 /* What becomes of a kept answer. */
 enum attempt_verdict { ATTEMPT_RELAY, ATTEMPT_DROP, ATTEMPT_LATER };
 
@@ -93,8 +96,9 @@ struct attempt {
     struct stream *stream;
     uint64_t sent_bytes;                /* of the body, given to the stream */
     enum attempt_progress progress;
-    bool link_was_reused;
-    bool is_trial;                      /* of a node that was set aside: set before it starts */
+    bool link_was_reused;               /* others came before it on the link */
+    bool link_is_spent;                 /* of an attempt that has failed: its link is over, or takes nothing new */
+    enum attempt_purpose purpose;       /* set before it starts */
     struct held_answer *held;
     struct first_message first;         /* BEGUN */
     unsigned status;                    /* of the answer */

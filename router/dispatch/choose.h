@@ -36,7 +36,7 @@ int choice_pick(const struct choice *choice, struct lease *lease, struct dispatc
                 const struct node_set *tried);
 /*
  * Before the first attempt: a node that was set aside and whose time is over, or -1. This request is the one that finds out whether it works again:
- * its attempt is a trial (attempt.is_trial).
+ * its attempt is a trial (attempt.purpose).
  */
 int choice_pick_trial(const struct choice *choice, struct lease *lease);
 /* Could a node that was not tried be asked now? */

@@ -61,7 +61,7 @@ static enum telling telling_of_answer(const struct attempt *attempt)
     if (answer_counts_against_node(attempt->class, attempt->status, attempt->cause))
         return TELLS_BAD;
     /* Others than the client's are known as nobody's fault; of a node on trial even those show that it answers. */
-    return attempt->is_trial && attempt->cause != ANSWER_CAUSE_UNAVAILABLE ? TELLS_GOOD : TELLS_NOTHING;
+    return attempt->purpose == ATTEMPT_TRIAL && attempt->cause != ANSWER_CAUSE_UNAVAILABLE ? TELLS_GOOD : TELLS_NOTHING;
 }
 
 /* Connections that do not come about are counted for all classes of the node (roster_node_note_connect). */
@@ -76,7 +76,7 @@ static enum telling telling_of_fault(const struct attempt *attempt, enum fault f
     case FAULT_UPSTREAM_STALLED:
         return TELLS_BAD;
     default:
-        return attempt->is_trial && fault_row(fault)->counts_for_health ? TELLS_BAD : TELLS_NOTHING;
+        return attempt->purpose == ATTEMPT_TRIAL && fault_row(fault)->counts_for_health ? TELLS_BAD : TELLS_NOTHING;
     }
 }
 
@@ -121,7 +121,7 @@ static void note_standing(struct attempt *attempt, enum attempt_outcome outcome,
         .node = attempt->node,
         .class = attempt->class,
         .capabilities = attempt->capabilities,
-        .is_trial = attempt->is_trial,
+        .is_trial = attempt->purpose == ATTEMPT_TRIAL,
         .begun_ms = attempt->begun_ms,
         .now_ms = now_ms(attempt),
     };

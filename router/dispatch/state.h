@@ -40,6 +40,7 @@ struct dispatch {
     struct node_set tried;
     unsigned answered;                 /* nodes that gave a whole answer which is not the client's */
     unsigned attempts_before;          /* made on other nodes of a sweep (engine, fan-out), which is no retry */
+    unsigned passed_over;              /* attempts that do not count (retry_was_passed_over) */
     struct screen_question question;
     struct request request;
     struct attempt attempt;

@@ -124,6 +124,8 @@ void h2_header_block_add(struct h2_header_block *block, const struct h1_limits *
         block->fault = is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
         return;
     }
+    if (!is_pseudo)
+        value = text_trim(value);
     struct h2_header_block_field *field = next_field(block);
     if (field == NULL || !make_room(block, name.length + value.length)) {
         block->fault = FAULT_OUT_OF_MEMORY;
@@ -203,7 +205,7 @@ static uint64_t list_fields(const struct h2_header_block *block, struct message_
         struct text name = name_of(block, i);
         enum header_name known = header_name_of(name);
         present |= UINT64_C(1) << known;
-        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, text_trim(value_of(block, i)));
+        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, value_of(block, i));
     }
     return present;
 }
@@ -256,7 +258,7 @@ static enum fault read_target(const struct h2_header_block *block, const struct 
         return FAULT_REQUEST_MALFORMED;
     if (!h1_is_method(head->method))
         return FAULT_REQUEST_METHOD;
-    if (!h1_is_target(head->target) || !h1_is_host(head->authority))
+    if (!h1_is_target(head->target) || !h1_is_host(head->authority) || (host != NULL && !h1_is_host(host->value)))
         return FAULT_REQUEST_MALFORMED;
     return FAULT_NONE;
 }

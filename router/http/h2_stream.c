@@ -66,6 +66,8 @@ void h2_stream_enter(struct h2_stream *stream, enum h2_stream_state next)
 {
     machine_check(&stream_machine, stream->state, next);
     stream->state = next;
+    if (next == H2_STREAM_CLOSED)
+        stream->link->live_count--;
 }
 
 void h2_stream_enter_owner(struct h2_stream *stream, enum h2_owner_state next)
@@ -113,6 +115,7 @@ struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id)
     list_node_init(&stream->congested_node);
     list_node_init(&stream->node);
     list_append(&link->streams, &stream->node);
+    link->live_count++;
     buffer_init(&stream->output, link->context->settings.buffers);
     buffer_init(&stream->input, link->context->settings.buffers);
     return stream;

@@ -30,6 +30,10 @@ void h2_stream_write_head(struct h2_stream *stream)
     link->context->writer.borrowing = 0;
     if (!is_borrowed || link->state != H2_LINK_OPEN)
         return;
+    if (!h2_memory_is_ready(&link->context->memory)) {
+        h2_link_break(link);
+        return;
+    }
     h2_link_enter_activity(link, H2_LINK_WRITING);
     link->head_stream = stream;
     while (stream->heads_queued > 0 && !h2_stream_is_closed(stream) && link->state == H2_LINK_OPEN) {

@@ -139,6 +139,16 @@ static enum answer_cause cause_in_engine(unsigned status, struct text words)
     return status >= 500 ? ANSWER_CAUSE_UNKNOWN : ANSWER_CAUSE_CLIENT;
 }
 
+/*
+ * Every node that takes writes knows their routes, and creates the database that it does not know: without the route it is a node of another kind, or no
+ * InfluxDB at all. Before version 3 a write could name what does not exist, and clients act on these words.
+ */
+static bool is_missing_route(unsigned status, struct text body)
+{
+    struct text words = error_words(body);
+    return status == 405 || (!begins_with(words, TEXT("database not found")) && !begins_with(words, TEXT("retention policy not found")));
+}
+
 enum answer_cause answer_cause_of(enum request_class class, unsigned status, struct text words)
 {
     enum family family = family_of(class);
@@ -146,9 +156,8 @@ enum answer_cause answer_cause_of(enum request_class class, unsigned status, str
         return ANSWER_CAUSE_NONE;
     if (family == FAMILY_ENGINE)
         return cause_in_engine(status, words);
-    /* A node that takes writes knows these paths, and makes a database that it does not know. */
     if (family == FAMILY_WRITE && (status == 404 || status == 405))
-        return ANSWER_CAUSE_ROLE;
+        return is_missing_route(status, words) ? ANSWER_CAUSE_ROLE : ANSWER_CAUSE_CLIENT;
     if (family == FAMILY_WRITE && status == 422)
         return ANSWER_CAUSE_LIMIT;
     if (status == 429)

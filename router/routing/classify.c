@@ -175,6 +175,22 @@ static bool reaches_another_class(const struct classifier *classifier, struct te
     return lenient != class && lenient != REQUEST_CLASS_UNKNOWN;
 }
 
+/* The name at the place of {+name} is the user's and may have separators in it, for which there is no other way than an escape. */
+static bool takes_separators(const struct entry *entry)
+{
+    return entry != NULL && entry->kind == ENTRY_PATTERN && text_find(entry->path, TEXT("{+")) >= 0;
+}
+
+/* `entry` is what the path reaches as it is. */
+static bool is_ambiguous(const struct classifier *classifier, enum path_shape shape, struct text method, struct text path,
+                         const struct entry *entry)
+{
+    if (shape == PATH_SHAPE_PLAIN)
+        return false;
+    return (shape == PATH_SHAPE_ESCAPED_SEPARATOR && !takes_separators(entry)) ||
+           reaches_another_class(classifier, method, path, class_of_entry(entry));
+}
+
 static bool is_asterisk_form(struct text method, struct text path)
 {
     return text_equals(path, TEXT("*")) && text_equals(method, TEXT("OPTIONS"));
@@ -187,10 +203,9 @@ enum fault classify_check_path(const struct classifier *classifier, struct text 
     enum path_shape shape = path_shape(path);
     if (shape == PATH_SHAPE_PLAIN)
         return FAULT_NONE;
-    if (shape == PATH_SHAPE_REFUSED)
+    if (shape == PATH_SHAPE_REFUSED || is_ambiguous(classifier, shape, method, path, find_entry(classifier, method, path)))
         return FAULT_REQUEST_PATH_AMBIGUOUS;
-    enum request_class class = class_of_entry(find_entry(classifier, method, path));
-    return reaches_another_class(classifier, method, path, class) ? FAULT_REQUEST_PATH_AMBIGUOUS : FAULT_NONE;
+    return FAULT_NONE;
 }
 
 static struct classify_answer refuse(enum fault fault, const struct route *route)
@@ -220,16 +235,15 @@ struct classify_answer classify(const struct classifier *classifier, const struc
     if (text_equals(method, TEXT("CONNECT")) || text_equals(method, TEXT("TRACE")))
         return refuse(FAULT_REQUEST_METHOD, NULL);
     enum path_shape shape = is_asterisk_form(method, path) ? PATH_SHAPE_PLAIN : path_shape(path);
-    if (shape == PATH_SHAPE_REFUSED)
+    if (shape == PATH_SHAPE_REFUSED || (shape == PATH_SHAPE_ESCAPED_SEPARATOR && question->is_grpc))
         return refuse(FAULT_REQUEST_PATH_AMBIGUOUS, NULL);
     /* Any other reading of the path is Flight as well: the node does not look at it before it has seen gRPC. */
     if (question->is_grpc)
         return accept_route(find_flight_route(classifier, method, path));
     const struct entry *entry = find_entry(classifier, method, path);
-    enum request_class class = class_of_entry(entry);
-    if (shape == PATH_SHAPE_FOLDABLE && reaches_another_class(classifier, method, path, class))
+    if (is_ambiguous(classifier, shape, method, path, entry))
         return refuse(FAULT_REQUEST_PATH_AMBIGUOUS, NULL);
-    if (class == REQUEST_CLASS_UNKNOWN)
+    if (class_of_entry(entry) == REQUEST_CLASS_UNKNOWN)
         return answer_unknown(classifier, method);
     return accept_route(question->is_writeback && entry->writeback != NULL ? entry->writeback : entry->route);
 }

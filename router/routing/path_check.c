@@ -21,39 +21,55 @@ static int decode_escape(struct text path, size_t position)
     return hex_byte(path.bytes[position + 1], path.bytes[position + 2]);
 }
 
-/* A broken escape (-1), a control, or a separator that only some readers would see. */
+/* A broken escape (-1), or a control. */
 static bool is_dangerous_escape(int byte)
 {
-    return byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\';
+    return byte < 0x20 || byte == 0x7f;
 }
 
-/* The second pass: each escape is sound, and no segment is a dot segment once decoded and freed of its parameters. */
-static bool escapes_and_segments_are_sound(struct text path)
+/* What has come of a segment. */
+struct segment {
+    size_t name_length;
+    size_t dots;
+    bool in_parameters;
+};
+
+static bool is_dot_segment(const struct segment *segment)
 {
-    size_t name_length = 0, dots = 0;
-    bool in_parameters = false;
+    return segment->name_length == segment->dots && (segment->dots == 1 || segment->dots == 2);
+}
+
+/*
+ * The second pass: each escape is sound, and no segment is a dot segment once decoded and freed of its parameters, an escaped separator
+ * being one.
+ */
+static enum path_shape shape_of_escapes(struct text path)
+{
+    enum path_shape shape = PATH_SHAPE_FOLDABLE;
+    struct segment segment = {0};
     for (size_t i = 1; i < path.length; i++) {
         int byte = (unsigned char)path.bytes[i];
-        if (byte == '/') {
-            if (name_length == dots && (dots == 1 || dots == 2))
-                return false;
-            name_length = dots = 0;
-            in_parameters = false;
-            continue;
-        }
         if (byte == '%') {
             byte = decode_escape(path, i);
             if (is_dangerous_escape(byte))
-                return false;
+                return PATH_SHAPE_REFUSED;
             i += 2;
+            if (byte == '/' || byte == '\\')
+                shape = PATH_SHAPE_ESCAPED_SEPARATOR;
         }
-        in_parameters = in_parameters || byte == ';';
-        if (!in_parameters) {
-            name_length++;
-            dots += byte == '.';
+        if (byte == '/' || byte == '\\') {
+            if (is_dot_segment(&segment))
+                return PATH_SHAPE_REFUSED;
+            segment = (struct segment){0};
+            continue;
+        }
+        segment.in_parameters = segment.in_parameters || byte == ';';
+        if (!segment.in_parameters) {
+            segment.name_length++;
+            segment.dots += byte == '.';
         }
     }
-    return !(name_length == dots && (dots == 1 || dots == 2));
+    return is_dot_segment(&segment) ? PATH_SHAPE_REFUSED : shape;
 }
 
 enum path_shape path_shape(struct text path)
@@ -71,9 +87,7 @@ enum path_shape path_shape(struct text path)
     }
     if (!needs_care)
         return PATH_SHAPE_PLAIN;
-    if (path.length > PATH_CANONICAL_BYTES || !escapes_and_segments_are_sound(path))
-        return PATH_SHAPE_REFUSED;
-    return PATH_SHAPE_FOLDABLE;
+    return path.length > PATH_CANONICAL_BYTES ? PATH_SHAPE_REFUSED : shape_of_escapes(path);
 }
 
 /* Decodes in place; true when there was something to decode. */

@@ -12,6 +12,7 @@
 enum path_shape {
     PATH_SHAPE_PLAIN,    /* it is its own canonical form */
     PATH_SHAPE_FOLDABLE, /* its canonical form differs: compare what both reach */
+    PATH_SHAPE_ESCAPED_SEPARATOR, /* the same with %2f or %5c in it, which only a name that may have any character can need */
     PATH_SHAPE_REFUSED,  /* ambiguous on its own: dot or empty segments, bad escapes, controls, a backslash */
 };
 

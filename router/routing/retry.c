@@ -65,6 +65,12 @@ static bool may_be_link_age(const struct retry_question *question)
             question->fault == FAULT_UPSTREAM_RESET);
 }
 
+bool retry_was_passed_over(const struct retry_question *question)
+{
+    bool is_unread = question->fault == FAULT_LINK_CLOSED_UNREAD || question->fault == FAULT_UPSTREAM_REFUSED_STREAM;
+    return is_unread && has(question, RETRY_LINK_WAS_REUSED) && has(question, RETRY_LINK_IS_SPENT);
+}
+
 enum retry_decision retry_decide(const struct retry_question *question)
 {
     if (!may_repeat(question))

@@ -19,6 +19,7 @@ enum retry_fact {
     RETRY_IS_TIMESTAMPED = 1 << 3,   /* line protocol whose every line carries a timestamp (routing/timestamp_check.h) */
     RETRY_LINK_WAS_REUSED = 1 << 4,  /* the attempt ran on a kept-alive link */
     RETRY_OTHERS_USABLE = 1 << 5,    /* another node that was not tried could take it */
+    RETRY_LINK_IS_SPENT = 1 << 6,    /* the link of the attempt is over, or takes nothing new */
 };
 
 struct retry_question {
@@ -26,10 +27,17 @@ struct retry_question {
     enum request_class class;
     enum route_repeat repeat;
     unsigned facts;            /* enum retry_fact bits */
-    unsigned attempts;         /* made so far, this one included */
+    unsigned attempts;         /* made so far, this one included, without those that retry_was_passed_over */
     uint64_t now_ms;
     uint64_t deadline_ms;      /* no attempt starts at or after it; 0: none */
 };
+
+/*
+ * Has the node taken the requests before this one on its link, and then ended the link without reading this one? There are nodes and proxies
+ * that say GOAWAY after each stream, and many requests may be on their way to one: each round serves one of them, and none has been tried.
+ * Such an attempt is paid with time, which is the caller's to watch, and not with one of the tries.
+ */
+bool retry_was_passed_over(const struct retry_question *question);
 
 /*
  * At most as many attempts as the policy of the class says; a writeback has exactly one fallback hop (two attempts) and only for faults

@@ -173,7 +173,7 @@ const struct schema_row schema_rows[] = {
     {"timeouts.tls_handshake", SCHEMA_DURATION, TOPOLOGY(timeouts.tls_handshake_ms), .fallback = "5s", .minimum = 100,
      .maximum = MINUTES(1),
      .help = "a client's TLS handshake"},
-    {"timeouts.keep_alive", SCHEMA_DURATION, TOPOLOGY(timeouts.keep_alive_ms), .fallback = "5m", .minimum = 100,
+    {"timeouts.keep_alive", SCHEMA_DURATION, TOPOLOGY(timeouts.keep_alive_ms), .fallback = "310s", .minimum = 100,
      .maximum = HOURS(24), .zero = "no limit",
      .help = "an idle connection of a client"},
     {"timeouts.upstream_idle", SCHEMA_DURATION, TOPOLOGY(timeouts.upstream_idle_ms), .fallback = "55s",

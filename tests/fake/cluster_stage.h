@@ -32,6 +32,7 @@ struct fake_node {
     enum fake_supply supply;
     enum fault refusal;
     bool is_slow;     /* its streams are congested from the start, and again with each piece */
+    bool ends_link;   /* its link takes nothing more */
     struct fake_stream streams[ATTEMPTS];
     unsigned attempts;
     unsigned links_out;
@@ -82,7 +83,12 @@ static inline struct stream *open_fake_stream(struct link *link)
     return &stream->stream;
 }
 
-static const struct link_verbs fake_link_verbs = {.open_stream = open_fake_stream};
+static inline bool is_fake_link_spent(const struct link *link)
+{
+    return ((const struct fake_node *)(const void *)link)->ends_link;
+}
+
+static const struct link_verbs fake_link_verbs = {.open_stream = open_fake_stream, .is_spent = is_fake_link_spent};
 
 /* Nobody but the test's epochs admits nodes, in the order of their topology: slot and index are the same. */
 static inline struct fake_node *fake_node_of(struct pool *pool, const struct roster_node *node)

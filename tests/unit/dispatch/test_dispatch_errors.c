@@ -74,7 +74,7 @@ static void a_long_error_is_judged_by_its_beginning(void **state)
     node_head(asked_node(), 500, BODY_STREAM, "");
     node_data(asked_node(), page);
     assert_int_equal(attempts(), 1);
-    assert_heard("hd");
+    assert_heard("hdd");
     assert_int_equal(stage.caller->body_length, sizeof page - 1);
 }
 

@@ -177,6 +177,15 @@ static void long_cookies_are_joined(void **state)
     assert_text(head.target, "/");
 }
 
+static void blanks_around_a_value_are_left_out(void **state)
+{
+    (void)state;
+    assert_int_equal(read_request(GET "x-a:  b c\t\nx-b:  \t \ncookie:  a=1\ncookie: b=2 \n", true), FAULT_NONE);
+    assert_string_equal(listed(), "x-a=b c x-b= cookie=a=1; b=2");
+    gather(true, ":method: GET\n:scheme: http\n:authority: h\n:path:  /\n");
+    assert_int_not_equal(h2_read_request(block, &limits, true, &head), FAULT_NONE);
+}
+
 static void te_is_for_us_alone(void **state)
 {
     (void)state;
@@ -502,6 +511,7 @@ int main(void)
         TEST(a_length_makes_the_body_known),
         TEST(the_pieces_of_a_cookie_are_joined),
         TEST(long_cookies_are_joined),
+        TEST(blanks_around_a_value_are_left_out),
         TEST(te_is_for_us_alone),
         TEST(authority_rules_over_host),
         TEST(hop_by_hop_fields_are_left_out),

@@ -190,6 +190,24 @@ static struct retry_question question_of(const struct row *row)
     };
 }
 
+static void an_attempt_that_was_passed_over_is_none(void **state)
+{
+    (void)state;
+    static const unsigned both = RETRY_LINK_WAS_REUSED | RETRY_LINK_IS_SPENT;
+    for (int fault = FAULT_NONE; fault < FAULT_COUNT; fault++) {
+        struct retry_question question = {.fault = (enum fault)fault, .facts = both};
+        bool is_unread = fault == FAULT_LINK_CLOSED_UNREAD || fault == FAULT_UPSTREAM_REFUSED_STREAM;
+        assert_int_equal(retry_was_passed_over(&question), is_unread);
+        question.facts = both | RETRY_BODY_IS_KEPT | RETRY_REQUEST_HAS_LEFT | RETRY_OTHERS_USABLE;
+        assert_int_equal(retry_was_passed_over(&question), is_unread);
+        /* Nobody was served before it on this link, or the link lives: then the node refuses this one. */
+        question.facts = RETRY_LINK_IS_SPENT;
+        assert_false(retry_was_passed_over(&question));
+        question.facts = RETRY_LINK_WAS_REUSED;
+        assert_false(retry_was_passed_over(&question));
+    }
+}
+
 static const char *const decision_names[] = {"again here", "again elsewhere", "give up"};
 
 static void each_question_has_its_verdict(void **state)
@@ -263,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_question_has_its_verdict),
+        cmocka_unit_test(an_attempt_that_was_passed_over_is_none),
         cmocka_unit_test(without_a_deadline_it_is_never_late),
         cmocka_unit_test(it_always_ends),
         cmocka_unit_test(what_was_not_read_is_repeated_for_nothing),

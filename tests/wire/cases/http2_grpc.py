@@ -377,3 +377,30 @@ def a_cancelled_call_is_cancelled_at_the_node(house):
         sluice.q1.seen[0].stream.wait_reset(h2.CANCEL)
         assert call(client).wait_over().grpc_status == 0
         assert len({request.link_number for request in sluice.q1.seen}) == 1
+
+
+# ---- what libraries say beside their calls ----
+
+@case()
+def measuring_the_path_is_no_abuse(house):
+    """grpc-go sends a ping and window with each DATA frame that it reads while no other ping is under way: 4,000 small messages, each as
+    soon as the one before has come."""
+    came = threading.Semaphore(0)
+
+    def rows(stream, _):
+        stream.send_head(fields_of(200, {"content_type": "application/grpc"}))
+        for _ in range(4000):
+            stream.send_data(message(b"row"))
+            came.acquire(timeout=60)
+        stream.send_head([("grpc-status", "0")], end=True)
+
+    def measure(stream):
+        if stream.received:
+            stream.peer.send(h2.ping())
+            came.release()
+    with serve(house, "IQC") as sluice, connect(sluice, 2) as client:
+        sluice.q1.script.put(rows)
+        client.on_stream = measure
+        answered = call(client).wait_over()
+        assert answered.grpc_status == 0 and answered.received == 4000 * len(message(b"row")), answered
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0

@@ -162,7 +162,11 @@ def json_refusal(text):
       ("v3 compactor", WRITE, 500, COMPACTOR_ONLY),
       ("v1 wal 500", "/write?db=d", 500, WAL),
       ("v2 wal 400", "/api/v2/write?bucket=d", 400, json_refusal(WAL)),
-      ("v3 wal 503", WRITE, 503, WAL))
+      ("v3 wal 503", WRITE, 503, WAL),
+      ("v1 no route", "/write?db=d", 404, "Not found"),
+      ("v2 no route", "/api/v2/write?bucket=d", 404, ""),
+      ("v3 a long page", WRITE, 404, "<html>" + "no such page " * 5000),
+      ("v3 no method", WRITE, 405, "<html>Method Not Allowed</html>"))
 def a_node_that_refuses_unseen_is_passed_over(house, _, target, status, body):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(status, body))
@@ -172,7 +176,7 @@ def a_node_that_refuses_unseen_is_passed_over(house, _, target, status, body):
         assert sluice.i2.seen[0].body == BARE
 
 
-@case(("v2", "/api/v2/write?bucket=d", 400), ("v1", "/write?db=d", 500), ("v3", WRITE, 503))
+@case(("v2", "/api/v2/write?bucket=d", 400), ("v1", "/write?db=d", 500), ("v3", WRITE, 503), ("no route", WRITE, 404), ("no method", WRITE, 405))
 def a_refusal_by_all_nodes_is_a_503_that_no_client_drops(house, _, target, status):
     with house.serve("iiqc") as sluice:
         for node in (sluice.i1, sluice.i2):
@@ -210,6 +214,7 @@ def a_4xx_that_is_the_nodes_fault_becomes_a_503_that_no_client_drops(house, _, t
       ("refusal further on", 400, b'{"error":"bad line: write buffer error: cannot write to a read-only server"}'),
       ("other write buffer error", 500, b"write buffer error: object store failed"),
       ("empty", 400, b""),
+      ("unknown database of 1.x", 404, b'{"error":"database not found: \\"d\\""}'),
       ("limit", 422, b'{"error":"table limit"}'),
       ("size", 413, b"max request size (10485760 bytes) exceeded"),
       ("no token", 401, b'{"error": "the request was not authenticated"}'),
