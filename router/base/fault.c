@@ -96,6 +96,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
     /* The node's own word, also for a lack of permission: the client hears it from the node unless another node says something else. */
     [FAULT_UPSTREAM_UNAVAILABLE] = {"upstream_unavailable", "the node cannot serve this call at the moment", 503, 503, 14,
                                     UNKNOWN, UPSTREAM, false},
+    [FAULT_UPSTREAM_FAILED] = {"upstream_failed", "the node could not carry out the request", 503, 503, 14, UNKNOWN, UPSTREAM,
+                               false},
 
     [FAULT_OUT_OF_MEMORY] = {"out_of_memory", "the router has no memory or descriptors left for this request", 503, 503,
                              14, NEVER, SLUICE, false},

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "base/fault.h"
-#include "base/text.h"
 #include "routing/classify.h"
 
 enum retry_decision { RETRY_AGAIN_HERE, RETRY_AGAIN_ELSEWHERE, RETRY_GIVE_UP };
@@ -48,17 +47,9 @@ bool retry_was_passed_over(const struct retry_question *question);
 enum retry_decision retry_decide(const struct retry_question *question);
 
 /*
- * Does this answer say that the node refused the request without acting on it, so that another node may be asked?
- *   write, writeback: 400, 500 or 503 whose body says that the server is read-only, compactor-only, or its WAL is
- *   shutting down
- *                     (docs/database.md#refusals: v2 clients would drop the batch on that 400);
- *                     404 or 405, unless it speaks of a database or retention policy;
- *   engine:           405, or 404 with exactly {error: "not found"} (docs/database.md#refusals).
- * `body` is its first part, at most RETRY_REFUSAL_BYTES.
+ * Does a repeat cost nothing of the budget (routing/retry_budget.h)? What was provably not read, and what a node refused by its role, is no more
+ * load than it was.
  */
-#define RETRY_REFUSAL_BYTES 1024
-bool retry_is_refusal(enum request_class class, unsigned status, struct text body);
-/* May an answer with this head turn out to be a refusal? Only then is its body looked at before the client gets it. */
-bool retry_may_be_refusal(enum request_class class, unsigned status);
+bool retry_is_free(const struct retry_question *question);
 
 #endif

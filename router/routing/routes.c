@@ -78,7 +78,7 @@ const struct route routes_builtin[] = {
     QUERY_ROW("GET", API "export/tables"),
     QUERY_ROW("GET", API "export/windows"),
     QUERY_ROW("GET", API "export/window_data"),
-    /* A plugin's own code runs: repeat it only when no plugin ran (retry_is_refusal). */
+    /* A plugin's own code runs: repeat it only when no plugin ran (routing/answer.h). */
     ROW("GET POST", API "engine/*", ENGINE, PROCESS, QUERY, UNSENT, ONE),
 
     /* Flight keeps no state between its calls: tickets and prepared statements carry the query in them. */

@@ -70,7 +70,7 @@ def write_back_asks_no_third_node(house, when):
         sluice.wait_line("event=attempt_failed", 2)
 
 
-@case((500,), (502,), (503,), (429,), (401,), (403,), (400,), (422,))
+@case((500,), (502,), (503,), (401,), (403,), (400,), (422,))
 def write_back_takes_a_status_as_the_answer(house, status):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(status, "no", content_type="text/plain"))
@@ -185,6 +185,29 @@ def a_refusal_by_all_nodes_is_a_503_that_no_client_drops(house, _, target, statu
         assert names([sluice.i1, sluice.i2]) == {"i1": 1, "i2": 1}
 
 
+STORE = "write buffer error: error from wal: object store error: no route"
+
+
+@case(("v2 role 404", "/api/v2/write?bucket=d", 404, b""), ("v1 role 405", "/write?db=d", 405, b""),
+      ("v3 500", WRITE, 500, b"disk full"), ("v3 503", WRITE, 503, b"busy"), ("v3 429", WRITE, 429, b""),
+      ("v2 object store", "/api/v2/write?bucket=d", 400, json_refusal(STORE)),
+      ("v2 too old", "/api/v2/write?bucket=d", 400, json_refusal("write buffer error: Catalog modification failed: node is running an older version")))
+def a_timestamped_write_goes_elsewhere_when_it_is_the_nodes_fault(house, _, target, status, body):
+    with house.serve("iiqc") as sluice:
+        sluice.i1.script.put(answer(status, body))
+        reply = sluice.ask("POST", target, LINES)
+        assert (reply.status, reply.node) == (204, "i2"), reply
+        assert sluice.i2.seen[0].body == LINES
+
+
+@case(("v2 object store", "/api/v2/write?bucket=d", 400, json_refusal(STORE)), ("v3 429", WRITE, 429, b""))
+def a_4xx_that_is_the_nodes_fault_becomes_a_503_that_no_client_drops(house, _, target, status, body):
+    with house.serve("iiqc") as sluice:
+        sluice.i1.script.put(answer(status, body))
+        check_fault(sluice.ask("POST", target, BARE), 503, "upstream_failed", target)
+        assert not sluice.i2.seen
+
+
 @case(("partial write", 400, PARTIAL),
       ("long partial write", 400, PARTIAL[:-2] + b"," + b",".join([PARTIAL[64:-2]] * 80) + b"]}"),
       ("quoted refusal", 400, b'{"error":"line protocol parsing error","data":{"original_line":"wal is shutdown"}}'),
@@ -201,7 +224,7 @@ def a_refusal_by_all_nodes_is_a_503_that_no_client_drops(house, _, target, statu
 def a_nodes_own_error_reaches_the_client_as_it_is(house, _, status, body):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(status, body, content_type="application/x-own", cluster_uuid="u-1"))
-        reply = sluice.ask("POST", WRITE, LINES)
+        reply = sluice.ask("POST", WRITE, BARE if status >= 500 else LINES)
         assert reply.is_whole and (reply.status, reply.body, reply.node) == (status, body, "i1"), reply
         assert reply.field("content-type") == "application/x-own" and reply.field("cluster-uuid") == "u-1", reply
         assert not sluice.i2.seen
@@ -211,7 +234,7 @@ def a_nodes_own_error_reaches_the_client_as_it_is(house, _, status, body):
 def a_nodes_retry_after_passes(house, _, fields, expected):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(503, "busy", retry_after="7"))
-        reply = sluice.ask("POST", WRITE, LINES, fields)
+        reply = sluice.ask("POST", WRITE, BARE, fields)
         assert (reply.status, reply.field("retry-after")) == (503, expected), reply
 
 
