@@ -7,22 +7,23 @@
 #define TOKEN 1  /* method and field names */
 #define TARGET 2 /* request target: visible ASCII without '#' (RFC 9112 section 3.2) */
 #define VALUE 4  /* field values: visible, SP, HTAB, obs-text */
+#define HOST 8   /* names of hosts: unreserved, and sub-delims but the comma, which would make a list (RFC 3986 section 3.2.2) */
 
 static const unsigned char classes[256] = {
     ['\t'] = VALUE,
     [' '] = VALUE,
-    ['!'] = 7, ['"'] = 6, ['#'] = 5, ['$'] = 7, ['%'] = 7, ['&'] = 7, ['\''] = 7, ['('] = 6, [')'] = 6, ['*'] = 7,
-    ['+'] = 7, [','] = 6, ['-'] = 7, ['.'] = 7, ['/'] = 6,
-    ['0'] = 7, ['1'] = 7, ['2'] = 7, ['3'] = 7, ['4'] = 7, ['5'] = 7, ['6'] = 7, ['7'] = 7, ['8'] = 7, ['9'] = 7,
-    [':'] = 6, [';'] = 6, ['<'] = 6, ['='] = 6, ['>'] = 6, ['?'] = 6, ['@'] = 6,
-    ['A'] = 7, ['B'] = 7, ['C'] = 7, ['D'] = 7, ['E'] = 7, ['F'] = 7, ['G'] = 7, ['H'] = 7, ['I'] = 7, ['J'] = 7,
-    ['K'] = 7, ['L'] = 7, ['M'] = 7, ['N'] = 7, ['O'] = 7, ['P'] = 7, ['Q'] = 7, ['R'] = 7, ['S'] = 7, ['T'] = 7,
-    ['U'] = 7, ['V'] = 7, ['W'] = 7, ['X'] = 7, ['Y'] = 7, ['Z'] = 7,
-    ['['] = 6, ['\\'] = 6, [']'] = 6, ['^'] = 7, ['_'] = 7, ['`'] = 7,
-    ['a'] = 7, ['b'] = 7, ['c'] = 7, ['d'] = 7, ['e'] = 7, ['f'] = 7, ['g'] = 7, ['h'] = 7, ['i'] = 7, ['j'] = 7,
-    ['k'] = 7, ['l'] = 7, ['m'] = 7, ['n'] = 7, ['o'] = 7, ['p'] = 7, ['q'] = 7, ['r'] = 7, ['s'] = 7, ['t'] = 7,
-    ['u'] = 7, ['v'] = 7, ['w'] = 7, ['x'] = 7, ['y'] = 7, ['z'] = 7,
-    ['{'] = 6, ['|'] = 7, ['}'] = 6, ['~'] = 7,
+    ['!'] = 15, ['"'] = 6, ['#'] = 5, ['$'] = 15, ['%'] = 7, ['&'] = 15, ['\''] = 15, ['('] = 14, [')'] = 14, ['*'] = 15,
+    ['+'] = 15, [','] = 6, ['-'] = 15, ['.'] = 15, ['/'] = 6,
+    ['0'] = 15, ['1'] = 15, ['2'] = 15, ['3'] = 15, ['4'] = 15, ['5'] = 15, ['6'] = 15, ['7'] = 15, ['8'] = 15, ['9'] = 15,
+    [':'] = 6, [';'] = 14, ['<'] = 6, ['='] = 14, ['>'] = 6, ['?'] = 6, ['@'] = 6,
+    ['A'] = 15, ['B'] = 15, ['C'] = 15, ['D'] = 15, ['E'] = 15, ['F'] = 15, ['G'] = 15, ['H'] = 15, ['I'] = 15, ['J'] = 15,
+    ['K'] = 15, ['L'] = 15, ['M'] = 15, ['N'] = 15, ['O'] = 15, ['P'] = 15, ['Q'] = 15, ['R'] = 15, ['S'] = 15, ['T'] = 15,
+    ['U'] = 15, ['V'] = 15, ['W'] = 15, ['X'] = 15, ['Y'] = 15, ['Z'] = 15,
+    ['['] = 6, ['\\'] = 6, [']'] = 6, ['^'] = 7, ['_'] = 15, ['`'] = 7,
+    ['a'] = 15, ['b'] = 15, ['c'] = 15, ['d'] = 15, ['e'] = 15, ['f'] = 15, ['g'] = 15, ['h'] = 15, ['i'] = 15, ['j'] = 15,
+    ['k'] = 15, ['l'] = 15, ['m'] = 15, ['n'] = 15, ['o'] = 15, ['p'] = 15, ['q'] = 15, ['r'] = 15, ['s'] = 15, ['t'] = 15,
+    ['u'] = 15, ['v'] = 15, ['w'] = 15, ['x'] = 15, ['y'] = 15, ['z'] = 15,
+    ['{'] = 6, ['|'] = 7, ['}'] = 6, ['~'] = 15,
     [0x80 ... 0xff] = VALUE,
 };
 
@@ -104,18 +105,15 @@ bool h1_is_target(struct text target)
     return span_of(target.bytes, target.length, TARGET) == target.length;
 }
 
-/* unreserved, an escape, or a sub-delim but the comma, which would make a list (RFC 3986 section 3.2.2). */
+/* Characters of a name, and escapes. */
 static bool is_registered_name(struct text name)
 {
-    for (size_t i = 0; i < name.length; i++) {
-        unsigned char c = (unsigned char)name.bytes[i];
-        if (c == '%') {
-            if (name.length - i < 3 || hex_byte(name.bytes[i + 1], name.bytes[i + 2]) < 0)
-                return false;
-            i += 2;
-        } else if (!h1_is_token_character(c) ? memchr("();=", c, 4) == NULL : memchr("#^`|", c, 4) != NULL) {
+    size_t i = span_of(name.bytes, name.length, HOST);
+    while (i < name.length) {
+        if (name.length - i < 3 || name.bytes[i] != '%' || hex_byte(name.bytes[i + 1], name.bytes[i + 2]) < 0)
             return false;
-        }
+        i += 3;
+        i += span_of(name.bytes + i, name.length - i, HOST);
     }
     return name.length > 0;
 }

@@ -91,12 +91,12 @@ size_t h1_write_response_head(char *out, const struct message_head *head, const 
         at = put(at, TEXT("Transfer-Encoding: chunked\r\n"));
     else if (head->body == BODY_LENGTH || message_has(head, MESSAGE_ANNOUNCES_LENGTH))
         at = put_length(at, head->content_length);
-    if (form->connection == H1_CONNECTION_CLOSE)
+    if (form->connection == H1_CONNECTION_CLOSE) {
         at = put(at, TEXT("Connection: close\r\n"));
-    else if (form->connection == H1_CONNECTION_KEEP_ALIVE)
+    } else if (form->connection == H1_CONNECTION_KEEP_ALIVE && form->keep_alive_s == 0) {
         at = put(at, TEXT("Connection: keep-alive\r\n"));
-    if (form->connection == H1_CONNECTION_KEEP_ALIVE && form->keep_alive_s > 0) {
-        at = put(at, TEXT("Keep-Alive: timeout="));
+    } else if (form->connection == H1_CONNECTION_KEEP_ALIVE) {
+        at = put(at, TEXT("Connection: keep-alive\r\nKeep-Alive: timeout="));
         at = put_number(at, form->keep_alive_s);
         at = put(at, TEXT("\r\n"));
     }
