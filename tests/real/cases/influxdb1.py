@@ -16,7 +16,7 @@ from real.lib.influxd import Influxd
 from real.lib.programs import run
 
 # What may differ between the server's own answer and the one through Sluice.
-PASSING_FIELDS = {"date", "request-id", "x-request-id", "x-sluice-node"}
+PASSING_FIELDS = {"date", "request-id", "x-request-id", "x-sluice-node", "connection", "keep-alive"}
 
 
 class Influxdb1Stage:
