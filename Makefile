@@ -84,7 +84,7 @@ SIM_REPLACED := $(addprefix $(BUILD)/router/,$(addsuffix .o,$(addprefix base/,cl
                 $(addprefix net/,poller socket wakeup signals resolver unix_socket)))
 SIM_OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/kernel/*.c tests/sim/peer/*.c tests/sim/world/*.c tests/sim/check/*.c \
                 tests/sim/swarm/*.c))
-SIM_WRAPS    := $(addprefix -Wl$(COMMA)--wrap=,malloc calloc realloc free strdup strndup retry_decide)
+SIM_WRAPS    := $(addprefix -Wl$(COMMA)--wrap=,malloc calloc realloc free strdup strndup retry_decide reply_send_fault)
 
 $(BUILD)/tests/sim/%.o: tests/sim/%.c
 	@mkdir -p $(@D)

@@ -86,6 +86,7 @@ struct tcp_connection {
     uint64_t silence_us;       /* for so long */
     uint64_t silent_until_us;
     unsigned syns;
+    int refusal;               /* what who connects hears when nobody takes it; 0: that it is refused */
     bool is_cut;               /* a machine without power: nothing arrives any more */
 };
 

@@ -180,7 +180,7 @@ static void on_answered(void *owner)
 {
     struct sim_socket *socket = owner;
     if (socket->other->state == TCP_STATE_CLOSED && socket->other->remote.length == 0) {
-        fail(socket, ECONNREFUSED);
+        fail(socket, socket->connection->refusal != 0 ? socket->connection->refusal : ECONNREFUSED);
         return;
     }
     void (*on_travel)(void *travelling) = socket->other->travel.on_time;
@@ -212,6 +212,12 @@ static void complete_at(struct sim_socket *socket, struct sim_socket *listener)
         sim_timer_in(&listener->tell, 0);
 }
 
+/* By the machine itself, or by a router on the way that knows no way to it. */
+static void refuse(struct sim_socket *socket)
+{
+    socket->connection->refusal = draw_below(&socket->connection->draws, 3) == 0 ? EHOSTUNREACH : ECONNREFUSED;
+}
+
 /* A SYN arrives, or is lost and sent again after 1, 2, 4 ... seconds. */
 static void on_syn(void *owner)
 {
@@ -231,7 +237,9 @@ static void on_syn(void *owner)
             sim_timer_in(&socket->travel, SIM_S << (connection->syns - 1));
         return;
     }
-    if (listener != NULL && !draw_chance(source, plan_rate(the_plan, FAULT_KIND_NET_REFUSE)))
+    if (listener != NULL && draw_chance(source, plan_rate(the_plan, FAULT_KIND_NET_REFUSE)))
+        refuse(socket);
+    else if (listener != NULL)
         complete_at(socket, listener);
     come_back(socket);
 }

@@ -197,6 +197,11 @@ void peer_pipeline(struct peer *peer)
     peer->h1.pipelines = true;
 }
 
+void peer_speak_old(struct peer *peer)
+{
+    peer->h1.dialect = H1_SAYS_1_0;
+}
+
 void peer_send_raw(struct peer *peer, struct text bytes)
 {
     if (!peer_is_alive(peer))

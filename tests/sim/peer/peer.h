@@ -102,6 +102,8 @@ void peer_drain(struct peer *peer);
 bool peer_can_send(const struct peer *peer);
 /* HTTP/1 client: peer_request takes requests behind those that have no answer yet, from now on. */
 void peer_pipeline(struct peer *peer);
+/* HTTP/1 client: its requests say HTTP/1.0 from now on. Its answers may end with the connection; chunks and interim ones are wrong. */
+void peer_speak_old(struct peer *peer);
 /* What was wrong, after on_closed with PEER_CUT_BAD; else "". Static text. */
 const char *peer_fault(const struct peer *peer);
 

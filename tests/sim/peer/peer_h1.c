@@ -74,6 +74,11 @@ static void take_request(struct peer *peer, char *bytes, size_t length)
         end_message(peer, stream);
 }
 
+static bool is_old(const struct peer *peer)
+{
+    return peer->h1.dialect == H1_SAYS_1_0;
+}
+
 static void take_response(struct peer *peer, char *bytes, size_t length)
 {
     struct h1_framing framing;
@@ -81,8 +86,10 @@ static void take_response(struct peer *peer, char *bytes, size_t length)
     const char *fault = far_h1_parse_response(bytes, length, &head, &framing);
     bool has_none = head.status == 204 || head.status == 304 || stream->kind == STREAM_HEAD;
     bool is_open_ended = fault == NULL && head.status >= 200 && !has_none && framing.body == H1_FRAMED_NOT;
-    if (is_open_ended && stream->kind != STREAM_RAW)
+    if (is_open_ended && stream->kind != STREAM_RAW && !is_old(peer))
         fault = "an answer without a length";
+    if (fault == NULL && is_old(peer) && (head.status < 200 || framing.body == H1_FRAMED_CHUNKED))
+        fault = "what HTTP/1.0 does not have";
     if (fault != NULL) {
         peer_break(peer, fault);
         return;
@@ -279,7 +286,7 @@ static bool request(struct peer_stream *stream, const struct peer_head *request_
     else if (!request_head->is_whole)
         announced = H1_ANNOUNCES_CHUNKS;
     stream->form = announced == H1_ANNOUNCES_CHUNKS ? FORM_CHUNKED : FORM_PLAIN;
-    far_h1_write_request(&stream->peer->out, request_head, announced);
+    far_h1_write_request(&stream->peer->out, request_head, announced, is_old(stream->peer) ? "1.0" : "1.1");
     return true;
 }
 

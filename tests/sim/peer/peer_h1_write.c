@@ -58,13 +58,15 @@ static char *put_end(char *at, const struct peer_head *head, enum h1_announced a
     return put(at, TEXT("\r\n"));
 }
 
-void far_h1_write_request(struct bytes *out, const struct peer_head *head, enum h1_announced announced)
+void far_h1_write_request(struct bytes *out, const struct peer_head *head, enum h1_announced announced, const char *version)
 {
     char *start = bytes_reserve(out, bound(head) + head->method.length + head->target.length + head->authority.length);
     char *at = put(start, head->method);
     *at++ = ' ';
     at = put(at, head->target);
-    at = put(at, TEXT(" HTTP/1.1\r\n"));
+    at = put(at, TEXT(" HTTP/"));
+    at = put(at, text_of_string(version));
+    at = put(at, TEXT("\r\n"));
     if (head->authority.length > 0) {
         at = put(at, TEXT("host: "));
         at = put(at, head->authority);

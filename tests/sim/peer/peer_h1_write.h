@@ -6,7 +6,8 @@
 /* How a body goes out, and what else the head says of the connection. */
 enum h1_announced { H1_ANNOUNCES_NOTHING, H1_ANNOUNCES_LENGTH, H1_ANNOUNCES_CHUNKS };
 
-void far_h1_write_request(struct bytes *out, const struct peer_head *head, enum h1_announced announced);
+/* `version` is "1.1" or "1.0". */
+void far_h1_write_request(struct bytes *out, const struct peer_head *head, enum h1_announced announced, const char *version);
 /* `is_last`: it says `connection: close`. */
 void far_h1_write_response(struct bytes *out, const struct peer_head *head, enum h1_announced announced, bool is_last);
 void far_h1_write_chunk(struct bytes *out, struct text piece);

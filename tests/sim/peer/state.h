@@ -103,10 +103,12 @@ struct peer_codec {
 /* HTTP/1: where in what comes it is. */
 enum h1_place { H1_HEAD, H1_BODY, H1_CHUNK_SIZE, H1_CHUNK, H1_CHUNK_END, H1_TRAILERS, H1_UNTIL_END };
 enum h1_persistence { H1_PERSISTS, H1_ENDS };
+enum h1_dialect { H1_SAYS_1_1, H1_SAYS_1_0 }; /* of a client */
 
 struct h1 {
     enum h1_place place;
     enum h1_persistence persistence;
+    enum h1_dialect dialect;
     uint64_t left;             /* of the body or the chunk */
     size_t searched;           /* so much of what waits holds no end of a head */
     struct peer_stream *reading;

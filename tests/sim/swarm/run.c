@@ -45,6 +45,7 @@ static void watch_line(void *owner, struct text line)
 static void enter_cast(struct cast *cast, const struct plan *plan)
 {
     certificates_make(plan);
+    node_forget_via();
     for (unsigned i = 0; i < plan->node_count; i++)
         cast->nodes[i] = node_create(plan, i);
     cast->operator = operator_create(plan);

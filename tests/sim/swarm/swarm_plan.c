@@ -78,20 +78,23 @@ static void draw_faults(struct plan *plan, struct random_source *source)
     }
 }
 
-static const unsigned role_sets[][5] = {
+static const unsigned role_sets[][PLAN_NODES_MAXIMUM] = {
     {PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_QUERY, PLAN_ROLE_QUERY, PLAN_ROLE_COMPACT},
     {PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_QUERY, PLAN_ROLE_QUERY | PLAN_ROLE_PROCESS, PLAN_ROLE_COMPACT},
     {PLAN_ROLE_INGEST | PLAN_ROLE_QUERY, PLAN_ROLE_INGEST | PLAN_ROLE_QUERY, PLAN_ROLE_QUERY, PLAN_ROLE_COMPACT, 0},
     {PLAN_ROLE_ALL, 0, 0, 0, 0},
     {PLAN_ROLE_INGEST, PLAN_ROLE_QUERY, PLAN_ROLE_COMPACT | PLAN_ROLE_QUERY, 0, 0},
     {PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_QUERY | PLAN_ROLE_PROCESS, PLAN_ROLE_COMPACT},
+    /* More of a role than a request may be tried at. */
+    {PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_INGEST, PLAN_ROLE_INGEST | PLAN_ROLE_QUERY,
+     PLAN_ROLE_QUERY | PLAN_ROLE_COMPACT},
 };
 
 static void draw_nodes(struct plan *plan, struct random_source *source)
 {
     /* The usual cluster half of the time. */
     size_t set = draw_below(source, 2) == 0 ? 1 : draw_below(source, sizeof role_sets / sizeof role_sets[0]);
-    for (unsigned i = 0; i < 5 && role_sets[set][i] != 0; i++) {
+    for (unsigned i = 0; i < PLAN_NODES_MAXIMUM && role_sets[set][i] != 0; i++) {
         plan->nodes[i].roles = role_sets[set][i];
         plan->nodes[i].http = (unsigned)draw_between(source, 1, 2);
         plan->nodes[i].is_named = draw_below(source, 3) == 0;

@@ -8,6 +8,7 @@
 static struct tls_far *of_sluice;
 static struct tls_far *of_client;
 static struct tls_far *of_node;
+static struct tls_far *of_stranger;
 
 static void make_for_clients(void)
 {
@@ -30,6 +31,7 @@ static void make_for_nodes(const struct plan *plan)
     }
     of_node = tls_far_create(names);
     tls_far_write(of_node, CERTIFICATE_OF_NODES, NULL);
+    of_stranger = tls_far_create(names);
 }
 
 void certificates_make(const struct plan *plan)
@@ -45,7 +47,8 @@ void certificates_forget(void)
     tls_far_destroy(of_sluice);
     tls_far_destroy(of_client);
     tls_far_destroy(of_node);
-    of_sluice = of_client = of_node = NULL;
+    tls_far_destroy(of_stranger);
+    of_sluice = of_client = of_node = of_stranger = NULL;
 }
 
 struct tls_far *certificates_of_client(void)
@@ -56,4 +59,9 @@ struct tls_far *certificates_of_client(void)
 struct tls_far *certificates_of_node(void)
 {
     return of_node;
+}
+
+struct tls_far *certificates_of_stranger(void)
+{
+    return of_stranger;
 }

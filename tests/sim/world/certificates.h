@@ -21,5 +21,7 @@ void certificates_forget(void);
 struct tls_far *certificates_of_client(void);
 /* For a node's end. */
 struct tls_far *certificates_of_node(void);
+/* The same names, and nobody vouches for it. */
+struct tls_far *certificates_of_stranger(void);
 
 #endif

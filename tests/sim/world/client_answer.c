@@ -53,6 +53,14 @@ static void read_code(struct client_answer *answer, const struct peer_field *fie
     }
 }
 
+/* Answers without a body look all the same but for this. */
+static void check_number(struct client_answer *answer, struct text digits)
+{
+    uint64_t number;
+    if (!text_to_u64(digits, &number) || number != answer->number)
+        report(answer, "wrong_answer", "this is the answer to another try");
+}
+
 void client_answer_head(struct client_answer *answer, const struct peer_head *head)
 {
     if (head->status < 200) {
@@ -73,6 +81,8 @@ void client_answer_head(struct client_answer *answer, const struct peer_head *he
         else if (text_equals(field->name, TEXT("x-sluice-node")) && has(answer, ANSWER_OF_NAMED) &&
                  !text_equals(field->value, TEXT(ANSWER_NAMED_NODE)))
             report(answer, "other_node", "another node answers than the one that was named");
+        else if (text_equals(field->name, TEXT("x-try")))
+            check_number(answer, field->value);
         else
             read_code(answer, field);
     }
@@ -160,6 +170,8 @@ static bool is_role_refusal(struct text words)
 /* What an honest client may hear from Sluice itself. */
 static bool is_status_of_sluice(const struct client_answer *answer)
 {
+    if (answer->status == answer->facts >> 16)
+        return true;
     switch (answer->status) {
     case 502:
     case 503:
@@ -193,7 +205,7 @@ static void check_words_of_sluice(struct client_answer *answer)
         report(answer, "retry_after", "Sluice says Retry-After to a writer");
     if (!is_status_of_sluice(answer))
         report(answer, "odd_status", "Sluice says this to an honest client");
-    if (answer->status >= 400 && (!has(answer, ANSWER_IS_JSON) || answer->word_count == 0 || answer->words[0] != '{'))
+    if (answer->status >= 400 && !has(answer, ANSWER_TO_HEAD) && (!has(answer, ANSWER_IS_JSON) || answer->word_count == 0 || answer->words[0] != '{'))
         report(answer, "odd_answer", "an error of Sluice that is not its JSON");
 }
 

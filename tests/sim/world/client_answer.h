@@ -5,7 +5,7 @@
  * Sluice's own words such that no client does harm because of them (docs/clients.md).
  *
  *   rule              what must hold
- *   wrong_answer      what comes is what belongs to the try, at its place
+ *   wrong_answer      what comes is what belongs to the try, at its place; a node that names a try in x-try names this one
  *   cut_ends_cleanly  an answer that ends in order is all of it
  *   no_grpc_status    a call that ends in order ends with a status
  *   drops_data        of Sluice itself a write hears 503 and nothing else, and no node's refusal of its role reaches a writer
@@ -43,7 +43,11 @@ enum answer_fact {
     ANSWER_IS_JSON = 32,
     ANSWER_IS_EXPECTED = 64,    /* the request says Expect: 100-continue */
     ANSWER_OF_NAMED = 128,      /* the request names ANSWER_NAMED_NODE: no other node may answer */
+    ANSWER_TO_HEAD = 256,       /* the request is a HEAD: what is announced does not come */
 };
+
+/* Among the facts: Sluice may refuse this request with this status, whatever it is. */
+#define ANSWER_MAY_REFUSE(status) ((unsigned)(status) << 16)
 
 #define ANSWER_NAMED_NODE "node-0"
 #define ANSWER_WORDS_BYTES 320

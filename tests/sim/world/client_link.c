@@ -98,6 +98,8 @@ static void open_link(struct client_links *links, struct client_link *link)
     link->state = link->peer == NULL ? CLIENT_LINK_NONE : CLIENT_LINK_OPEN;
     link->streams = 0;
     link->opened_us = sim_now_us();
+    if (link->peer != NULL && links->is_old)
+        peer_speak_old(link->peer);
     if (is_tls)
         reached("client: connects by TLS");
 }

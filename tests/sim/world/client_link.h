@@ -35,6 +35,7 @@ struct client_links {
     unsigned host;
     uint16_t port;
     enum peer_version version;
+    bool is_old; /* it says HTTP/1.0 */
     struct client_link all[CLIENT_LINKS];
 };
 

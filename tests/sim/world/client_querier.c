@@ -3,6 +3,7 @@
  * a plugin, go to several nodes, or are answered by Sluice itself. HTTP/1.1 callers pipeline where the plan says so.
  */
 #include "world/client_state.h"
+#include "world/node.h"
 
 #define TEXT_LITERAL(literal) {literal, sizeof(literal) - 1}
 
@@ -13,7 +14,8 @@ struct question {
     struct text body;
     enum try_kind kind;
     unsigned budget_s;
-    unsigned facts; /* ANSWER_OF_NAMED, or none */
+    unsigned facts;          /* enum answer_fact, or-ed */
+    struct text named;       /* x-sluice-node; empty: none */
 };
 
 /*
@@ -25,53 +27,87 @@ struct question {
 #define NONE {NULL, 0}
 
 /* clang-format off */
+/* Longer than what is kept of a body where the limits are low. */
+static const char large_limit[6000] = "{\"limit\":64}";
+
 static const struct question queries[] = {
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/query_sql?db=d1&format=csv&q=SELECT%20*%20FROM%20m"), NONE, NONE, TRY_QUERY, 25, 0},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/query_sql?db=d1&format=csv&q=SELECT%20*%20FROM%20m"), NONE, NONE, TRY_QUERY, 25, 0, NONE},
     {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/query_sql"), JSON, TEXT_LITERAL("{\"db\":\"d1\",\"format\":\"jsonl\",\"q\":\"SELECT * FROM m\"}"),
-     TRY_QUERY, 30, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/query_influxql?db=d1&format=json&q=SELECT%20*%20FROM%20m"), NONE, NONE, TRY_QUERY, 25, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/query?db=d1&epoch=ms&q=SELECT%20mean%28v%29%20FROM%20m"), NONE, NONE, TRY_QUERY, 30, 0},
-    {TEXT_LITERAL("POST"), TEXT_LITERAL("/query?db=d1&epoch=ms"), FORM, TEXT_LITERAL("q=SELECT+mean%28v%29+FROM+m"), TRY_QUERY, 30, 0},
+     TRY_QUERY, 30, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/query_influxql?db=d1&format=json&q=SELECT%20*%20FROM%20m"), NONE, NONE, TRY_QUERY, 25, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/query?db=d1&epoch=ms&q=SELECT%20mean%28v%29%20FROM%20m"), NONE, NONE, TRY_QUERY, 30, 0, NONE},
+    {TEXT_LITERAL("POST"), TEXT_LITERAL("/query?db=d1&epoch=ms"), FORM, TEXT_LITERAL("q=SELECT+mean%28v%29+FROM+m"), TRY_QUERY, 30, 0, NONE},
 };
 
 static const struct question calls[] = {
-    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/configure/database"), JSON, TEXT_LITERAL("{\"db\":\"d7\"}"), TRY_CATALOG, 30, 0},
-    {TEXT_LITERAL("DELETE"), TEXT_LITERAL("/api/v3/configure/database?db=d7"), NONE, NONE, TRY_CATALOG, 30, 0},
+    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/configure/database"), JSON, TEXT_LITERAL("{\"db\":\"d7\"}"), TRY_CATALOG, 30, 0, NONE},
+    {TEXT_LITERAL("DELETE"), TEXT_LITERAL("/api/v3/configure/database?db=d7"), NONE, NONE, TRY_CATALOG, 30, 0, NONE},
     {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/configure/table"), JSON, TEXT_LITERAL("{\"db\":\"d7\",\"table\":\"t\",\"tags\":[]}"),
-     TRY_CATALOG, 30, 0},
+     TRY_CATALOG, 30, 0, NONE},
     {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/configure/token/named_admin"), JSON, TEXT_LITERAL("{\"token_name\":\"n\"}"),
-     TRY_CATALOG, 30, 0},
+     TRY_CATALOG, 30, 0, NONE},
     {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/row_delete_requests"), JSON, TEXT_LITERAL("{\"db\":\"d7\",\"table\":\"t\"}"),
-     TRY_CATALOG, 30, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/enterprise/backup"), NONE, NONE, TRY_COMPACTOR, 30, 0},
-    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/enterprise/backup"), JSON, TEXT_LITERAL("{\"name\":\"b\"}"), TRY_COMPACTOR, 30, 0},
-    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/engine/trigger"), JSON, TEXT_LITERAL("{\"x\":1}"), TRY_ENGINE, 30, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/engine/pinned-0"), NONE, NONE, TRY_ENGINE, 30, 0},
-    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/engine/pinned-3"), JSON, TEXT_LITERAL("{\"x\":1}"), TRY_ENGINE, 30, 0},
-    {TEXT_LITERAL("PUT"), TEXT_LITERAL("/api/v3/configure/query_concurrency_limit"), JSON, TEXT_LITERAL("{\"limit\":64}"), TRY_FAN_OUT, 30, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/ping"), NONE, NONE, TRY_CATALOG, 5, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/metrics"), NONE, NONE, TRY_CATALOG, 10, ANSWER_OF_NAMED},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/health"), NONE, NONE, TRY_LOCAL, 5, 0},
-    {TEXT_LITERAL("GET"), TEXT_LITERAL("/ready"), NONE, NONE, TRY_LOCAL, 5, 0},
-    {TEXT_LITERAL("OPTIONS"), TEXT_LITERAL("/api/v3/query_sql"), NONE, NONE, TRY_LOCAL, 5, 0},
+     TRY_CATALOG, 30, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/enterprise/backup"), NONE, NONE, TRY_COMPACTOR, 30, 0, NONE},
+    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/enterprise/backup"), JSON, TEXT_LITERAL("{\"name\":\"b\"}"), TRY_COMPACTOR, 30, 0, NONE},
+    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/engine/trigger"), JSON, TEXT_LITERAL("{\"x\":1}"), TRY_ENGINE, 30, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/engine/pinned-0"), NONE, NONE, TRY_ENGINE, 30, 0, NONE},
+    {TEXT_LITERAL("POST"), TEXT_LITERAL("/api/v3/engine/pinned-3"), JSON, TEXT_LITERAL("{\"x\":1}"), TRY_ENGINE, 30, 0, NONE},
+    {TEXT_LITERAL("PUT"), TEXT_LITERAL("/api/v3/configure/query_concurrency_limit"), JSON, TEXT_LITERAL("{\"limit\":64}"), TRY_FAN_OUT, 30, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/ping"), NONE, NONE, TRY_CATALOG, 5, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/metrics"), NONE, NONE, TRY_CATALOG, 10, ANSWER_OF_NAMED, TEXT_LITERAL(ANSWER_NAMED_NODE)},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/health"), NONE, NONE, TRY_LOCAL, 5, 0, NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/ready"), NONE, NONE, TRY_LOCAL, 5, 0, NONE},
+    {TEXT_LITERAL("OPTIONS"), TEXT_LITERAL("/api/v3/query_sql"), NONE, NONE, TRY_LOCAL, 5, 0, NONE},
+    /* no node says anything to HEAD but that it does not know it */
+    {TEXT_LITERAL("HEAD"), TEXT_LITERAL("/ping"), NONE, NONE, TRY_CATALOG, 10, ANSWER_TO_HEAD, NONE},
+    {TEXT_LITERAL("HEAD"), TEXT_LITERAL("/health"), NONE, NONE, TRY_CATALOG, 10, ANSWER_TO_HEAD, NONE},
+    /* mistakes, which Sluice finds */
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/metrics"), NONE, NONE, TRY_LOCAL, 10, ANSWER_MAY_REFUSE(421), NONE},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/metrics"), NONE, NONE, TRY_LOCAL, 10, ANSWER_MAY_REFUSE(421), TEXT_LITERAL("node-99")},
+    {TEXT_LITERAL("GET"), TEXT_LITERAL("/api/v3/test/telemetry_snapshot"), NONE, NONE, TRY_LOCAL, 10, ANSWER_MAY_REFUSE(403), NONE},
+    {TEXT_LITERAL("PUT"), TEXT_LITERAL("/api/v3/configure/query_concurrency_limit"), JSON, {large_limit, sizeof large_limit}, TRY_FAN_OUT, 30,
+     ANSWER_MAY_REFUSE(413), NONE},
 };
 /* clang-format on */
 
 #define QUERIES (sizeof queries / sizeof queries[0])
 #define CALLS (sizeof calls / sizeof calls[0])
 
+#define FIELDS_MAXIMUM 8
+/* So many requests say something of the connection: that it is the last one, or by HTTP/1.0 that it is not. */
+#define CONNECTION_ONE_OF 24
+/* So many questions have been through Sluice before, as if a node had been a proxy that leads back to it. */
+#define CIRCLE_ONE_OF 48
+/* One client of this many says HTTP/1.0. */
+#define OLD_ONE_OF 12
+
+/* When the process is another one by now, nobody knows the name, and a node answers; and in peace nothing leads back. */
+static bool goes_in_circles(struct client *client)
+{
+    bool is_peace = sim_now_us() >= (uint64_t)client->plan->faulty_seconds * SIM_S;
+    return !is_peace && node_heard_via().length > 0 && draw_below(&client->random, CIRCLE_ONE_OF) == 0;
+}
+
 static struct client_link *ask(struct client *client, const struct question *question, struct client_link *link)
 {
-    struct peer_field fields[5] = {
+    struct peer_field fields[FIELDS_MAXIMUM] = {
         {TEXT("user-agent"), TEXT("python-requests/2.32.0")},
         {TEXT("accept"), TEXT("*/*")},
         {TEXT("authorization"), TEXT("Bearer apiv3_secret")},
     };
     size_t count = 3;
+    unsigned facts = question->facts;
     if (question->content_type.length > 0)
         fields[count++] = (struct peer_field){TEXT("content-type"), question->content_type};
-    if (question->facts == ANSWER_OF_NAMED)
-        fields[count++] = (struct peer_field){TEXT("x-sluice-node"), TEXT(ANSWER_NAMED_NODE)};
+    if (question->named.length > 0)
+        fields[count++] = (struct peer_field){TEXT("x-sluice-node"), question->named};
+    if (client->links.version == PEER_HTTP_1 && draw_below(&client->random, CONNECTION_ONE_OF) == 0)
+        fields[count++] = (struct peer_field){TEXT("connection"), client->links.is_old ? TEXT("keep-alive") : TEXT("close")};
+    if (question->kind == TRY_QUERY && goes_in_circles(client)) {
+        fields[count++] = (struct peer_field){TEXT("via"), node_heard_via()};
+        facts |= ANSWER_MAY_REFUSE(508);
+    }
     struct client_request request = {
         .kind = question->kind,
         .method = question->method,
@@ -81,7 +117,7 @@ static struct client_link *ask(struct client *client, const struct question *que
         .body = question->body,
         .framing = question->body.length > 0 ? CLIENT_LENGTH : CLIENT_NO_BODY,
         .budget_us = question->budget_s * SIM_S,
-        .facts = question->facts,
+        .facts = facts,
     };
     return client_try_start(&client->asker, &request, link);
 }
@@ -114,10 +150,18 @@ static void turn_of_cataloguer(struct client *client)
     ask(client, &calls[draw_below(&client->random, CALLS)], NULL);
 }
 
+static void begin(struct client *client)
+{
+    client->links.is_old = client->links.version == PEER_HTTP_1 && draw_below(&client->random, OLD_ONE_OF) == 0;
+    if (client->links.is_old)
+        reached("client: says HTTP/1.0");
+}
+
 const struct client_model client_querier = {
     .name = "querier",
     .weight = 24,
     .rows = QUERIES,
+    .begin = begin,
     .turn = turn_of_querier,
 };
 
@@ -125,5 +169,6 @@ const struct client_model client_cataloguer = {
     .name = "cataloguer",
     .weight = 8,
     .rows = 1,
+    .begin = begin,
     .turn = turn_of_cataloguer,
 };

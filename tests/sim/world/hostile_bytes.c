@@ -110,6 +110,8 @@ const struct attack hostile_attacks[] = {
 
     /* size */
     MANY("a head without end", FIRST HOST, "X-Field: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", 1600, "\r\n"),
+    ONE("a length above the limit", FIRST HOST "Content-Length: 99000000\r\n\r\n" LINE),
+    ONE("a chunk above the limit", UPLOAD "5E69EC0\r\n" LINE),
     MANY("too many fields", FIRST HOST LENGTH, "A: b\r\n", 101, "\r\n" LINE),
     MANY("a value without end", FIRST HOST "X: ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1600, "\r\n\r\n"),
     MANY("a target without end", "POST " TARGET "&x=", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1100, " HTTP/1.1\r\n" HOST LENGTH "\r\n" LINE),
@@ -120,6 +122,7 @@ const struct attack hostile_attacks[] = {
     ONE("a TLS greeting to clear text", "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" INNER),
     ONE("zeros", "\0\0\0\0\0\0\0\0\0\0\0\0" INNER),
     ONE("nothing", ""),
+    ONE("a line end and no more", "\r\n"),
 
     /* slowness */
     {"hostile: a head byte by byte", ATTACK_DRIPS, TEXT_LITERAL(FIRST HOST), TEXT_LITERAL("X: a\r\n"), 60, NOTHING},

@@ -33,6 +33,7 @@ struct node *node_create(const struct plan *plan, unsigned index)
         node->faults[i] = draw_source_of(plan->seed, fault_kind_word((enum fault_kind)i), index);
     node->version = draw_version(&node->draw);
     node->roles = plan->nodes[index].roles;
+    node->http = plan->nodes[index].http;
     node->catalog_lag_us = draw_lag(node);
     snprintf(node->id, sizeof node->id, "node-%u", index);
     snprintf(node->name, sizeof node->name, "node-%u.cluster.test", index);

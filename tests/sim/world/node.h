@@ -30,4 +30,8 @@ const char *node_name(const struct node *node);
 /* It runs as configured and nothing ails it. */
 bool node_is_well(const struct node *node);
 
+/* What Sluice says of itself in Via, as the last request of it had it; empty: no node has heard it. Forgotten when a run begins. */
+struct text node_heard_via(void);
+void node_forget_via(void);
+
 #endif

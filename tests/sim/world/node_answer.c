@@ -14,6 +14,12 @@ static bool is_grpc(const struct node_request *request)
     return request->route->work == NODE_WORK_FLIGHT;
 }
 
+/* What stands before a node answers a call as any other request. */
+static bool says_grpc(const struct node_request *request)
+{
+    return is_grpc(request) && request->answer.status == 200;
+}
+
 /* ---- what it says ---- */
 
 static void set_answer(struct node_request *request, unsigned status, const char *content_type)
@@ -58,7 +64,10 @@ void answer_of_try(struct node_request *request)
     set_answer(request, 200, is_grpc(request) ? "application/grpc" : "application/json");
     request->answer.source = NODE_SOURCE_TRY;
     request->answer.length = answer_length(request->number);
-    request->answer.has_length = !is_grpc(request) && draw_below(draw, 2) == 0;
+    request->answer.has_length = draw_below(draw, is_grpc(request) ? 16 : 2) == 0;
+    /* A call's status stands behind its messages: a length of none would end the answer before it. */
+    if (is_grpc(request) && request->answer.length == 0)
+        request->answer.has_length = false;
     request->answer.extras = draw_extras(draw);
     request->answer.pause_us = draw_below(draw, 8) == 0 ? draw_between(draw, 1, 20 * SIM_MS) : 0;
     if (life_ails(request->node, NODE_IS_SLOW) && request->answer.length > PIECE_BYTES && draw_below(draw, 2) == 0) {
@@ -102,18 +111,19 @@ static void add_own_fields(const struct node_request *request, struct peer_head 
 {
     if (request->answer.content_type != NULL)
         add(head, TEXT("content-type"), text_of_string(request->answer.content_type));
-    if (!is_grpc(request))
+    if (!says_grpc(request))
         add(head, TEXT("cluster-uuid"), TEXT(CLUSTER_UUID));
-    if (!is_grpc(request) && request->answer.status < 300)
+    if (!says_grpc(request) && request->answer.status < 300)
         add(head, TEXT("access-control-allow-origin"), TEXT("*"));
     if (request->route->work == NODE_WORK_PING)
         add(head, TEXT("x-influxdb-version"), TEXT("3.11.7"));
     add(head, TEXT("x-node"), text_of_string(request->node->id));
 }
 
-static bool is_without_body(const struct node_answer *answer)
+static bool is_without_body(const struct node_request *request)
 {
-    return answer->grpc_status != 0 || answer->status == 204;
+    const struct node_answer *answer = &request->answer;
+    return answer->grpc_status != 0 || answer->status == 204 || request->method == NODE_METHOD_HEAD;
 }
 
 static void send_interim(struct node_request *request)
@@ -127,12 +137,13 @@ static void send_interim(struct node_request *request)
     peer_respond(request->stream, &head);
 }
 
-static void add_long_field(struct peer_head *head)
+/* limits.head is 80 KiB. */
+static void add_long_field(struct peer_head *head, bool is_huge)
 {
-    static char letters[20000];
-    reached("node: an answer with a long field");
+    static char letters[100000];
+    reached(is_huge ? "node: a head that is too large" : "node: an answer with a long field");
     memset(letters, 'l', sizeof letters);
-    add(head, TEXT("x-long"), text_of(letters, sizeof letters));
+    add(head, TEXT("x-long"), text_of(letters, is_huge ? sizeof letters : 20000));
 }
 
 static void send_head(struct node_request *request)
@@ -146,14 +157,14 @@ static void send_head(struct node_request *request)
     begin_head(&head);
     head.status = answer->status;
     head.has_length = answer->has_length && answer->status != 204;
-    head.length = head.has_length ? answer->length : 0;
-    head.is_whole = is_without_body(answer);
+    head.length = head.has_length ? answer->length + (says_grpc(request) && answer->length > 0 ? sizeof answer->prefix : 0) : 0;
+    head.is_whole = is_without_body(request);
     add_own_fields(request, &head);
-    if ((answer->extras & NODE_EXTRA_LONG_FIELD) != 0)
-        add_long_field(&head);
+    if ((answer->extras & (NODE_EXTRA_LONG_FIELD | NODE_EXTRA_HUGE_FIELD)) != 0)
+        add_long_field(&head, (answer->extras & NODE_EXTRA_HUGE_FIELD) != 0);
     if (request->number != 0)
         add_number(&head, TEXT("x-try"), request->number, number);
-    if (answer->grpc_status != 0) {
+    if (answer->grpc_status != 0 && (answer->extras & NODE_EXTRA_NO_STATUS) == 0) {
         add_number(&head, TEXT("grpc-status"), answer->grpc_status, status);
         add(&head, TEXT("grpc-message"), answer->text);
     }
@@ -179,7 +190,8 @@ static void begin_message(struct node_request *request)
 {
     struct node_answer *answer = &request->answer;
     uint64_t left = answer->length - answer->offset;
-    uint64_t size = draw_below(&request->node->draw, 3) == 0 ? left : draw_between(&request->node->draw, 1, 16384);
+    bool is_one = answer->has_length || draw_below(&request->node->draw, 3) == 0;
+    uint64_t size = is_one ? left : draw_between(&request->node->draw, 1, 16384);
     answer->message_left = (uint32_t)(size < left ? size : left);
     answer->prefix[0] = 0;
     for (unsigned i = 0; i < 4; i++)
@@ -194,7 +206,7 @@ static size_t make_piece(struct node_request *request, char *buffer)
     uint64_t end = answer->cut_at < answer->length ? answer->cut_at : answer->length;
     uint64_t left = end - answer->offset;
     size_t prefix = 0;
-    if (is_grpc(request)) {
+    if (says_grpc(request)) {
         if (answer->message_left == 0 && answer->prefix_left == 0 && left > 0)
             begin_message(request);
         prefix = answer->prefix_left;
@@ -217,9 +229,9 @@ static void count_taken(struct node_answer *answer, bool has_messages, size_t ta
 static void send_end(struct node_request *request)
 {
     struct peer_head trailers;
-    bool has_trailers = is_grpc(request) || ((request->answer.extras & NODE_EXTRA_TRAILERS) != 0 && !request->answer.has_length);
+    bool has_trailers = says_grpc(request) || ((request->answer.extras & NODE_EXTRA_TRAILERS) != 0 && !request->answer.has_length);
     begin_head(&trailers);
-    if (is_grpc(request))
+    if (says_grpc(request) && (request->answer.extras & NODE_EXTRA_NO_STATUS) == 0)
         add(&trailers, TEXT("grpc-status"), TEXT("0"));
     else if (has_trailers)
         reached("node: an answer with trailers");
@@ -256,7 +268,7 @@ void answer_goes_on(struct node_request *request)
         if (length == 0)
             break;
         size_t taken = peer_send_body(request->stream, text_of(buffer, length));
-        count_taken(answer, is_grpc(request), taken);
+        count_taken(answer, says_grpc(request), taken);
         if (taken < length)
             return;
         if (answer->pause_us > 0) {
@@ -280,7 +292,7 @@ static void begin(struct node_request *request)
         return;
     request->step = NODE_STEP_ANSWERING;
     send_head(request);
-    if (is_without_body(&request->answer))
+    if (is_without_body(request))
         finish(request);
     else
         answer_goes_on(request);

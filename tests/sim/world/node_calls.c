@@ -43,6 +43,7 @@ static void serve_database(struct node_request *request)
             answer_text(request, 404, NULL, TEXT("the requested resource was not found"));
         break;
     case NODE_METHOD_OTHER:
+    case NODE_METHOD_HEAD:
         answer_format(request, 200, JSON, "[{\"count\":%zu}]", catalog_count(node));
         break;
     }

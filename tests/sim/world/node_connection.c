@@ -44,6 +44,16 @@ static void on_closed(void *owner, enum peer_cut why)
 
 static const struct peer_events events = {.on_request = on_request, .on_closed = on_closed};
 
+/* Some say so, which may cross the next request. */
+static void say_why(struct node_connection *connection)
+{
+    reached("node: closed an idle connection");
+    if (peer_version(connection->peer) != PEER_HTTP_1 || draw_below(&connection->node->draw, 3) > 0)
+        return;
+    reached("node: said 408 on an idle connection");
+    peer_send_raw(connection->peer, TEXT("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+}
+
 static void on_time(void *owner)
 {
     struct node_connection *connection = owner;
@@ -52,8 +62,19 @@ static void on_time(void *owner)
     if (ending == NODE_ENDING_WHEN_IDLE && connection->requests.count > 0)
         return;
     if (ending == NODE_ENDING_WHEN_IDLE)
-        reached("node: closed an idle connection");
+        say_why(connection);
     end_now(connection, ending != NODE_ENDING_RESET);
+}
+
+#define STRANGER_ONE_OF 24
+
+/* Who sometimes stands between has a certificate of the right names that nobody vouches for. */
+static struct tls_far *draw_certificate(struct node *node)
+{
+    if (certificates_of_node() == NULL || plan_is_quiet(node->plan) || draw_below(&node->draw, STRANGER_ONE_OF) > 0)
+        return certificates_of_node();
+    reached("node: shows a certificate that nobody trusts");
+    return certificates_of_stranger();
 }
 
 void connection_open(struct node *node, struct sim_socket *socket)
@@ -66,8 +87,8 @@ void connection_open(struct node *node, struct sim_socket *socket)
     sim_timer_init(&connection->timer, on_time, connection);
     list_node_init(&connection->link);
     list_append(&node->connections, &connection->link);
-    enum peer_version version = node->plan->nodes[node->index].http == 2 ? PEER_HTTP_2 : PEER_HTTP_1;
-    connection->peer = peer_serve(socket, version, certificates_of_node(), &events, connection);
+    enum peer_version version = node->http == 2 ? PEER_HTTP_2 : PEER_HTTP_1;
+    connection->peer = peer_serve(socket, version, draw_certificate(node), &events, connection);
     if (node->state == NODE_HANGING)
         peer_freeze(connection->peer, true);
 }

@@ -56,7 +56,8 @@ static void set_error(struct node_request *request)
 {
     static const unsigned statuses[] = {429, 500, 502, 503, 504};
     unsigned status = statuses[draw_below(&request->node->draw, sizeof statuses / sizeof *statuses)];
-    if (is_grpc(request))
+    /* Of a call what stands before the node says it without gRPC. */
+    if (is_grpc(request) && draw_below(&request->node->draw, 4) > 0)
         set_grpc_error(request);
     else if (request->route->work == NODE_WORK_WRITE_V2)
         answer_format(request, status, NULL, "{\"code\":\"%s\",\"message\":\"of the plan\"}", status == 503 ? "unavailable" : "internal error");
@@ -69,6 +70,16 @@ static bool do_error(struct node_request *request)
     reached(request->deed_time == NODE_BEFORE_WORK ? "node: an error instead of work" : "node: an error in spite of work");
     set_error(request);
     return false;
+}
+
+/* What was begun early ends in its middle, perhaps a while later. */
+static void break_early_answer(struct node_request *request)
+{
+    struct node_answer *answer = &request->answer;
+    reached("node: answers early and only in part");
+    answer->has_length = false;
+    answer->cut_at = draw_below(&request->node->draw, answer->length + 1);
+    answer->stall_us = draw_below(&request->node->draw, 2) == 0 ? draw_between(&request->node->draw, SIM_MS, 3 * SIM_S) : 0;
 }
 
 /* Early: nothing was read of the body yet, and perhaps nothing ever will be. */
@@ -89,6 +100,8 @@ static bool do_early(struct node_request *request)
         answer_grpc_error(request, 16, "Unauthenticated");
     else
         answer_text(request, status, NULL, TEXT("{\"error\": \"the request was not authenticated\"}"));
+    if (draw_below(&node->draw, 3) == 0)
+        break_early_answer(request);
     if (manner > 0 && !is_http_2(request))
         connection_end_in(connection, manner == 1 ? NODE_ENDING_RESET : NODE_ENDING_ORDERLY, draw_below(&node->draw, 50 * SIM_MS));
     answer_in(request, 0);
@@ -154,6 +167,10 @@ static bool do_garbage(struct node_request *request)
     };
     struct node *node = request->node;
     struct text piece = pieces[draw_below(&node->draw, sizeof pieces / sizeof *pieces)];
+    if (request->deed_time == NODE_AFTER_WORK) {
+        request->answer.extras |= draw_below(&node->draw, 2) == 0 ? NODE_EXTRA_HUGE_FIELD : NODE_EXTRA_NO_STATUS;
+        return false;
+    }
     reached("node: sends garbage");
     peer_send_raw(request->connection->peer, piece);
     request->step = NODE_STEP_ANSWERED;

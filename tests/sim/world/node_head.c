@@ -30,6 +30,27 @@ static void count(const struct peer_field *field, unsigned counts[ONCE])
         counts[i] += text_equals(field->name, once[i]);
 }
 
+#define VIA_BYTES 40
+
+static char heard_via[VIA_BYTES];
+static size_t heard_via_length;
+
+struct text node_heard_via(void)
+{
+    return text_of(heard_via, heard_via_length);
+}
+
+void node_forget_via(void)
+{
+    heard_via_length = 0;
+}
+
+static void hear_via(struct text via)
+{
+    heard_via_length = via.length < VIA_BYTES ? via.length : 0;
+    memcpy(heard_via, via.bytes, heard_via_length);
+}
+
 void head_check(const struct node_request *request, const struct peer_head *head)
 {
     unsigned counts[ONCE] = {0};
@@ -41,6 +62,8 @@ void head_check(const struct node_request *request, const struct peer_head *head
                              TEXT_ARGUMENTS(field->value), number);
         if (text_equals(field->name, TEXT("x-forwarded-for")) && !text_starts_with(field->value, TEXT("10.0.")))
             ledger_violation("odd_head", "%s hears of a client %.*s, of try %llu", request->node->id, TEXT_ARGUMENTS(field->value), number);
+        if (text_equals(field->name, TEXT("via")))
+            hear_via(field->value);
         count(field, counts);
     }
     for (size_t i = 0; i < ONCE; i++) {

@@ -121,6 +121,15 @@ static void thaw(struct node *node)
         step_in(node, 0, 2 * SIM_S);
 }
 
+/* As if a proxy now stood before it, or no more; not in peace, in which it is as it was configured. */
+static void change_version(struct node *node)
+{
+    unsigned planned = node->plan->nodes[node->index].http;
+    node->http = !plan_is_quiet(node->plan) && draw_below(&node->draw, 6) == 0 ? 3 - planned : planned;
+    if (node->http != planned)
+        reached(node->http == 1 ? "node: speaks HTTP/1 from now on" : "node: speaks HTTP/2 from now on");
+}
+
 /* The process is there again. Some listen for a while before anybody accepts. */
 static void start(struct node *node)
 {
@@ -130,6 +139,7 @@ static void start(struct node *node)
         node->moves++;
         settle_at(node, FIRST_HOST + node->index + HOSTS_APART * node->moves);
     }
+    change_version(node);
     listen_here(node);
     if (draw_below(&node->draw, 4) == 0) {
         life_hang(node, draw_between(&node->draw, 100 * SIM_MS, 1500 * SIM_MS));
@@ -221,6 +231,8 @@ static void calm_down(struct node *node)
     }
     if (!life_ails(node, NODE_IS_IN_WRONG_MODE))
         node->roles = node->plan->nodes[node->index].roles;
+    if (plan_is_quiet(node->plan) && node->http != node->plan->nodes[node->index].http && node->state == NODE_RUNNING)
+        life_kill(node, FAULT_KIND_NODE_STOP);
     if (node->state != NODE_RUNNING && is_over(node, node->reason) && node->step.at_us > sim_now_us() + SIM_S)
         sim_timer_in(&node->step, SIM_S);
 }

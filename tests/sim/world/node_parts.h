@@ -51,6 +51,7 @@ struct node {
     enum node_state after_hanging;
     enum fault_kind reason;      /* of a state other than RUNNING */
     unsigned roles;              /* those it runs with now */
+    unsigned http;               /* as struct plan_node's; after a restart sometimes another one, as if something stood before it */
     unsigned version;            /* 309: 3.9 */
     unsigned moves;              /* how often it got another address */
     unsigned host;
@@ -118,13 +119,15 @@ enum node_body {
     NODE_BODY_WHOLE,
 };
 
-enum node_method { NODE_METHOD_OTHER, NODE_METHOD_POST, NODE_METHOD_DELETE };
+enum node_method { NODE_METHOD_OTHER, NODE_METHOD_POST, NODE_METHOD_DELETE, NODE_METHOD_HEAD };
 
 /* What an answer has that few have. */
 enum node_extra {
     NODE_EXTRA_INTERIM = 1,  /* a 103 before it */
     NODE_EXTRA_TRAILERS = 2, /* of a chunked one, or of HTTP/2 */
     NODE_EXTRA_LONG_FIELD = 4,
+    NODE_EXTRA_HUGE_FIELD = 8, /* longer than any head may be */
+    NODE_EXTRA_NO_STATUS = 16, /* of a call: its status is missing */
 };
 
 enum node_source { NODE_SOURCE_TEXT, NODE_SOURCE_TRY };

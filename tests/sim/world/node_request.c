@@ -110,6 +110,8 @@ static enum node_method method_of(struct text method)
 {
     if (text_equals(method, TEXT("POST")))
         return NODE_METHOD_POST;
+    if (text_equals(method, TEXT("HEAD")))
+        return NODE_METHOD_HEAD;
     return text_equals(method, TEXT("DELETE")) ? NODE_METHOD_DELETE : NODE_METHOD_OTHER;
 }
 

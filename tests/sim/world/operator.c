@@ -14,6 +14,8 @@
 /* After the last fault, until nodes have to be up again. */
 #define RECOVERY_US (45 * SIM_S)
 #define TARGET_BYTES 96
+/* The last look at the metrics: the answer comes in time. */
+#define COUNTED_BEFORE_SECONDS 15
 
 enum process_state {
     PROCESS_STARTING,
@@ -36,6 +38,7 @@ struct operator {
     enum operator_variant in_force;     /* what the newest file that came into force said; OPERATOR_VARIANTS: not known */
     uint64_t begun_us;                  /* the call that is under way */
     uint64_t terminate_us;              /* 0: not in this run */
+    uint64_t count_us;                  /* when it counts what Sluice has lived through, before that is forgotten; 0: it has done so */
     unsigned steered_node;              /* whose order is under way */
     enum steering order;
     enum steering steered[PLAN_NODES_MAXIMUM];
@@ -145,6 +148,7 @@ static void judge_reload(struct operator *operator, unsigned status, struct text
         [OPERATOR_LOW_LIMITS] = "operator: lowers the limits",
         [OPERATOR_SHORT_TIMEOUTS] = "operator: shortens the timeouts",
         [OPERATOR_NO_LISTENER] = "operator: closes a listener",
+        [OPERATOR_NODES_MOVED] = "operator: changes the urls of nodes",
     };
     bool is_good = operator->variant < OPERATOR_GOOD_VARIANTS;
     bool is_applied = status == 200 && has(body, "\"applied\":true");
@@ -323,9 +327,20 @@ static bool mends_file(struct operator *operator)
     return true;
 }
 
+/* The counts of a process go with it: they are read before it is told to end, and before the run does. */
+static bool counts(struct operator *operator)
+{
+    if (operator->count_us == 0 || sim_now_us() < operator->count_us)
+        return false;
+    uint64_t last_us = (uint64_t)(operator->plan->faulty_seconds + operator->plan->quiet_seconds - COUNTED_BEFORE_SECONDS) * SIM_S;
+    operator->count_us = sim_now_us() < last_us ? last_us : 0;
+    call(operator, ERRAND_METRICS, "GET", "/metrics");
+    return true;
+}
+
 static void act(struct operator *operator)
 {
-    if (mends_file(operator) || take_back(operator))
+    if (mends_file(operator) || take_back(operator) || counts(operator))
         return;
     if (operator->terminate_us != 0 && sim_now_us() >= operator->terminate_us)
         terminate(operator, PROCESS_ENDING);
@@ -361,6 +376,7 @@ struct operator *operator_create(const struct plan *plan)
     operator->call.owner = operator;
     if (plan->faulty_seconds > 1 && is_drawn(operator, FAULT_KIND_OPERATOR_TERMINATES))
         operator->terminate_us = draw_between(&operator->random, SIM_S, (plan->faulty_seconds - 1) * SIM_S);
+    operator->count_us = operator->terminate_us > 0 ? operator->terminate_us : plan->faulty_seconds * SIM_S;
     sim_timer_init(&operator->turn, on_turn, operator);
     sim_timer_init(&operator->end_limit, on_end_limit, operator);
     operator_write_configuration(plan, OPERATOR_ORDINARY);

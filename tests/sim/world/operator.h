@@ -26,6 +26,7 @@ enum operator_variant {
     OPERATOR_LOW_LIMITS,     /* of kept bodies, buffers, streams, links to nodes */
     OPERATOR_SHORT_TIMEOUTS,
     OPERATOR_NO_LISTENER,    /* without the one for write-back */
+    OPERATOR_NODES_MOVED,    /* urls with addresses instead of names */
     OPERATOR_GOOD_VARIANTS,
     OPERATOR_TWO_COMPACTORS = OPERATOR_GOOD_VARIANTS,
     OPERATOR_UNKNOWN_KEY,

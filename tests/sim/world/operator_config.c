@@ -90,7 +90,8 @@ static void put_url(struct draft *draft, unsigned index)
 {
     char host[ADDRESS_TEXT_BYTES];
     struct address address = sim_address(OPERATOR_NODE_HOST_FIRST + index, CLIENT_PORT);
-    if (draft->plan->nodes[index].is_named)
+    /* Of a node that is named the address is another url, and leads to the same place unless it was moved. */
+    if (draft->plan->nodes[index].is_named && draft->variant != OPERATOR_NODES_MOVED)
         text_append(host, sizeof host, 0, OPERATOR_NODE_NAME, index);
     else
         address_format_host(&address, host, sizeof host);
@@ -136,10 +137,10 @@ static void put_variant(struct draft *draft)
 {
     switch (draft->variant) {
     case OPERATOR_LOW_LIMITS:
-        put(draft, "limits:\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  queue: 8\n");
+        put(draft, "limits:\n  body: 4MiB\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  queue: 8\n");
         break;
     case OPERATOR_SHORT_TIMEOUTS:
-        put(draft, "timeouts:\n  write_deadline: 2500ms\n  response: 4s\n  upstream_idle: 1s\n  keep_alive: 3s\n  queue: 500ms\n"
+        put(draft, "limits:\n  body: 4MiB\ntimeouts:\n  drain: 1s\n  write_deadline: 2500ms\n  response: 4s\n  upstream_idle: 1s\n  keep_alive: 3s\n  queue: 500ms\n"
                    "health:\n  interval: 1s\n  timeout: 500ms\n");
         break;
     case OPERATOR_UNKNOWN_KEY:
@@ -149,6 +150,7 @@ static void put_variant(struct draft *draft)
         put(draft, "limits: [\n");
         break;
     default:
+        put(draft, "limits:\n  body: 4MiB\n");
         break;
     }
 }
