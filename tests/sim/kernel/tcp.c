@@ -80,7 +80,7 @@ static void on_reset(void *owner)
 {
     struct sim_socket *socket = owner;
     struct tcp_connection *connection = socket->connection;
-    if (connection->is_cut || connection->silent_until_us > sim_now_us()) {
+    if (connection->cut != TCP_CUT_NOT || connection->silent_until_us > sim_now_us()) {
         /* Lost; the next bytes of this end are answered by another one when the silence is over. */
         return;
     }
@@ -146,14 +146,19 @@ struct tcp_connection *tcp_connection_create(void)
 
 void tcp_cut(struct tcp_connection *connection)
 {
-    connection->is_cut = true;
+    connection->cut = TCP_CUT_FOR_EVER;
+}
+
+static bool leads_to(const struct tcp_connection *connection, unsigned host)
+{
+    return tcp_host_of(&connection->ends[0].local) == host || tcp_host_of(&connection->ends[0].remote) == host;
 }
 
 void tcp_cut_host(unsigned host)
 {
     for (struct tcp_connection *at = connections; at != NULL; at = at->next) {
-        if (tcp_host_of(&at->ends[0].local) == host || tcp_host_of(&at->ends[0].remote) == host)
-            tcp_cut(at);
+        if (leads_to(at, host) && at->cut == TCP_CUT_NOT)
+            at->cut = TCP_CUT_BY_POWER;
     }
 }
 
@@ -225,7 +230,7 @@ static void on_travel(void *owner)
     struct sim_socket *other = socket->other;
     struct tcp_connection *connection = socket->connection;
     uint64_t now_us = sim_now_us();
-    if (connection->is_cut)
+    if (connection->cut != TCP_CUT_NOT)
         return;
     if (connection->silent_until_us > now_us) {
         if (connection->silent_until_us != FOREVER_US)
@@ -252,6 +257,21 @@ static void on_travel(void *owner)
     }
     if (socket->out.length == 0 && socket->sends_fin == TCP_FIN_QUEUED)
         arrive_fin(socket);
+}
+
+/* How long TCP waits, by then, until it sends once more what was not acknowledged. */
+#define SENT_AGAIN_US (4 * SIM_S)
+
+void tcp_mend_host(unsigned host)
+{
+    for (struct tcp_connection *at = connections; at != NULL; at = at->next) {
+        struct sim_socket *far = &at->ends[tcp_host_of(&at->ends[0].local) == host ? 0 : 1];
+        if (at->cut != TCP_CUT_BY_POWER || !leads_to(at, host) || !is_nobody(far))
+            continue;
+        at->cut = TCP_CUT_NOT;
+        if (far->other->out.length > 0)
+            travel_in(far->other, draw_below(&at->draws, SENT_AGAIN_US));
+    }
 }
 
 /* ---- the calls ---- */

@@ -75,6 +75,8 @@ struct sim_socket {
     size_t queue_count;
 };
 
+enum tcp_cut { TCP_CUT_NOT, TCP_CUT_FOR_EVER, TCP_CUT_BY_POWER };
+
 struct tcp_connection {
     struct sim_socket ends[2]; /* who connected, who accepted */
     struct tcp_connection *next;
@@ -87,7 +89,7 @@ struct tcp_connection {
     uint64_t silent_until_us;
     unsigned syns;
     int refusal;               /* what who connects hears when nobody takes it; 0: that it is refused */
-    bool is_cut;               /* a machine without power: nothing arrives any more */
+    enum tcp_cut cut;          /* nothing arrives any more */
 };
 
 void tcp_enter(struct sim_socket *socket, enum tcp_state state);
@@ -120,6 +122,8 @@ void tcp_send_reset_to(struct sim_socket *socket);
 void tcp_enter_closed(struct sim_socket *socket);
 /* Cuts the connections of a host that has no power. */
 void tcp_cut_host(unsigned host);
+/* The power is back: what still comes for a connection that was cut by it, and that nobody has there any more, is answered by a reset. */
+void tcp_mend_host(unsigned host);
 void tcp_cut(struct tcp_connection *connection);
 unsigned tcp_host_of(const struct address *address);
 void tcp_connect_begin(void);

@@ -60,8 +60,10 @@ void sim_host_power(unsigned host, bool is_on)
 {
     for (size_t i = 0; i < hosts_down_count; i++) {
         if (hosts_down[i] == host) {
-            if (is_on)
-                hosts_down[i] = hosts_down[--hosts_down_count];
+            if (!is_on)
+                return;
+            hosts_down[i] = hosts_down[--hosts_down_count];
+            tcp_mend_host(host);
             return;
         }
     }
@@ -224,7 +226,7 @@ static void on_syn(void *owner)
     struct sim_socket *socket = owner;
     struct tcp_connection *connection = socket->connection;
     struct random_source *source = &connection->draws;
-    bool is_lost = host_is_down(tcp_host_of(&socket->remote)) || connection->is_cut;
+    bool is_lost = host_is_down(tcp_host_of(&socket->remote)) || connection->cut != TCP_CUT_NOT;
     if (!is_lost && draw_chance(source, plan_rate(the_plan, FAULT_KIND_NET_SLOW_CONNECT)))
         is_lost = true;
     struct sim_socket *listener = is_lost ? NULL : listener_for(&socket->remote, &socket->local);
