@@ -59,6 +59,9 @@ void sim_cut(struct sim_socket *socket);
  */
 void sim_host_power(unsigned host, bool is_on);
 
+/* Bytes of the other side are on their way, and have not arrived: for once, unless the socket is closed before. */
+void sim_on_coming(struct sim_socket *socket, void (*callback)(void *owner), void *owner);
+
 const struct address *sim_peer(const struct sim_socket *socket);
 
 /* Bytes that were taken by sim_send, and of them those that the other side's kernel has acknowledged. */

@@ -65,6 +65,7 @@ void tcp_enter_closed(struct sim_socket *socket)
     sim_timer_clear(&socket->travel);
     sim_timer_clear(&socket->reset);
     sim_timer_clear(&socket->tell);
+    sim_timer_clear(&socket->coming);
     has_garbage = true;
 }
 
@@ -100,8 +101,27 @@ static void on_travel(void *owner);
 
 static void travel_in(struct sim_socket *socket, uint64_t delay_us)
 {
-    if (!sim_timer_is_set(&socket->travel))
-        sim_timer_in(&socket->travel, delay_us);
+    struct sim_socket *other = socket->other;
+    if (sim_timer_is_set(&socket->travel))
+        return;
+    sim_timer_in(&socket->travel, delay_us);
+    if (other->on_coming != NULL && delay_us > 0 && !sim_timer_is_set(&other->coming))
+        sim_timer_in(&other->coming, draw_below(&socket->connection->draws, delay_us));
+}
+
+static void on_coming(void *owner)
+{
+    struct sim_socket *socket = owner;
+    void (*callback)(void *waiting) = socket->on_coming;
+    socket->on_coming = NULL;
+    if (callback != NULL && socket->state == TCP_STATE_OPEN && socket->owner_kind != NULL)
+        callback(socket->coming_owner);
+}
+
+void sim_on_coming(struct sim_socket *socket, void (*callback)(void *owner), void *owner)
+{
+    socket->on_coming = callback;
+    socket->coming_owner = owner;
 }
 
 static void end_init(struct sim_socket *socket, struct tcp_connection *connection, struct sim_socket *other)
@@ -116,6 +136,7 @@ static void end_init(struct sim_socket *socket, struct tcp_connection *connectio
     sim_timer_init(&socket->travel, on_travel, socket);
     sim_timer_init(&socket->reset, on_reset, socket);
     sim_timer_init(&socket->tell, on_tell, socket);
+    sim_timer_init(&socket->coming, on_coming, socket);
 }
 
 /* Places where faults strike are as likely in the first bytes as far behind. */

@@ -60,6 +60,9 @@ struct sim_socket {
     struct sim_timer travel;           /* the next piece of `out`, or the FIN, arrives */
     struct sim_timer reset;            /* a reset that was sent to this end arrives */
     struct sim_timer tell;
+    struct sim_timer coming;           /* the moment of `on_coming` */
+    void (*on_coming)(void *owner);    /* a far end's wish, for once; NULL: none */
+    void *coming_owner;
     unsigned news;
     const struct tcp_owner *owner_kind;
     const struct sim_socket_events *events; /* a far end's */

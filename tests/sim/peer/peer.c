@@ -213,6 +213,12 @@ void peer_send_raw(struct peer *peer, struct text bytes)
         bytes_add(&peer->out, bytes);
 }
 
+void peer_on_coming(struct peer *peer, void (*callback)(void *owner), void *owner)
+{
+    if (peer_is_alive(peer) && peer->socket != NULL)
+        sim_on_coming(peer->socket, callback, owner);
+}
+
 void peer_half_close(struct peer *peer)
 {
     if (!peer_is_alive(peer) || peer->half != PEER_HALF_NO)

@@ -137,6 +137,8 @@ void peer_stream_pause(struct peer_stream *stream, bool is_paused);
  * closing the connection behind what was sent (on_closed follows).
  */
 void peer_stream_release(struct peer_stream *stream);
+/* Bytes of the other side are on their way, for once: who closes now cannot have read them. */
+void peer_on_coming(struct peer *peer, void (*callback)(void *owner), void *owner);
 /* Bytes as they are, for those who misbehave. What then comes to an HTTP/1 client without a request is not judged. */
 void peer_send_raw(struct peer *peer, struct text bytes);
 /* FIN behind what was sent. */

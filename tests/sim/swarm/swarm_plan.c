@@ -55,7 +55,7 @@ static const struct range ranges[FAULT_KIND_COUNT] = {
     [FAULT_KIND_OPERATOR_STEERS] = {5000, 200000, 0},
     [FAULT_KIND_OPERATOR_TERMINATES] = {1000000, 1000000, 0},
     [FAULT_KIND_TLS_CLIENTS] = {50000, 500000, 12},
-    [FAULT_KIND_TLS_NODES] = {1000000, 1000000, 24},
+    [FAULT_KIND_TLS_NODES] = {1000000, 1000000, 14},
 };
 
 static uint32_t draw_rate(struct random_source *source, const struct range *range)

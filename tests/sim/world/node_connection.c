@@ -54,6 +54,17 @@ static void say_why(struct node_connection *connection)
     peer_send_raw(connection->peer, TEXT("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
 }
 
+/* The next request is on its way. */
+static void on_coming(void *owner)
+{
+    struct node_connection *connection = owner;
+    if (connection->requests.count > 0 || plan_is_quiet(connection->node->plan))
+        return;
+    reached("node: closed a connection before it read what came");
+    say_why(connection);
+    end_now(connection, true);
+}
+
 static void on_time(void *owner)
 {
     struct node_connection *connection = owner;
@@ -61,6 +72,10 @@ static void on_time(void *owner)
     connection->ending = NODE_ENDING_NOT;
     if (ending == NODE_ENDING_WHEN_IDLE && connection->requests.count > 0)
         return;
+    if (ending == NODE_ENDING_WHEN_IDLE && draw_below(&connection->node->draw, 2) == 0) {
+        peer_on_coming(connection->peer, on_coming, connection);
+        return;
+    }
     if (ending == NODE_ENDING_WHEN_IDLE)
         say_why(connection);
     end_now(connection, ending != NODE_ENDING_RESET);

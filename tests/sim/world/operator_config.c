@@ -151,6 +151,8 @@ static void put_variant(struct draft *draft)
         break;
     default:
         put(draft, "limits:\n  body: 4MiB\n");
+        if (draft->plan->seed % 3 == 0)
+            put(draft, "timeouts:\n  response: 3s\n  drain: 1s\n");
         break;
     }
 }
