@@ -56,7 +56,7 @@ static void fail_output(struct conn *conn)
 void conn_run_flush(void *owner)
 {
     struct conn *conn = owner;
-    if (conn->state == CONN_CONNECTING || conn_is_over(conn))
+    if (conn->state == CONN_CONNECTING || conn->state == CONN_LINGERING || conn_is_over(conn))
         return;
     struct buffer *output;
     while ((output = next_output(conn)) != NULL && output->length > 0) {

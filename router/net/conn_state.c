@@ -14,8 +14,8 @@ static const uint32_t moves[] = {
     [CONN_CONNECTING] = TO(HANDSHAKING) | TO(OPEN) | TO(ENDED) | TO(CLOSED),
     [CONN_HANDSHAKING] = TO(OPEN) | TO(ENDED) | TO(CLOSED),
     [CONN_OPEN] = TO(FINISHING) | TO(ENDED) | TO(CLOSED),
-    [CONN_FINISHING] = TO(LINGERING) | TO(FINISHED) | TO(CLOSED),
-    [CONN_LINGERING] = TO(FINISHED) | TO(CLOSED),
+    [CONN_FINISHING] = TO(LINGERING) | TO(CLOSED),
+    [CONN_LINGERING] = TO(CLOSED),
     [CONN_ENDED] = TO(FINISHED) | TO(CLOSED),
     [CONN_FINISHED] = TO(CLOSED),
     [CONN_CLOSED] = 0,
@@ -58,7 +58,7 @@ void conn_end_with(struct conn *conn, enum conn_end end)
 {
     if (conn_is_over(conn))
         return;
-    conn_enter(conn, conn_is_finishing(conn) ? CONN_FINISHED : CONN_ENDED);
+    conn_enter(conn, CONN_ENDED);
     conn->end = end;
     watch_remove(&conn->readable);
     watch_remove(&conn->writable);

@@ -16,9 +16,9 @@
 /*
  *   CONNECTING --> HANDSHAKING (TLS) --> OPEN --conn_finish--> FINISHING --output is out--> LINGERING --peer closes, or time--> CLOSED
  *        |               |                |                        |                            |
- *        +---------------+----------------+ its end                +----------------------------+ nothing can be written any more
- *                        v                                                      v
- *                      ENDED ------------------conn_finish-----------------> FINISHED --on_finished--> CLOSED
+ *        +---------------+----------------+ its end                +--nothing can be written----^
+ *                        v
+ *                      ENDED --conn_finish--> FINISHED --on_finished--> CLOSED
  *
  * conn_close and conn_abort lead from everywhere to CLOSED. An accepted conn goes from CONNECTING at once to what it is.
  */
@@ -82,7 +82,7 @@ static inline bool conn_is_over(const struct conn *conn)
     return conn->state >= CONN_ENDED;
 }
 
-/* Owes the owner an on_ended, or on_finished if it finishes; only the first end counts. */
+/* Owes the owner an on_ended; only the first end counts. Never while it finishes: there an end leads to conn_complete_finish at once. */
 void conn_end_with(struct conn *conn, enum conn_end end);
 /* Task: delivers it. */
 void conn_run_end(void *owner);
