@@ -80,7 +80,7 @@ static const struct question calls[] = {
 /* So many questions have been through Sluice before, as if a node had been a proxy that leads back to it. */
 #define CIRCLE_ONE_OF 48
 /* One client of this many says HTTP/1.0. */
-#define OLD_ONE_OF 12
+#define OLD_ONE_OF 8
 
 /* When the process is another one by now, nobody knows the name, and a node answers; and in peace nothing leads back. */
 static bool goes_in_circles(struct client *client)

@@ -18,6 +18,7 @@ enum writer_habit {
     HABIT_NONE,
     HABIT_EXPECTS,  /* Expect: 100-continue */
     HABIT_UPGRADES, /* offers Upgrade: h2c with each request */
+    HABIT_OLD,      /* says HTTP/1.0 */
 };
 
 struct writer {
@@ -59,6 +60,8 @@ static const struct writer writers[] = {
      30, 1, 4, PAUSE_NONE, HABIT_UPGRADES, "-DDDDDDDD", "client: the v3 library of Java retries", "client: the v3 library of Java tells its caller"},
     {"curl", TEXT_LITERAL("/api/v3/write_lp?db=d1"), TEXT_LITERAL("curl/8.14.1"), CLIENT_LENGTH,
      30, 3, 2, PAUSE_SHORT, HABIT_EXPECTS, "-DDDDKKKK", "client: curl retries", "client: curl gives up"},
+    {"old", TEXT_LITERAL("/write?db=d1"), TEXT_LITERAL("ApacheBench/2.3"), CLIENT_LENGTH,
+     30, 3, 2, PAUSE_SHORT, HABIT_OLD, "-DDDDKKKK", "client: one of HTTP/1.0 retries", "client: one of HTTP/1.0 gives up"},
 };
 /* A plugin's own client: one budget, no retry. */
 static const struct writer plugin = {
@@ -72,6 +75,13 @@ static const struct writer plugin = {
 static const struct writer *writer_of(const struct client *client)
 {
     return client->model == &client_writeback ? &plugin : &writers[client->row];
+}
+
+static void begin(struct client *client)
+{
+    client->links.is_old = writer_of(client)->habit == HABIT_OLD;
+    if (client->links.is_old)
+        client->links.version = PEER_HTTP_1;
 }
 
 static void begin_writeback(struct client *client)
@@ -271,6 +281,7 @@ const struct client_model client_writer = {
     .name = "writer",
     .weight = 46,
     .rows = sizeof writers / sizeof writers[0],
+    .begin = begin,
     .turn = turn,
     .on_end = on_end,
 };

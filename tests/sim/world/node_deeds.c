@@ -100,7 +100,7 @@ static bool do_early(struct node_request *request)
         answer_grpc_error(request, 16, "Unauthenticated");
     else
         answer_text(request, status, NULL, TEXT("{\"error\": \"the request was not authenticated\"}"));
-    if (draw_below(&node->draw, 3) == 0)
+    if (draw_below(&node->draw, 2) == 0)
         break_early_answer(request);
     if (manner > 0 && !is_http_2(request))
         connection_end_in(connection, manner == 1 ? NODE_ENDING_RESET : NODE_ENDING_ORDERLY, draw_below(&node->draw, 50 * SIM_MS));
