@@ -87,6 +87,15 @@ static void on_attempt_trailers(void *owner, const struct message_head *trailers
     dispatch->stream.events->on_trailers(dispatch->stream.owner, trailers);
 }
 
+/* Why a fan-out ends before its last node. All requests together may have kept too much for this one: then it is not the one that is too large. */
+static enum fault fault_of_sweep(const struct dispatch *dispatch)
+{
+    const struct body *body = &dispatch->request.body;
+    if (body->state != BODY_LOST)
+        return FAULT_FAN_OUT_INCOMPLETE;
+    return body->total_bytes > dispatch_topology(dispatch)->limits.replay_bytes ? FAULT_REPLAY_TOO_LARGE : FAULT_OUT_OF_MEMORY;
+}
+
 static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum fault fault)
 {
     struct dispatch *dispatch = owner;
@@ -98,7 +107,7 @@ static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum f
         break;
     case ATTEMPT_PART:
         if (!dispatch_sweep_on(dispatch))
-            dispatch_fail(dispatch, dispatch->request.body.state == BODY_LOST ? FAULT_REPLAY_TOO_LARGE : FAULT_FAN_OUT_INCOMPLETE);
+            dispatch_fail(dispatch, fault_of_sweep(dispatch));
         break;
     case ATTEMPT_REFUSED:
         if (dispatch_policy(dispatch)->refusal != POLICY_REFUSAL_ENGINE || !dispatch_sweep_on(dispatch))

@@ -275,6 +275,28 @@ static void a_fan_out_that_misses_a_node_is_not_begun(void **state)
     assert_int_equal(stage.caller->refusal, FAULT_FAN_OUT_INCOMPLETE);
 }
 
+/* What was not kept is too large, or it is the others that have taken all the room: that will pass. */
+static void a_fan_out_that_kept_no_body_says_whose_fault_it_is(void **state)
+{
+    static const struct {
+        uint64_t replay_bytes;
+        uint64_t replay_total_bytes;
+        enum fault fault;
+    } rows[] = {{4, 1000, FAULT_REPLAY_TOO_LARGE}, {1000, 4, FAULT_OUT_OF_MEMORY}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cluster_serve(2, NODE_CAPABILITY_PROCESS);
+        cluster.topology.limits.replay_bytes = rows[i].replay_bytes;
+        cluster.topology.limits.replay_total_bytes = rows[i].replay_total_bytes;
+        ask("PUT", "/api/v3/plugins/files", "", BODY_STREAM);
+        send_words("def f(): pass");
+        send_end();
+        answer(asked_node(), 200, "one");
+        assert_failed(rows[i].fault);
+        begin_anew();
+    }
+}
+
 static void a_fan_out_ends_with_the_first_that_says_no(void **state)
 {
     (void)state;
@@ -340,6 +362,7 @@ int main(void)
         TEST(an_answer_that_breaks_off_while_it_is_kept_is_tried_again),
         TEST(a_fan_out_asks_every_node),
         TEST(a_fan_out_that_misses_a_node_is_not_begun),
+        TEST(a_fan_out_that_kept_no_body_says_whose_fault_it_is),
         TEST(a_fan_out_ends_with_the_first_that_says_no),
         TEST(an_engine_route_is_looked_for_and_remembered),
         TEST(the_last_of_all_has_the_last_word),
