@@ -243,6 +243,34 @@ static void test_written(void **state)
     expect_verdict(NULL);
 }
 
+static void test_204_of_another_try(void **state)
+{
+    (void)state;
+    begin(TRY_WRITE_STAMPED, 0);
+    field("x-try", "1");
+    come_head(204);
+    expect_verdict(NULL);
+    expect_end(TRY_DONE, 204);
+    begin(TRY_WRITE_STAMPED, 0);
+    field("x-try", "1");
+    come_head(204);
+    expect_verdict("wrong_answer");
+    expect_end(TRY_DONE, 204);
+}
+
+static void test_only_what_was_asked_for_may_be_refused(void **state)
+{
+    (void)state;
+    begin(TRY_LOCAL, ANSWER_MAY_REFUSE(421));
+    come_of_sluice(421, ERROR_OF_SLUICE);
+    expect_end(TRY_REFUSED, 421);
+    expect_verdict(NULL);
+    begin(TRY_LOCAL, ANSWER_MAY_REFUSE(421));
+    come_of_sluice(403, ERROR_OF_SLUICE);
+    expect_end(TRY_REFUSED, 403);
+    expect_verdict("odd_status");
+}
+
 static void test_204_with_a_body(void **state)
 {
     (void)state;
@@ -416,6 +444,8 @@ int main(void)
         TEST(test_error_that_is_no_json),
         TEST(test_named_node),
         TEST(test_written),
+        TEST(test_204_of_another_try),
+        TEST(test_only_what_was_asked_for_may_be_refused),
         TEST(test_204_with_a_body),
         TEST(test_write_that_sluice_refuses),
         TEST(test_retry_after_of_sluice),
