@@ -92,6 +92,8 @@ void invariant_of_attempt(const struct try_entry *entry, unsigned node, bool has
         report_at("smuggled", entry, node, "what a hostile client hid in its bytes has reached a node");
         return;
     }
+    if (entry->attempts == 4)
+        reached("client: a request is tried for the fourth time");
     if (!has_role)
         report_at("wrong_node", entry, node, "this node may not be asked this");
     if (entry->attempts > invariant_attempts_maximum((enum try_kind)entry->kind))
