@@ -169,7 +169,8 @@ static size_t leave_out_aside(struct building *building, struct balance_candidat
     return kept > 0 || may_be_empty ? kept : count;
 }
 
-static void build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct kept_view *kept)
+/* False when memory is out: then it is empty, and the next request tries again. */
+static bool build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct kept_view *kept)
 {
     const struct topology *topology = epoch->topology;
     struct balance_candidate *candidates = malloc((topology->node_count + 1) * sizeof *candidates);
@@ -188,8 +189,11 @@ static void build_view(const struct epoch *epoch, const struct lease_kind *kind,
     }
     kept->stale_ms = building.stale_ms;
     kept->trial = building.trial;
-    balance_view_build(&kept->view, candidates, count);
+    bool is_built = balance_view_build(&kept->view, candidates, count) && candidates != NULL;
     free(candidates);
+    if (!is_built)
+        kept->stale_ms = 0;
+    return is_built;
 }
 
 /* The place of a kind's view, made when it is asked for first; NULL when there are too many kinds, which no table of routes has. */
@@ -219,10 +223,9 @@ static struct kept_view *get_view(struct lease *lease, const struct lease_kind *
     struct kept_view *kept = find_view(views, kind, preferred);
     if (kept == NULL)
         return &views->none;
-    if (kept->built != views->build || kind->now_ms >= kept->stale_ms) {
+    bool is_stale = kept->built != views->build || kind->now_ms >= kept->stale_ms;
+    if (is_stale && build_view(lease->epoch, kind, preferred, kept))
         kept->built = views->build;
-        build_view(lease->epoch, kind, preferred, kept);
-    }
     return kept;
 }
 
