@@ -59,9 +59,9 @@ static const struct question calls[] = {
     {TEXT_LITERAL("GET"), TEXT_LITERAL("/health"), NONE, NONE, TRY_LOCAL, 5, 0, NONE},
     {TEXT_LITERAL("GET"), TEXT_LITERAL("/ready"), NONE, NONE, TRY_LOCAL, 5, 0, NONE},
     {TEXT_LITERAL("OPTIONS"), TEXT_LITERAL("/api/v3/query_sql"), NONE, NONE, TRY_LOCAL, 5, 0, NONE},
-    /* no node says anything to HEAD but that it does not know it */
+    /* no node says anything to HEAD but that it does not know it; Sluice answers for its own routes as it does to GET */
     {TEXT_LITERAL("HEAD"), TEXT_LITERAL("/ping"), NONE, NONE, TRY_CATALOG, 10, ANSWER_TO_HEAD, NONE},
-    {TEXT_LITERAL("HEAD"), TEXT_LITERAL("/health"), NONE, NONE, TRY_CATALOG, 10, ANSWER_TO_HEAD, NONE},
+    {TEXT_LITERAL("HEAD"), TEXT_LITERAL("/health"), NONE, NONE, TRY_LOCAL, 10, ANSWER_TO_HEAD, NONE},
     /* mistakes, which Sluice finds */
     {TEXT_LITERAL("GET"), TEXT_LITERAL("/metrics"), NONE, NONE, TRY_LOCAL, 10, ANSWER_MAY_REFUSE(421), NONE},
     {TEXT_LITERAL("GET"), TEXT_LITERAL("/metrics"), NONE, NONE, TRY_LOCAL, 10, ANSWER_MAY_REFUSE(421), TEXT_LITERAL("node-99")},
