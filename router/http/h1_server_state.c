@@ -13,7 +13,7 @@ static const uint32_t server_moves[] = {
     [H1_SERVER_BODY] = TO(PAUSED) | TO(RECEIVED) | TO(REFUSED) | TO(DISCARDING) | END,
     [H1_SERVER_PAUSED] = TO(BODY) | TO(DISCARDING) | END,
     [H1_SERVER_RECEIVED] = TO(IDLE) | END,
-    [H1_SERVER_REFUSED] = TO(CLOSING),
+    [H1_SERVER_REFUSED] = END,
     [H1_SERVER_DISCARDING] = TO(IDLE) | TO(DEAD),
     [H1_SERVER_CLOSING] = TO(DEAD),
     [H1_SERVER_ABORTED] = TO(DEAD),
@@ -44,7 +44,7 @@ static const char *const persistence_names[] = {"keep_alive", "close", "draining
 #define TO(state) MACHINE_TO(H1_PERSISTENCE_##state)
 static const uint32_t persistence_moves[] = {
     [H1_PERSISTENCE_KEEP_ALIVE] = TO(KEEP_ALIVE) | TO(CLOSE) | TO(DRAINING),
-    [H1_PERSISTENCE_CLOSE] = TO(DRAINING),
+    [H1_PERSISTENCE_CLOSE] = TO(KEEP_ALIVE) | TO(CLOSE) | TO(DRAINING),
     [H1_PERSISTENCE_DRAINING] = TO(DRAINING),
 };
 #undef TO

@@ -22,7 +22,7 @@
  *                           |                +--released, a small rest--> DISCARDING --last byte--> IDLE
  *                           +--not valid--> REFUSED <--not valid-- BODY
  *
- *   released, and the connection does not persist--> CLOSING      cut, and only a reset can tell--> ABORTED      any but REFUSED--> DEAD
+ *   released, and the connection does not persist--> CLOSING      cut, and only a reset can tell--> ABORTED      any--> DEAD
  */
 enum h1_server_state {
     H1_SERVER_IDLE,
@@ -31,7 +31,7 @@ enum h1_server_state {
     H1_SERVER_BODY,
     H1_SERVER_PAUSED,      /* in the body, by the stream's owner */
     H1_SERVER_RECEIVED,    /* the request is whole; the stream's owner has it until it is released */
-    H1_SERVER_REFUSED,     /* the owner answers and releases at once; nothing behind a flaw can be trusted to be where it seems: no more reading */
+    H1_SERVER_REFUSED,     /* nothing behind a flaw can be trusted to be where it seems: no more reading */
     H1_SERVER_DISCARDING,  /* the response is out, and what is left of the body is read and dropped */
     H1_SERVER_CLOSING,     /* what is written goes out; what still comes is dropped */
     H1_SERVER_ABORTED,     /* the connection is reset; its owner hears of it in `next_task` */
@@ -55,7 +55,8 @@ enum h1_response_state {
 /*
  * What becomes of the connection behind the response:
  *
- *   KEEP_ALIVE --request, answer or fault--> CLOSE         KEEP_ALIVE or CLOSE --drain--> DRAINING
+ *   KEEP_ALIVE <--next request-- CLOSE         KEEP_ALIVE or CLOSE --drain--> DRAINING
+ *       +---request, answer or fault--^
  */
 enum h1_persistence {
     H1_PERSISTENCE_KEEP_ALIVE, /* another request may follow */
