@@ -41,6 +41,7 @@ static struct conn *create_conn(struct loop *loop, int fd, const struct conn_set
     loop_timer_init(&conn->linger_timer, on_linger_deadline, conn);
     watch_init(&conn->readable, loop_poller(loop), fd, WATCH_READABLE, conn_on_readable, conn);
     watch_init(&conn->writable, loop_poller(loop), fd, WATCH_WRITABLE, conn_on_writable, conn);
+    end_watch_init(&conn->ended, loop_poller(loop), fd, conn_on_peer_end, conn);
     return conn;
 }
 
@@ -157,6 +158,11 @@ size_t conn_input_bytes(const struct conn *conn)
     return conn->input.length;
 }
 
+size_t conn_unread_bytes(const struct conn *conn)
+{
+    return socket_unread(conn->fd);
+}
+
 void conn_resume(struct conn *conn)
 {
     if (conn->state != CONN_OPEN)
@@ -204,7 +210,8 @@ void conn_finish(struct conn *conn, uint64_t linger_ms)
     loop_task_cancel(conn->loop, &conn->input_task);
     if (conn->input_state == CONN_INPUT_PAUSED)
         watch_add(&conn->readable);
-    conn->input_state = CONN_INPUT_FLOWING;
+    if (conn->input_state != CONN_INPUT_CLOSED)
+        conn->input_state = CONN_INPUT_FLOWING;
     loop_timer_set(conn->loop, &conn->linger_timer, loop_now_ms(conn->loop) + CONN_FINISH_MS);
     loop_defer(conn->loop, &conn->flush_task);
 }

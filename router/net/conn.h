@@ -49,6 +49,12 @@ struct conn_events {
     size_t (*on_bytes)(void *owner, struct text bytes);
     /* Output that had grown above the high-water mark has fallen below the low one. */
     void (*on_drained)(void *owner);
+    /*
+     * The other side has ended its sending (FIN): behind everything that was offered or, while reading is paused, behind bytes that wait to be
+     * read (conn_unread_bytes). True: it may still read, so the conn stays open for output, and only a reset ends it; false, or NULL: it has
+     * gone, and on_ended follows. The conn must be as it is when this returns. In clear text only: with TLS each end is one.
+     */
+    bool (*on_peer_closed)(void *owner);
     /* Nothing more will be read; the owner must close. Bytes that came before have been offered before. */
     void (*on_ended)(void *owner, enum conn_end end);
     /* What conn_finish began is over, the conn is gone. Required where conn_finish is used. */
@@ -97,10 +103,12 @@ bool conn_is_congested(const struct conn *conn);
 size_t conn_output_bytes(const struct conn *conn);
 /* Bytes that were read and not yet understood. */
 size_t conn_input_bytes(const struct conn *conn);
+/* Bytes that have come and were not read. Asks the kernel. */
+size_t conn_unread_bytes(const struct conn *conn);
 
 /*
- * Stops on_bytes. While it lasts nothing is read, so the other side's going is noticed by writing only: the owner keeps a deadline.
- * Idempotent.
+ * Stops on_bytes. While it lasts nothing is read; the other side's going is told to an owner that has on_peer_closed, and noticed by writing
+ * only for any other, which keeps a deadline. Idempotent.
  */
 void conn_pause(struct conn *conn);
 /* on_bytes again: once from the loop with the kept input, even if that is empty, then with what arrives. */

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,6 +47,12 @@ ptrdiff_t socket_receive(int fd, char *bytes, size_t length)
 ptrdiff_t socket_peek(int fd, char *bytes, size_t length)
 {
     return recv(fd, bytes, length, MSG_PEEK | MSG_DONTWAIT);
+}
+
+size_t socket_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, SIOCINQ, &unread) == 0 && unread > 0 ? (size_t)unread : 0;
 }
 
 ptrdiff_t socket_send(int fd, struct iovec *pieces, int count)

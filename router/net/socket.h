@@ -28,6 +28,8 @@ int socket_error(int fd);
 ptrdiff_t socket_receive(int fd, char *bytes, size_t length);
 /* The same, and the bytes stay to be received. */
 ptrdiff_t socket_peek(int fd, char *bytes, size_t length);
+/* How many bytes have come and were not received yet; 0 also when the system does not tell. */
+size_t socket_unread(int fd);
 /* How many bytes of `pieces` were taken; -1 with errno (EAGAIN, ENOBUFS: no room now; EPIPE: the other side has closed). No SIGPIPE comes. */
 ptrdiff_t socket_send(int fd, struct iovec *pieces, int count);
 
