@@ -107,8 +107,6 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
     struct dispatch_context *context = attempt->context;
     if (attempt->state == ATTEMPT_NONE)
         return;
-    if (attempt->state == ATTEMPT_WAITING)
-        attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
     if (attempt_has_left(attempt))
         attempt->progress = ATTEMPT_LEFT;
     count_outcome(attempt, outcome, fault);
@@ -398,8 +396,6 @@ static const struct stream_events node_stream_events = {
 /* There is a stream: the request goes out. */
 static enum fault open_on(struct attempt *attempt, struct link *link, struct stream *stream)
 {
-    if (attempt->state == ATTEMPT_WAITING)
-        attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
     attempt->link = link;
     attempt->stream = stream;
     attempt->link_was_reused = link->used > 1;

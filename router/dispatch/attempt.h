@@ -89,7 +89,6 @@ struct attempt {
     bool link_was_reused;
     struct held_answer *held;
     uint64_t active_ms;                 /* the last byte in either direction; in WAITING, when the wait began */
-    uint64_t waited_ms;                 /* spent in WAITING by all attempts */
 };
 
 /*

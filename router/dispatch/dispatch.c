@@ -27,15 +27,6 @@ static void arm(struct dispatch *dispatch)
         loop_timer_set(loop, &dispatch->timer, at_ms);
 }
 
-static void move_deadline(struct dispatch *dispatch)
-{
-    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE)
-        return;
-    uint64_t write_ms = dispatch_topology(dispatch)->timeouts.write_deadline_ms;
-    uint64_t waited_ms = dispatch->attempt.waited_ms;
-    dispatch->deadline_ms = dispatch_now_ms(dispatch) + (write_ms > waited_ms ? write_ms - waited_ms : 0);
-}
-
 /* ---- failing ---- */
 
 /* Nothing is under way any more. */
@@ -140,6 +131,7 @@ static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh
         return;
     }
     arm(dispatch);
+    dispatch_note_pace(dispatch);
     /* The owner may have stopped while there was nobody to take more. */
     if (dispatch->state == DISPATCH_TRYING && !attempt_is_congested(&dispatch->attempt))
         dispatch->stream.events->on_drained(dispatch->stream.owner);
@@ -205,6 +197,7 @@ static void after_fault(struct dispatch *dispatch, enum fault fault)
 static void on_attempt_drained(void *owner)
 {
     struct dispatch *dispatch = owner;
+    dispatch_note_pace(dispatch);
     arm(dispatch);
     dispatch->stream.events->on_drained(dispatch->stream.owner);
 }
@@ -378,12 +371,13 @@ static void send_data(struct stream *stream, struct text bytes)
         .all_bytes = limits->replay_total_bytes,
         .kept_bytes = &dispatch->context->roster->kept_body_bytes,
     };
-    move_deadline(dispatch);
+    dispatch_move_deadline(dispatch);
     if (!body_append(&dispatch->request.body, bytes, &body_limits, attempt_is_behind(&dispatch->attempt))) {
         fail_for_memory(dispatch);
         return;
     }
     attempt_feed(&dispatch->attempt, bytes);
+    dispatch_note_pace(dispatch);
     if (attempt_is_congested(&dispatch->attempt))
         arm(dispatch);
 }
@@ -400,7 +394,7 @@ static void send_end(struct stream *stream)
 {
     struct dispatch *dispatch = dispatch_of(stream);
     dispatch->request.is_complete = true;
-    move_deadline(dispatch);
+    dispatch_move_deadline(dispatch);
     attempt_feed(&dispatch->attempt, TEXT_EMPTY);
     if (dispatch->state == DISPATCH_TRYING)
         arm(dispatch);

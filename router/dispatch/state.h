@@ -44,7 +44,9 @@ struct dispatch {
     struct attempt attempt;
     bool is_paused;                    /* the owner takes no more of the answer */
     enum fault fault;                  /* the last one */
-    uint64_t deadline_ms;              /* no attempt begins after it, and a write has its answer by then; 0: none */
+    uint64_t deadline_ms;              /* no attempt begins after it; 0: none */
+    uint64_t stopped_since_ms;         /* we keep a write's client from sending, since then; 0: we do not */
+    uint64_t stopped_ms;               /* how long we have done so, before that */
     struct loop_timer timer;
     struct loop_task fail_task;
     struct body_check check;

@@ -18,7 +18,7 @@ enum balance_method {
 /* What ends the search for an answer. */
 enum policy_deadline {
     POLICY_DEADLINE_RESPONSE, /* timeouts.response of silence from a node, for each attempt */
-    POLICY_DEADLINE_WRITE,    /* timeouts.write_deadline for all attempts together, from the body's last byte */
+    POLICY_DEADLINE_WRITE,    /* no attempt begins timeouts.write_deadline after the body's last byte; each has timeouts.write_response */
 };
 
 /* Which answers say that the node did nothing and another one may be asked; see retry_is_refusal. */

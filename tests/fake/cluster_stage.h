@@ -176,7 +176,7 @@ static inline void cluster_start(void)
     }
     cluster.topology = (struct topology){
         .cluster_id = "test", .nodes = cluster.nodes, .node_count = 2,
-        .timeouts = {.response_ms = 60000, .idle_ms = 5000, .queue_ms = 2000, .write_deadline_ms = 4000},
+        .timeouts = {.response_ms = 60000, .idle_ms = 5000, .queue_ms = 2000, .write_deadline_ms = 4000, .write_response_ms = 30000},
         .limits = {.replay_bytes = 1024, .replay_total_bytes = 4096}};
     cluster.roster = roster_create();
     assert_non_null(cluster.roster);

@@ -144,7 +144,7 @@ def a_node_that_ends_a_stream_within_its_upload_has_not_applied_it(house, how):
 @case()
 def a_link_into_the_void_is_left(house):
     """The node's end of a connection is gone without a word; the node itself is well. One request pays for it, not one after the other."""
-    with serve(house, "IQC", {"timeouts": {"write_deadline": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
+    with serve(house, "IQC", {"timeouts": {"write_response": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
         assert client.ask("POST", WRITE, LINES).status == 204
         first = sluice.i1.peer_of(sluice.i1.seen[0])
         first.acks_pings = False
@@ -157,7 +157,7 @@ def a_link_into_the_void_is_left(house):
 
 @case()
 def a_slow_node_that_answers_pings_keeps_its_link(house):
-    with serve(house, "IQC", {"timeouts": {"write_deadline": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
+    with serve(house, "IQC", {"timeouts": {"write_response": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
         assert client.ask("POST", WRITE, LINES).status == 204
         sluice.i1.script.put(hang)
         assert client.ask("POST", WRITE, LINES).status == 503
