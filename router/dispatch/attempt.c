@@ -119,6 +119,9 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         context->pool_verbs->give(context->pool, attempt->link);
     attempt->link = NULL;
     drop_held(attempt);
+    /* The link that it was on has gone with it, or asks by itself; the others may lead into the same silence. */
+    if (fault == FAULT_UPSTREAM_TIMEOUT || fault == FAULT_LINK_SILENT)
+        context->pool_verbs->suspect(context->pool, attempt->node);
 }
 
 /* The attempt is over by itself: the owner hears of it. */

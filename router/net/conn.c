@@ -63,14 +63,18 @@ struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *
     return conn;
 }
 
+/* When the other side's kernel is asked whether it is there. */
+#define LIFE_IDLE_MS 5000
+
 /* A socket that connects, or -1 with *end. */
-static int begin_connect(const struct address *address, enum conn_end *end)
+static int begin_connect(const struct address *address, uint64_t life_ms, enum conn_end *end)
 {
     *end = CONN_END_NO_RESOURCES;
     int fd = socket_open(address->socket.any.sa_family);
     if (fd < 0)
         return -1;
     socket_no_delay(fd);
+    socket_expect_life(fd, LIFE_IDLE_MS, life_ms);
     int error = socket_connect(fd, address);
     if (error == 0)
         return fd;
@@ -83,7 +87,7 @@ static int begin_connect(const struct address *address, enum conn_end *end)
 struct conn *conn_connect(struct loop *loop, const struct address *address, const struct conn_settings *settings,
                           enum conn_end *end)
 {
-    int fd = begin_connect(address, end);
+    int fd = begin_connect(address, settings->life_ms, end);
     if (fd < 0) {
         tls_channel_destroy(settings->tls);
         return NULL;
@@ -225,6 +229,13 @@ enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes)
     if (!socket_acknowledged(conn->fd, &acknowledged, &is_closed) || acknowledged > sent_bytes)
         return CONN_READING_POSSIBLE;
     return is_closed ? CONN_READING_RULED_OUT : CONN_READING_UNKNOWN;
+}
+
+uint64_t conn_acknowledged_bytes(const struct conn *conn)
+{
+    uint64_t acknowledged;
+    bool is_closed;
+    return socket_acknowledged(conn->fd, &acknowledged, &is_closed) ? acknowledged : 0;
 }
 
 uint64_t conn_sent_bytes(const struct conn *conn)

@@ -67,6 +67,7 @@ struct conn_settings {
     struct buffer_pool *pool;     /* ref: owner of the loop */
     size_t high_water_bytes;      /* conn_is_congested above it */
     size_t input_maximum_bytes;   /* unconsumed input kept at most; above it reading pauses until the owner consumes */
+    uint64_t life_ms;             /* conn_connect: see socket_expect_life; 0: as long as the system says */
     struct tls_channel *tls;      /* taken over, whatever becomes of the conn; NULL: clear text */
 };
 
@@ -136,6 +137,8 @@ enum conn_reading {
  * both ways answers data with a reset at once and acknowledges none of it.
  */
 enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes);
+/* Of all bytes that were sent, those that the other side's kernel has acknowledged; 0 when that is not known. Asks the kernel. */
+uint64_t conn_acknowledged_bytes(const struct conn *conn);
 /* All bytes that were handed to the kernel so far, as they are on the wire. */
 uint64_t conn_sent_bytes(const struct conn *conn);
 

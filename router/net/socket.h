@@ -39,6 +39,11 @@ void socket_shut_down_sending(int fd);
 void socket_reset_on_close(int fd);
 /* Small pieces leave at once (no Nagle). On a Unix-domain socket nothing happens. */
 void socket_no_delay(int fd);
+/*
+ * The other side's machine may go without a word. Its kernel is asked for a sign of life after `idle_ms` without one, and the connection fails
+ * when one has been due for `timeout_ms`, an acknowledgement or room for more among them; 0: as long as the system says.
+ */
+void socket_expect_life(int fd, uint64_t idle_ms, uint64_t timeout_ms);
 /* What has come is acknowledged at once, for now. */
 void socket_quick_acknowledge(int fd);
 /*

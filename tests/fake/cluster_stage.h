@@ -35,6 +35,7 @@ struct fake_node {
     struct fake_stream streams[ATTEMPTS];
     unsigned attempts;
     unsigned links_out;
+    unsigned suspected;
     bool wanted_fresh; /* the newest ticket */
     struct pool_ticket *waiting;
 };
@@ -127,7 +128,12 @@ static inline void fake_cancel(struct pool *pool, struct pool_ticket *ticket)
     ticket->waits_for = NULL;
 }
 
-static const struct pool_verbs fake_pool_verbs = {.take = fake_take, .give = fake_give, .cancel = fake_cancel};
+static inline void fake_suspect(struct pool *pool, struct roster_node *node)
+{
+    fake_node_of(pool, node)->suspected++;
+}
+
+static const struct pool_verbs fake_pool_verbs = {.take = fake_take, .give = fake_give, .cancel = fake_cancel, .suspect = fake_suspect};
 
 static inline struct pool_ticket *take_waiting(unsigned index)
 {
