@@ -111,6 +111,7 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         attempt->progress = ATTEMPT_LEFT;
     count_outcome(attempt, outcome, fault);
     enter(attempt, ATTEMPT_NONE);
+    vigil_end(&context->vigils, &attempt->vigil);
     context->pool_verbs->cancel(context->pool, &attempt->ticket);
     if (attempt->stream != NULL)
         stream_release(attempt->stream);
@@ -313,6 +314,7 @@ static void on_head(void *owner, const struct message_head *head)
 {
     struct attempt *attempt = owner;
     attempt->active_ms = now_ms(attempt);
+    vigils_note(&attempt->context->vigils, attempt->node, attempt->active_ms);
     switch (screen_head(attempt->question, head)) {
     case SCREEN_MALFORMED:
         end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
@@ -394,6 +396,30 @@ static const struct stream_events node_stream_events = {
     .on_failed = on_failed,
 };
 
+/* ---- while the node says nothing ---- */
+
+/* A client that sends slowly is not the node's silence. */
+static uint64_t silent_since_ms(const void *owner)
+{
+    const struct attempt *attempt = owner;
+    bool owes = attempt->state == ATTEMPT_OPEN && (attempt->progress == ATTEMPT_SENT || attempt_is_congested(attempt));
+    if (!owes)
+        return UINT64_MAX;
+    return attempt->active_ms > attempt->link->heard_ms ? attempt->active_ms : attempt->link->heard_ms;
+}
+
+static void on_lost(void *owner)
+{
+    struct attempt *attempt = owner;
+    if (attempt->state == ATTEMPT_WAITING || attempt->state == ATTEMPT_OPEN)
+        attempt->events->on_lost(attempt->owner);
+}
+
+static const struct vigil_events vigil_events = {
+    .silent_since_ms = silent_since_ms,
+    .on_lost = on_lost,
+};
+
 /* ---- the beginning ---- */
 
 /* There is a stream: the request goes out. */
@@ -455,8 +481,11 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->ticket.owner = attempt;
     attempt->ticket.needs_http2 = attempt->request->is_grpc;
     attempt->ticket.wants_fresh = wants_fresh_link;
+    attempt->vigil.events = &vigil_events;
+    attempt->vigil.owner = attempt;
     count_begin(attempt);
     enter(attempt, ATTEMPT_WAITING);
+    vigil_begin(&context->vigils, &attempt->vigil, node);
     struct stream *stream = context->pool_verbs->take(context->pool, node, &attempt->ticket, &link, &fault);
     if (stream != NULL)
         fault = open_on(attempt, link, stream);

@@ -24,6 +24,7 @@
 #include "base/fault.h"
 #include "dispatch/request.h"
 #include "dispatch/screen.h"
+#include "dispatch/vigil.h"
 #include "http/stream.h"
 #include "upstream/pool.h"
 
@@ -65,6 +66,8 @@ struct attempt_events {
      * that belongs to the verdict. `is_cut`: it was too long to be kept, so it cannot go to the owner.
      */
     bool (*on_screened)(void *owner, enum screen_result verdict, bool is_cut);
+    /* The node is lost and nothing of an answer has come. The owner may end the attempt; else it goes on, and this comes again. */
+    void (*on_lost)(void *owner);
     /* The attempt is over and holds nothing any more; another may be started within the call. After ANSWERED nothing follows. */
     void (*on_outcome)(void *owner, enum attempt_outcome outcome, enum fault fault);
 };
@@ -81,6 +84,7 @@ struct attempt {
     void *owner;
     struct roster_node *node;           /* ref: the newest one, also when the attempt is over */
     unsigned number;                    /* of all attempts of the request, for the log */
+    struct vigil vigil;
     struct pool_ticket ticket;
     struct link *link;                  /* out of the pool while there is a stream */
     struct stream *stream;

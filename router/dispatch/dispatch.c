@@ -163,10 +163,17 @@ static void decide(struct dispatch *dispatch, enum fault fault)
     }
 }
 
+/* One may be under way, since the node was lost that the attempt was on. */
+static bool start_check(struct dispatch *dispatch)
+{
+    return body_check_is_under_way(&dispatch->check) ||
+           body_check_start(&dispatch->context->checks, &dispatch->check, body_text(&dispatch->request.body),
+                            request_is_gzip(&dispatch->request));
+}
+
 static void begin_check(struct dispatch *dispatch)
 {
-    struct body_checks *checks = &dispatch->context->checks;
-    if (body_check_start(checks, &dispatch->check, body_text(&dispatch->request.body), request_is_gzip(&dispatch->request))) {
+    if (start_check(dispatch)) {
         dispatch_enter(dispatch, DISPATCH_CHECKING);
         arm(dispatch);
         return;
@@ -179,7 +186,8 @@ static void on_checked(void *owner, enum timestamp_result result)
 {
     struct dispatch *dispatch = owner;
     dispatch->timestamps = result;
-    decide(dispatch, dispatch->fault);
+    if (dispatch->state == DISPATCH_CHECKING)
+        decide(dispatch, dispatch->fault);
 }
 
 /* The attempt is over with a fault, and nothing has gone to the owner. */
@@ -212,6 +220,7 @@ static void on_attempt_head(void *owner, const struct message_head *head)
 {
     struct dispatch *dispatch = owner;
     dispatch_enter(dispatch, DISPATCH_RELAYING);
+    body_check_cancel(&dispatch->context->checks, &dispatch->check);
     if (head->status < 500)
         choice_remember(&dispatch->choice, dispatch->context, dispatch->request.head->path, dispatch->attempt.node);
     arm(dispatch);
@@ -299,6 +308,28 @@ static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum f
     }
 }
 
+/*
+ * Nothing is to be expected of the node: what may be repeated goes elsewhere now, for all the time that its own limit would still give it. What
+ * may not goes on, since it may have an answer after all. A write's timestamps are looked at meanwhile; on_lost comes again.
+ */
+static void on_attempt_lost(void *owner)
+{
+    struct dispatch *dispatch = owner;
+    enum fault fault = dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT;
+    if (dispatch->state != DISPATCH_TRYING)
+        return;
+    if (needs_check(dispatch, fault)) {
+        if (!start_check(dispatch))
+            dispatch->timestamps = TIMESTAMP_DOUBT;
+        return;
+    }
+    struct retry_question question = make_question(dispatch, fault, dispatch->timestamps == TIMESTAMP_EACH_LINE);
+    if (retry_decide(&question) != RETRY_AGAIN_ELSEWHERE)
+        return;
+    attempt_end(&dispatch->attempt, ATTEMPT_FAILED, fault);
+    on_attempt_outcome(dispatch, ATTEMPT_FAILED, fault);
+}
+
 static const struct attempt_events attempt_events = {
     .on_drained = on_attempt_drained,
     .on_interim = on_attempt_interim,
@@ -306,6 +337,7 @@ static const struct attempt_events attempt_events = {
     .on_data = on_attempt_data,
     .on_trailers = on_attempt_trailers,
     .on_screened = on_attempt_screened,
+    .on_lost = on_attempt_lost,
     .on_outcome = on_attempt_outcome,
 };
 
@@ -554,9 +586,11 @@ void dispatch_leave_epoch(struct stream *stream)
 void dispatch_context_init(struct dispatch_context *context)
 {
     body_checks_init(&context->checks, context->loop);
+    vigils_init(&context->vigils, context->loop, context->pool_verbs, context->pool);
 }
 
 void dispatch_context_clear(struct dispatch_context *context)
 {
     body_checks_clear(&context->checks);
+    vigils_clear(&context->vigils);
 }

@@ -25,6 +25,7 @@
 #include "base/random.h"
 #include "dispatch/checks.h"
 #include "dispatch/request.h"
+#include "dispatch/vigil.h"
 #include "http/stream.h"
 #include "net/loop.h"
 #include "routing/classify.h"
@@ -48,6 +49,7 @@ struct dispatch_context {
     struct log_limit failures[ROSTER_SLOTS];   /* of the lines about each node's failed attempts */
     roster_handle nodes_of_paths[256];         /* who answered for an engine path, by hash; 0: nobody */
     struct body_checks checks;
+    struct vigils vigils;
 };
 void dispatch_context_init(struct dispatch_context *context);
 /* No dispatch may be left. */

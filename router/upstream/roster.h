@@ -21,6 +21,7 @@
 
 struct lock;
 struct roster;
+struct wakeup;
 
 /* A reload may replace every node while all old ones still have links. */
 #define ROSTER_SLOTS (2 * TOPOLOGY_NODES_MAXIMUM)
@@ -45,6 +46,7 @@ struct roster_node {
     atomic_ulong requests;                   /* attempts begun since start */
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
+    atomic_uint suspected;                   /* it is silent while work waits, and was not probed since; writers: workers, control takes it back */
     atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
     atomic_uint admin[REQUEST_CLASS_COUNT];  /* enum node_admin; writer: control */
     atomic_uint http_version;                /* 0: not known yet, 1, 2; writers: control, and pools that learn it by ALPN */
@@ -67,6 +69,7 @@ struct roster {
     atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
     uint64_t started_ms;
     char via[MESSAGE_VERSION_COUNT][40];     /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
+    struct wakeup *suspicions;               /* ref: of the prober, as long as workers run; or NULL */
     struct lock *lock;                       /* of what follows */
     uint32_t admitted;                       /* nodes so far: makes handles different */
     struct roster_node *slots[ROSTER_SLOTS];
@@ -105,6 +108,11 @@ bool roster_node_set_health(struct roster_node *node, enum health_state health);
 void roster_node_set_admin(struct roster_node *node, enum request_class class, enum node_admin admin);
 /* Which HTTP the node speaks; returns what was known before. */
 unsigned roster_node_set_version(struct roster_node *node, unsigned version);
+
+/* Live traffic: the node has said nothing for long although something waits for it. It is probed at once. From any thread. */
+void roster_node_suspect(struct roster_node *node);
+/* It is down, or connections do not come about: nothing is to be expected of it. What the operator said of it does not matter here. */
+bool roster_node_is_lost(const struct roster_node *node);
 
 /* Live traffic saw a connect-class failure, or a connection that came about. */
 void roster_node_note_connect(struct roster_node *node, bool failed);

@@ -328,7 +328,7 @@ static void a_silent_node_is_left_for_the_next(void **state)
     pass(1100);
     assert_int_equal(attempts(), 2);
     assert_string_equal(at_node(first)->verbs, "hdel");
-    assert_int_equal(cluster.pool.nodes[first].suspected, 1);
+    assert_true(cluster.pool.nodes[first].suspected > 0);
     assert_int_equal(cluster.pool.nodes[!first].suspected, 0);
     pass(60100);
     assert_failed(FAULT_UPSTREAM_TIMEOUT);
