@@ -313,6 +313,8 @@ static void end_held(struct attempt *attempt)
 static void on_head(void *owner, const struct message_head *head)
 {
     struct attempt *attempt = owner;
+    if (policy_of(attempt->class)->deadline == POLICY_DEADLINE_WRITE && head->status / 100 == 2)
+        roster_node_note_write(attempt->node, now_ms(attempt) - attempt->active_ms);
     attempt->active_ms = now_ms(attempt);
     vigils_note(&attempt->context->vigils, attempt->node, attempt->active_ms);
     switch (screen_head(attempt->question, head)) {
@@ -415,7 +417,15 @@ static void on_lost(void *owner)
         attempt->events->on_lost(attempt->owner);
 }
 
+static void on_look(void *owner)
+{
+    struct attempt *attempt = owner;
+    if (attempt->state == ATTEMPT_OPEN && attempt->progress == ATTEMPT_SENT)
+        attempt->events->on_waiting(attempt->owner, now_ms(attempt) - attempt->active_ms);
+}
+
 static const struct vigil_events vigil_events = {
+    .on_look = on_look,
     .silent_since_ms = silent_since_ms,
     .on_lost = on_lost,
 };

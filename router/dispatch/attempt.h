@@ -68,6 +68,8 @@ struct attempt_events {
     bool (*on_screened)(void *owner, enum screen_result verdict, bool is_cut);
     /* The node is lost and nothing of an answer has come. The owner may end the attempt; else it goes on, and this comes again. */
     void (*on_lost)(void *owner);
+    /* The node has had the whole request for `waited_ms`, and nothing of an answer has come. Comes now and then; the same holds. */
+    void (*on_waiting)(void *owner, uint64_t waited_ms);
     /* The attempt is over and holds nothing any more; another may be started within the call. After ANSWERED nothing follows. */
     void (*on_outcome)(void *owner, enum attempt_outcome outcome, enum fault fault);
 };

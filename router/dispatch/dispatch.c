@@ -309,13 +309,11 @@ static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum f
 }
 
 /*
- * Nothing is to be expected of the node: what may be repeated goes elsewhere now, for all the time that its own limit would still give it. What
- * may not goes on, since it may have an answer after all. A write's timestamps are looked at meanwhile; on_lost comes again.
+ * What may be repeated goes elsewhere now, for all the time that its own limit would still give it. What may not goes on, since its node may have
+ * an answer after all. A write's timestamps are looked at meanwhile; then this comes again.
  */
-static void on_attempt_lost(void *owner)
+static void leave_node(struct dispatch *dispatch, enum fault fault)
 {
-    struct dispatch *dispatch = owner;
-    enum fault fault = dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT;
     if (dispatch->state != DISPATCH_TRYING)
         return;
     if (needs_check(dispatch, fault)) {
@@ -330,6 +328,28 @@ static void on_attempt_lost(void *owner)
     on_attempt_outcome(dispatch, ATTEMPT_FAILED, fault);
 }
 
+/* Nothing is to be expected of the node. */
+static void on_attempt_lost(void *owner)
+{
+    struct dispatch *dispatch = owner;
+    leave_node(dispatch, dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT);
+}
+
+/* A write that its node keeps for longer than another one would have taken. */
+static void on_attempt_waiting(void *owner, uint64_t waited_ms)
+{
+    struct dispatch *dispatch = owner;
+    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE || waited_ms < SLOW_WRITE_MINIMUM_MS || dispatch->lease == NULL)
+        return;
+    struct slow_write_question question = {
+        .waited_ms = waited_ms,
+        .own = atomic_load_explicit(&dispatch->attempt.node->write_average, memory_order_relaxed),
+        .other = choice_quickest_write(&dispatch->choice, dispatch->lease, &dispatch->tried),
+    };
+    if (slow_write_is_late(&question))
+        leave_node(dispatch, FAULT_UPSTREAM_TIMEOUT);
+}
+
 static const struct attempt_events attempt_events = {
     .on_drained = on_attempt_drained,
     .on_interim = on_attempt_interim,
@@ -338,6 +358,7 @@ static const struct attempt_events attempt_events = {
     .on_trailers = on_attempt_trailers,
     .on_screened = on_attempt_screened,
     .on_lost = on_attempt_lost,
+    .on_waiting = on_attempt_waiting,
     .on_outcome = on_attempt_outcome,
 };
 
@@ -561,17 +582,6 @@ bool dispatch_has_node(struct stream *stream)
     return has_untried(dispatch);
 }
 
-unsigned dispatch_attempts(const struct stream *stream)
-{
-    return reading_dispatch_of(stream)->attempt.number;
-}
-
-const char *dispatch_node_id(const struct stream *stream)
-{
-    const struct roster_node *node = reading_dispatch_of(stream)->attempt.node;
-    return node == NULL ? "" : node->node_id;
-}
-
 void dispatch_leave_epoch(struct stream *stream)
 {
     struct dispatch *dispatch = dispatch_of(stream);
@@ -581,16 +591,4 @@ void dispatch_leave_epoch(struct stream *stream)
     dispatch->kept_node = dispatch->attempt.node;
     if (dispatch->kept_node != NULL)
         roster_node_retain(dispatch->kept_node);
-}
-
-void dispatch_context_init(struct dispatch_context *context)
-{
-    body_checks_init(&context->checks, context->loop);
-    vigils_init(&context->vigils, context->loop, context->pool_verbs, context->pool);
-}
-
-void dispatch_context_clear(struct dispatch_context *context)
-{
-    body_checks_clear(&context->checks);
-    vigils_clear(&context->vigils);
 }

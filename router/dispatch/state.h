@@ -1,6 +1,6 @@
 #ifndef SLUICE_DISPATCH_STATE_H
 #define SLUICE_DISPATCH_STATE_H
-/* The dispatch's own data, for dispatch.c, deadlines.c and state.c (its machine). */
+/* The dispatch's own data, for dispatch.c, deadlines.c and state.c (its machine, and what its record says). */
 #include "dispatch/attempt.h"
 #include "dispatch/choose.h"
 #include "dispatch/dispatch.h"

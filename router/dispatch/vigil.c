@@ -17,6 +17,9 @@ static void look_at(struct vigils *vigils, struct vigil *vigil)
         vigil->events->on_lost(vigil->owner);
         return;
     }
+    vigil->events->on_look(vigil->owner);
+    if (vigil->of != of)
+        return;
     uint64_t now_ms = loop_now_ms(vigils->loop);
     uint64_t since_ms = vigil->events->silent_since_ms(vigil->owner);
     if (since_ms == UINT64_MAX)

@@ -14,6 +14,8 @@ struct pool;
 struct pool_verbs;
 
 struct vigil_events {
+    /* With each look. May end the vigil. */
+    void (*on_look)(void *owner);
     /* Since when the node has owed something and said nothing; UINT64_MAX: it owes nothing now. */
     uint64_t (*silent_since_ms)(const void *owner);
     /* The node is lost. Comes again while the owner keeps waiting for it. */

@@ -17,6 +17,7 @@
 #include "http/message.h"
 #include "net/address.h"
 #include "routing/health.h"
+#include "routing/slow_write.h"
 #include "topology/topology.h"
 
 struct lock;
@@ -45,6 +46,7 @@ struct roster_node {
     atomic_uint waiting;                     /* exchanges that wait for a link while none is dialled for them, all workers */
     atomic_ulong requests;                   /* attempts begun since start */
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
+    atomic_uint write_average;               /* slow_write_average: acknowledgements, all workers (of two at once, one may be lost) */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
     atomic_uint suspected;                   /* it is silent while work waits, and was not probed since; writers: workers, control takes it back */
     atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
@@ -113,6 +115,13 @@ unsigned roster_node_set_version(struct roster_node *node, unsigned version);
 void roster_node_suspect(struct roster_node *node);
 /* It is down, or connections do not come about: nothing is to be expected of it. What the operator said of it does not matter here. */
 bool roster_node_is_lost(const struct roster_node *node);
+
+/* The node has acknowledged a write. */
+static inline void roster_node_note_write(struct roster_node *node, uint64_t took_ms)
+{
+    slow_write_average before = atomic_load_explicit(&node->write_average, memory_order_relaxed);
+    atomic_store_explicit(&node->write_average, slow_write_add(before, took_ms), memory_order_relaxed);
+}
 
 /* Live traffic saw a connect-class failure, or a connection that came about. */
 void roster_node_note_connect(struct roster_node *node, bool failed);

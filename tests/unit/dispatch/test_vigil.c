@@ -187,6 +187,75 @@ static void without_another_node_it_is_waited_for(void **state)
     assert_heard("he");
 }
 
+/* ---- a node that is slower than the others ---- */
+
+static void acknowledge_quickly(unsigned node)
+{
+    for (unsigned i = 0; i < 20; i++)
+        roster_node_note_write(shared(node), 50);
+}
+
+static void a_late_write_goes_to_a_node_that_is_quicker(void **state)
+{
+    (void)state;
+    cluster_serve(2, NODE_CAPABILITY_INGEST);
+    acknowledge_quickly(0);
+    acknowledge_quickly(1);
+    write_lines("m v=1 1000");
+    unsigned node = asked_node();
+    pass(1900);
+    settle();
+    assert_int_equal(attempts(), 1);
+    pass(400);
+    settle();
+    pass(300);
+    assert_int_equal(attempts(), 2);
+    answer(!node, 204, "");
+    assert_heard("he");
+}
+
+static void a_late_write_stays_where_all_are_slow_and_where_it_has_no_times(void **state)
+{
+    (void)state;
+    cluster_serve(2, NODE_CAPABILITY_INGEST);
+    for (unsigned i = 0; i < 20; i++) {
+        roster_node_note_write(shared(0), 1900);
+        roster_node_note_write(shared(1), 1900);
+    }
+    write_lines("m v=1 1000");
+    pass(3700);
+    settle();
+    pass(200);
+    assert_int_equal(attempts(), 1);
+    answer(asked_node(), 204, "");
+    begin_anew();
+    for (unsigned i = 0; i < 100; i++) {
+        acknowledge_quickly(0);
+        acknowledge_quickly(1);
+    }
+    cluster.pool.nodes[0].attempts = cluster.pool.nodes[1].attempts = 0;
+    write_lines("m v=1");
+    pass(3000);
+    settle();
+    pass(300);
+    assert_int_equal(attempts(), 1);
+}
+
+static void acknowledgements_are_measured(void **state)
+{
+    (void)state;
+    cluster_serve(1, NODE_CAPABILITY_INGEST);
+    write_lines("m v=1");
+    pass(700);
+    answer(0, 204, "");
+    assert_in_range(slow_write_average_ms(atomic_load(&shared(0)->write_average)), 700, 760);
+    begin_anew();
+    write_lines("m v=1");
+    pass(5000);
+    answer(0, 400, "{}");
+    assert_in_range(slow_write_average_ms(atomic_load(&shared(0)->write_average)), 700, 760);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +271,9 @@ int main(void)
         TEST(who_waits_for_a_link_to_it_goes_elsewhere),
         TEST(what_has_begun_stays),
         TEST(without_another_node_it_is_waited_for),
+        TEST(a_late_write_goes_to_a_node_that_is_quicker),
+        TEST(a_late_write_stays_where_all_are_slow_and_where_it_has_no_times),
+        TEST(acknowledgements_are_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,3 +87,32 @@ def the_only_node_of_its_kind_is_not_down_by_one_failure(house):
             held.set()
             assert client.read().body == b"late"
         assert not sluice.count_lines("state=down")
+
+
+@case(("with timestamps", LINES), ("without", BARE))
+def a_write_that_one_node_keeps_for_long(house, _, body):
+    """The node answers probes, and other writes are quick. Whether it stores this one late, nobody knows."""
+    held = threading.Event()
+    with house.serve("iiqc") as sluice:
+        nodes = [sluice.i1, sluice.i2]
+        for _ in range(8):
+            assert sluice.ask("POST", WRITE, LINES).status == 204
+        for node in nodes:
+            node.seen.clear()
+            node.script.put(hold(held, answer(204)))
+        with sluice.client() as client:
+            client.send("POST", WRITE, body)
+            slow = wait_seen_by_one(nodes)
+            quick = sluice.i2 if slow is sluice.i1 else sluice.i1
+            quick.script.take()
+            if body == LINES:
+                reply = client.read()
+                assert reply.status == 204 and reply.node == quick.name, reply
+                sluice.wait_line(f"event=attempt_failed .*node={slow.name} .*fault=upstream_timeout")
+            else:
+                slow.wait_probes(len(slow.probes) + 1)  # it was suspected, and is there
+                held.set()
+                reply = client.read()
+                assert reply.status == 204 and reply.node == slow.name, reply
+                assert not quick.seen
+        held.set()
