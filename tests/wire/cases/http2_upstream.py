@@ -160,9 +160,8 @@ def a_query_on_a_link_that_dies_in_silence_is_asked_again(house, _, letters):
     """No deadline ends it (they are minutes here): the node is asked for a sign of life, and gives none on this connection."""
     with serve(house, letters) as sluice, connect(sluice, 1) as client:
         queriers = [node for node in sluice.nodes if node.name.startswith("q")]
-        for node in queriers:
-            for _ in range(2):
-                assert client.ask("GET", QUERY).status == 200
+        while not all(node.seen for node in queriers):
+            assert client.ask("GET", QUERY).status == 200
         for node in queriers:
             for peer in node.peers.values():
                 peer.acks_pings = False
