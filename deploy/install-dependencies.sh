@@ -5,6 +5,7 @@
 #   deploy/install-dependencies.sh run          the same, and python3 for the stand-in cluster of the demonstration
 #   deploy/install-dependencies.sh test         the same, and the servers and clients that the tests use
 #   deploy/install-dependencies.sh bench        what `run` has, and the proxies and load drivers to compare with
+#   deploy/install-dependencies.sh fuzz         what `build` has, and clang with libFuzzer
 #
 # It asks dpkg first, so a machine that has everything is not touched and needs no network. deploy/apt-install.sh does the rest, as root.
 set -eu
@@ -17,13 +18,20 @@ test="$run libcmocka-dev openssl curl ca-certificates varnish nghttp2-client ngh
       influxdb? influxdb-client?"
 bench="$run openssl haproxy nginx-light nghttp2-proxy nghttp2-client wrk strace valgrind"
 
+# libFuzzer and clang's sanitizers are in a package with the number of the distribution's clang.
+clang_number() {
+    case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in bookworm) echo 14 ;; *) echo 19 ;; esac
+}
+fuzz="$build clang libclang-rt-$(clang_number)-dev"
+
 purpose=${1:-build}
 case $purpose in
     build) wanted=$build ;;
     run)   wanted=$run ;;
     test)  wanted=$test ;;
     bench) wanted=$bench ;;
-    *) echo "usage: $0 [build|run|test|bench]" >&2; exit 2 ;;
+    fuzz)  wanted=$fuzz ;;
+    *) echo "usage: $0 [build|run|test|bench|fuzz]" >&2; exit 2 ;;
 esac
 # varnish makes its users with systemd-sysusers; where there is no systemd, that program alone will do.
 if [ "$purpose" = test ] && ! command -v systemd-sysusers >/dev/null; then

@@ -86,6 +86,16 @@ if wanted unit; then
         fi
     done
 fi
+# How many worlds are played; with the sanitizers each takes ten times as long.
+case ${MODE:-release} in asan) seeds=150 ;; *) seeds=1000 ;; esac
+if [ -n "${SIM:-}" ]; then
+    suite sim "$SIM" --seeds "${SIM_SEEDS:-$seeds}" --jobs "$(nproc)" --reached tests/sim/reached.txt
+    suite sim_regressions "$SIM" --regressions tests/sim/regressions.txt
+    suite sim_replay tests/sim/replay.sh "$SIM"
+fi
+# The fuzzers' names are words.
+# shellcheck disable=SC2086
+suite fuzz_corpus tests/fuzz/replay.sh ${FUZZERS:-}
 suite law python3 tests/law/law.py
 suite lint python3 tests/lint/run.py build/sluice
 suite drift python3 tests/lint/drift.py build/sluice

@@ -29,6 +29,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                                    NEVER, DOWNSTREAM, false},
     [FAULT_REQUEST_TRANSFER_CODING] = {"request_transfer_coding", "only the transfer coding chunked is understood", 501,
                                        501, 12, NEVER, DOWNSTREAM, false},
+    [FAULT_REQUEST_LENGTH] = {"request_length", "a body in HTTP/1.0 needs a Content-Length", 411, 411, 3, NEVER, DOWNSTREAM,
+                              false},
     [FAULT_REQUEST_PATH_AMBIGUOUS] = {"request_path_ambiguous",
                                       "the path could be read as another one; send it in its plain form", 400, 400, 3,
                                       NEVER, DOWNSTREAM, false},
@@ -96,6 +98,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
     /* The node's own word, also for a lack of permission: the client hears it from the node unless another node says something else. */
     [FAULT_UPSTREAM_UNAVAILABLE] = {"upstream_unavailable", "the node cannot serve this call at the moment", 503, 503, 14,
                                     UNKNOWN, UPSTREAM, false},
+    [FAULT_UPSTREAM_FAILED] = {"upstream_failed", "the node could not carry out the request", 503, 503, 14, UNKNOWN, UPSTREAM,
+                               false},
 
     [FAULT_OUT_OF_MEMORY] = {"out_of_memory", "the router has no memory or descriptors left for this request", 503, 503,
                              14, NEVER, SLUICE, false},

@@ -23,8 +23,11 @@ struct slab {
     struct slab_header *waiting[CLASSES];
 };
 
+/* How gcc says it, and clang. */
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS_NOTHING 1
+#elif defined(__has_feature)
+#define KEEPS_NOTHING __has_feature(address_sanitizer)
 #else
 #define KEEPS_NOTHING 0
 #endif
@@ -94,6 +97,23 @@ void slab_give(struct slab *slab, void *object)
     header->next = slab->waiting[header->class];
     slab->waiting[header->class] = header;
     slab->kept_bytes += header->length;
+}
+
+void *slab_take_unpooled(size_t length)
+{
+    struct slab_header *header = take_from_system(CLASSES, length);
+    return header == NULL ? NULL : header + 1;
+}
+
+void slab_give_unpooled(void *object)
+{
+    if (object != NULL)
+        free((struct slab_header *)object - 1);
+}
+
+size_t slab_usable_bytes(const void *object)
+{
+    return ((const struct slab_header *)object - 1)->length;
 }
 
 size_t slab_kept_bytes(const struct slab *slab)

@@ -22,6 +22,16 @@ void *slab_take_zeroed(struct slab *slab, size_t length);
 void *slab_resize(struct slab *slab, void *object, size_t length);
 void slab_give(struct slab *slab, void *object);
 
+/*
+ * An object that no slab keeps: it may be given to any slab, as one that was taken from there, or back to the system, also when no slab is left.
+ * NULL when memory is out.
+ */
+void *slab_take_unpooled(size_t length);
+void slab_give_unpooled(void *object);
+
+/* How many bytes of an object may be used: as many as were asked for, or a few more. */
+size_t slab_usable_bytes(const void *object);
+
 /* What waits in the lists; bounded. */
 size_t slab_kept_bytes(const struct slab *slab);
 

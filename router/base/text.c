@@ -76,6 +76,17 @@ struct text text_cut(struct text *rest, char separator)
     return piece;
 }
 
+struct text text_query_value(struct text query, struct text key)
+{
+    while (query.length > 0) {
+        struct text pair = text_cut(&query, '&');
+        struct text name = text_cut(&pair, '=');
+        if (text_equals(name, key))
+            return pair;
+    }
+    return TEXT_EMPTY;
+}
+
 bool text_to_u64(struct text t, uint64_t *value)
 {
     if (t.length == 0)

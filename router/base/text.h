@@ -65,6 +65,9 @@ struct text text_trim(struct text t);
  */
 struct text text_cut(struct text *rest, char separator);
 
+/* The value of a key in a URL's query, as it stands there; empty when it has none, or no such key. The first one counts. */
+struct text text_query_value(struct text query, struct text key);
+
 /* Decimal digits only, no sign, no blanks; false on anything else or on a value above UINT64_MAX. */
 bool text_to_u64(struct text t, uint64_t *value);
 

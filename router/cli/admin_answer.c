@@ -250,6 +250,18 @@ void status_report_clear(struct status_report *report)
     *report = (struct status_report){0};
 }
 
+bool status_report_is_ejected(const struct status_report *report, size_t index, const char *class)
+{
+    const json_t *node = json_array_get(json_object_get(report->document, "nodes"), index);
+    const json_t *classes = json_object_get(node, "ejected");
+    for (size_t i = 0; i < json_array_size(classes); i++) {
+        const char *name = json_string_value(json_array_get(classes, i));
+        if (name != NULL && strcmp(name, class) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum admin_state status_report_admin(const struct status_report *report, size_t index, const char *class)
 {
     const json_t *node = json_array_get(json_object_get(report->document, "nodes"), index);

@@ -53,6 +53,8 @@ bool status_report_read(struct status_report *report, struct text body, char *pr
 void status_report_clear(struct status_report *report);
 /* What an operator has said about nodes[index] for requests of this class; ready where nothing is said of the class. */
 enum admin_state status_report_admin(const struct status_report *report, size_t index, const char *class);
+/* Have nodes[index]'s own answers set it aside for this class? */
+bool status_report_is_ejected(const struct status_report *report, size_t index, const char *class);
 /* The document as it came, laid out for readers; unless `address` is NULL, with it under the key "address". */
 void status_report_dump(const struct status_report *report, const char *address, FILE *stream);
 

@@ -295,6 +295,7 @@ static const struct situation {
     {"stream was refused (HTTP/2)", FAULT_UPSTREAM_REFUSED_STREAM, MOMENT_SENT},
     {"node says UNAVAILABLE at once", FAULT_UPSTREAM_UNAVAILABLE, MOMENT_SENT},
     {"node refuses its role or shuts down", FAULT_UPSTREAM_REFUSED_ROLE, MOMENT_SENT},
+    {"node answers 429, 502 to 504, or that memory is out", FAULT_UPSTREAM_FAILED, MOMENT_SENT},
     {"connection lost while the request is sent", FAULT_UPSTREAM_RESET, MOMENT_SENDING},
     {"connection lost before an answer", FAULT_UPSTREAM_RESET, MOMENT_SENT},
     {"no answer in time", FAULT_UPSTREAM_TIMEOUT, MOMENT_SENT},
@@ -324,16 +325,22 @@ static enum retry_decision ask_retry(const struct explanation *explanation, cons
     return retry_decide(&question);
 }
 
+/* The node has answered, and if nobody else is asked the client hears it. */
+static bool is_own_words(enum fault fault)
+{
+    return fault == FAULT_UPSTREAM_UNAVAILABLE || fault == FAULT_UPSTREAM_FAILED;
+}
+
 static void describe_verdict(const struct explanation *explanation, const struct situation *situation,
                              enum retry_decision verdict, char *buffer, size_t capacity)
 {
     if (verdict == RETRY_AGAIN_HERE) {
         snprintf(buffer, capacity, "again on a fresh connection to the same node");
     } else if (verdict == RETRY_AGAIN_ELSEWHERE) {
-        bool is_once = situation->fault == FAULT_UPSTREAM_UNAVAILABLE;
+        bool is_once = is_own_words(situation->fault) && !is_write(explanation->answer.class);
         snprintf(buffer, capacity, "again on another node%s", is_once ? ", once" : "");
-    } else if (situation->fault == FAULT_UPSTREAM_UNAVAILABLE) {
-        snprintf(buffer, capacity, "the client gets the node's answer");
+    } else if (is_own_words(situation->fault)) {
+        snprintf(buffer, capacity, "the client gets the node's answer%s", is_write(explanation->answer.class) ? ", a 4xx as 503" : "");
     } else {
         char status[32];
         describe_status(explanation, situation->fault, status, sizeof status);
@@ -352,7 +359,9 @@ static bool can_happen(const struct explanation *explanation, const struct situa
     enum request_class class = explanation->answer.class;
     switch (situation->fault) {
     case FAULT_UPSTREAM_REFUSED_ROLE:
-        return retry_may_be_refusal(class, 500) || retry_may_be_refusal(class, 405);
+        return policy_of(class)->refusal != POLICY_REFUSAL_NONE;
+    case FAULT_UPSTREAM_FAILED:
+        return is_write(class) || (class != REQUEST_CLASS_ENGINE && explanation->answer.route->repeat == ROUTE_REPEAT_SAFE);
     case FAULT_UPSTREAM_UNAVAILABLE:
         return explanation->request->is_grpc;
     default:
@@ -367,7 +376,8 @@ static void print_situation(const struct explanation *explanation, const struct 
     enum retry_decision timestamped_verdict = ask_retry(explanation, situation, true);
     describe_verdict(explanation, situation, verdict, always, sizeof always);
     describe_verdict(explanation, situation, timestamped_verdict, timestamped, sizeof timestamped);
-    printf("            %s: ", situation->text);
+    bool is_any_error = situation->fault == FAULT_UPSTREAM_FAILED && is_write(explanation->answer.class);
+    printf("            %s: ", is_any_error ? "node answers 429 or 5xx" : situation->text);
     if (verdict == timestamped_verdict)
         printf("%s\n", always);
     else

@@ -32,6 +32,7 @@ static void print_values(const struct schema_row *row)
     case SCHEMA_INTEGER:
     case SCHEMA_SIZE:
     case SCHEMA_DURATION:
+    case SCHEMA_SHARE:
         printf("%s to ", schema_describe_quantity(row, row->minimum, buffer, sizeof buffer));
         printf("%s", schema_describe_quantity(row, row->maximum, buffer, sizeof buffer));
         if (row->zero != NULL)

@@ -27,6 +27,8 @@ static void print_node(const struct status_report *report, const char *node_id, 
     printf(", %s", node->admin.text);
     if (status_report_admin(report, (size_t)(node - report->nodes), class) != ADMIN_READY)
         printf("; it gets no new requests of class %s", class);
+    else if (status_report_is_ejected(report, (size_t)(node - report->nodes), class))
+        printf("; its answers have set it aside for class %s", class);
     printf("\n");
 }
 

@@ -284,7 +284,7 @@ static void post_log_level(struct admin_call *call)
 {
     char name[16];
     enum log_level level;
-    struct text value = admin_query_value(call->query, TEXT("level"));
+    struct text value = text_query_value(call->query, TEXT("level"));
     text_append(name, sizeof name, 0, "%.*s", (int)(value.length < sizeof name ? value.length : 0), value.bytes);
     bool is_known = log_level_from_name(name, &level);
     if (is_known)

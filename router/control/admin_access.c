@@ -9,17 +9,6 @@
 
 #define TOKEN_BYTES 4096
 
-struct text admin_query_value(struct text query, struct text key)
-{
-    while (query.length > 0) {
-        struct text pair = text_cut(&query, '&');
-        struct text name = text_cut(&pair, '=');
-        if (text_equals(name, key))
-            return pair;
-    }
-    return TEXT_EMPTY;
-}
-
 /* ---- Host ---- */
 
 /* Without the port, and without the brackets of an IPv6 address. */

@@ -13,7 +13,5 @@ struct topology;
 /* 0 when the request may be served, else the status of the refusal and its words. */
 unsigned admin_refuses(const struct topology *topology, const struct message_head *head, const char **error);
 
-/* The value of a key in a query ("class=write&wait=30s"), as it came; empty when it is not there. */
-struct text admin_query_value(struct text query, struct text key);
 
 #endif

@@ -115,6 +115,7 @@ static json_t *value_of(const struct scope *scope, const struct schema_row *row)
     case SCHEMA_INTEGER:
     case SCHEMA_SIZE:
     case SCHEMA_DURATION:
+    case SCHEMA_SHARE:
         return quantity_value(scope, row);
     case SCHEMA_BOOLEAN:
         return json_boolean(*(const bool *)field_of(scope, row));

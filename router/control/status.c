@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "upstream/epoch.h"
 #include "upstream/probe.h"
+#include "upstream/standings.h"
 #include "worker/fleet.h"
 
 /* ---- JSON ---- */
@@ -52,19 +53,31 @@ static bool is_usable(const struct topology_node *node, const struct roster_node
     return false;
 }
 
+/* The classes for which its own answers have set it aside. */
+static json_t *ejected_of(const struct roster_node *node)
+{
+    json_t *classes = json_array();
+    for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class++) {
+        if (standings_is_aside(node, (enum request_class)class))
+            json_array_append_new(classes, json_string(request_class_name((enum request_class)class)));
+    }
+    return classes;
+}
+
 static json_t *node_of(const struct control *control, unsigned index)
 {
     const struct topology_node *node = &control->epoch->topology->nodes[index];
     const struct roster_node *shared = control->epoch->nodes[index];
     uint64_t changed_ms = prober_changed_ms(control->prober, shared);
     uint64_t since_s = changed_ms == 0 ? 0 : (loop_now_ms(control->loop) - changed_ms) / 1000;
-    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:b, s:I, s:s, s:I, s:I, s:I}",
+    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:b, s:o, s:I, s:s, s:I, s:I, s:I}",
                      "node_id", node->node_id,
                      "mode", modes_of(node),
                      "url", node->url,
                      "admin", status_admin_of(shared),
                      "health", health_state_name((enum health_state)atomic_load(&shared->health)),
                      "usable", is_usable(node, shared) ? 1 : 0,
+                     "ejected", ejected_of(shared),
                      "since_s", (json_int_t)since_s,
                      "last_probe", prober_last_result(control->prober, shared),
                      "outstanding", (json_int_t)atomic_load(&shared->outstanding),
@@ -117,6 +130,11 @@ static uint64_t value_of_admin(const struct roster_node *node, unsigned class)
     return atomic_load_explicit(&node->admin[class], memory_order_relaxed);
 }
 
+static uint64_t value_of_ejected(const struct roster_node *node, unsigned class)
+{
+    return standings_is_aside(node, (enum request_class)class);
+}
+
 static const struct {
     const char *name;
     const char *help;
@@ -125,6 +143,7 @@ static const struct {
 } node_metrics[] = {
     {"sluice_node_up", "0 while health checks say that the node is down.", false, value_of_health},
     {"sluice_node_outstanding", "Attempts under way on the node.", true, value_of_outstanding},
+    {"sluice_node_ejected", "1 while the node's own answers have set it aside for the class.", true, value_of_ejected},
     {"sluice_node_admin", "What the operator has said: 0 ready, 1 drain, 2 maint. Only classes that are not ready are shown.", true, value_of_admin},
 };
 
@@ -150,9 +169,9 @@ static size_t put_node_metric(const struct epoch *epoch, size_t metric, char *te
 char *status_append_metrics(const struct control *control, char *text, size_t *length)
 {
     const struct epoch *epoch = control->epoch;
-    size_t room = 1024;
+    size_t room = 1280;
     for (unsigned i = 0; i < epoch->topology->node_count; i++)
-        room += (1 + 2 * REQUEST_CLASS_COUNT) * (96 + strlen(epoch->nodes[i]->node_id));
+        room += (1 + 3 * REQUEST_CLASS_COUNT) * (96 + strlen(epoch->nodes[i]->node_id));
     char *larger = text == NULL ? NULL : realloc(text, *length + room);
     if (larger == NULL) {
         free(text);

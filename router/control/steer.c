@@ -73,8 +73,8 @@ static void log_order(const struct steering *steering)
 
 unsigned steering_begin(struct steering *steering, const struct epoch *epoch, struct steering_order *order, const char **error)
 {
-    struct text wait = admin_query_value(order->query, TEXT("wait"));
-    *steering = (struct steering){.state = order->state, .classes = classes_of(admin_query_value(order->query, TEXT("class")))};
+    struct text wait = text_query_value(order->query, TEXT("wait"));
+    *steering = (struct steering){.state = order->state, .classes = classes_of(text_query_value(order->query, TEXT("class")))};
     order->wait_ms = 0;
     if (steering->classes == 0) {
         *error = "no such class; use write, query, all, or another class of `sluice explain`";

@@ -6,11 +6,11 @@
 #include "base/machine.h"
 #include "base/slab.h"
 #include "dispatch/dispatch.h"
+#include "dispatch/outcome.h"
 #include "http/grpc.h"
 #include "http/link.h"
 #include "net/loop.h"
 #include "observe/metrics.h"
-#include "routing/policy.h"
 #include "upstream/roster.h"
 
 /* The body is pulled in pieces of this size, as long as the node takes them. */
@@ -22,7 +22,7 @@ struct held_answer {
     struct message_head *trailers; /* owned copy, or NULL */
     bool is_cut;                   /* more came than fits, and was dropped: it must not be relayed */
     size_t length;
-    char body[RETRY_REFUSAL_BYTES];
+    char body[ANSWER_WORDS_BYTES];
 };
 
 static uint64_t now_ms(const struct attempt *attempt)
@@ -30,14 +30,15 @@ static uint64_t now_ms(const struct attempt *attempt)
     return loop_now_ms(attempt->context->loop);
 }
 
-static const char *const state_names[] = {"none", "waiting", "open", "holding", "awaiting_trailers", "relaying"};
+static const char *const state_names[] = {"none", "waiting", "open", "holding", "begun", "awaiting_trailers", "relaying"};
 
 #define TO(state) MACHINE_TO(ATTEMPT_##state)
 static const uint32_t moves[] = {
     [ATTEMPT_NONE] = TO(WAITING),
     [ATTEMPT_WAITING] = TO(OPEN) | TO(NONE),
-    [ATTEMPT_OPEN] = TO(HOLDING) | TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
+    [ATTEMPT_OPEN] = TO(HOLDING) | TO(BEGUN) | TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
     [ATTEMPT_HOLDING] = TO(AWAITING_TRAILERS) | TO(RELAYING) | TO(NONE),
+    [ATTEMPT_BEGUN] = TO(AWAITING_TRAILERS) | TO(NONE),
     [ATTEMPT_AWAITING_TRAILERS] = TO(RELAYING) | TO(NONE),
     [ATTEMPT_RELAYING] = TO(NONE),
 };
@@ -70,38 +71,6 @@ static void drop_held(struct attempt *attempt)
     attempt->held = NULL;
 }
 
-/* A dead node fails every attempt: one line per node and worker in a second tells as much as all of them. */
-static void log_failure(struct attempt *attempt, enum fault fault)
-{
-    unsigned suppressed;
-    enum log_level level =
-        log_limit_level(&attempt->context->failures[attempt->node->slot], LOG_LEVEL_INFO, now_ms(attempt), &suppressed);
-    log_line(level,
-             "event=attempt_failed id=%.*s class=%s node=%s attempt=%u fault=%s suppressed=%u",
-             (int)attempt->request->origin.request_id.length, attempt->request->origin.request_id.bytes,
-             request_class_name(attempt->class), attempt->node->node_id, attempt->number, fault_row(fault)->name,
-             suppressed);
-}
-
-/* Each outcome of each attempt comes here, once. */
-static void count_outcome(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
-{
-    struct roster_node *node = attempt->node;
-    atomic_fetch_sub_explicit(&node->outstanding, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&node->outstanding_of[attempt->class], 1, memory_order_relaxed);
-    bool is_swept = outcome == ATTEMPT_REFUSED && policy_of(attempt->class)->refusal == POLICY_REFUSAL_ENGINE;
-    if (outcome == ATTEMPT_ANSWERED || outcome == ATTEMPT_PART || outcome == ATTEMPT_CANCELLED || is_swept)
-        return;
-    log_failure(attempt, fault);
-    if (outcome == ATTEMPT_UNAVAILABLE)
-        return;
-    const struct fault_row *row = fault_row(fault);
-    if (row->blame == FAULT_BLAME_UPSTREAM)
-        atomic_fetch_add_explicit(&node->failures, 1, memory_order_relaxed);
-    if (row->counts_for_health)
-        roster_node_note_connect(node, true);
-}
-
 void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
 {
     struct dispatch_context *context = attempt->context;
@@ -109,7 +78,9 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         return;
     if (attempt_has_left(attempt))
         attempt->progress = ATTEMPT_LEFT;
-    count_outcome(attempt, outcome, fault);
+    attempt->link_is_spent = outcome == ATTEMPT_FAILED && attempt->link != NULL && link_is_spent(attempt->link);
+    outcome_count(attempt, outcome, fault);
+    attempt->purpose = ATTEMPT_FOR_ITSELF;
     enter(attempt, ATTEMPT_NONE);
     vigil_end(&context->vigils, &attempt->vigil);
     context->pool_verbs->cancel(context->pool, &attempt->ticket);
@@ -120,6 +91,7 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         context->pool_verbs->give(context->pool, attempt->link);
     attempt->link = NULL;
     drop_held(attempt);
+    first_message_drop(&attempt->first, loop_slab(context->loop));
     /* The link that it was on has gone with it, or asks by itself; the others may lead into the same silence. */
     if (fault == FAULT_UPSTREAM_TIMEOUT || fault == FAULT_LINK_SILENT)
         context->pool_verbs->suspect(context->pool, attempt->node);
@@ -219,8 +191,11 @@ void attempt_resume(struct attempt *attempt)
 static void note_status(struct attempt *attempt, const struct message_head *head)
 {
     enum grpc_status status;
-    if (attempt->request->is_grpc && grpc_read_status(head, &status))
-        roster_node_note_connect(attempt->node, false);
+    if (!attempt->request->is_grpc || !grpc_read_status(head, &status))
+        return;
+    attempt->cause = screen_cause_of_head(attempt->question, head);
+    attempt->status = 500; /* should it be an error, of the kind that a status tells */
+    roster_node_note_connect(attempt->node, false);
 }
 
 /* A gRPC answer whose body just stops would pass for a whole one: its status stands in the trailers. */
@@ -236,6 +211,35 @@ static void relay_head(struct attempt *attempt, const struct message_head *head)
         note_status(attempt, head);
     drop_sent_body(attempt);
     attempt->events->on_head(attempt->owner, head);
+}
+
+/* The head goes to the owner, what follows is kept for a moment. */
+static void begin(struct attempt *attempt, const struct message_head *head)
+{
+    enter(attempt, ATTEMPT_BEGUN);
+    attempt->events->on_head(attempt->owner, head);
+}
+
+void attempt_settle(struct attempt *attempt)
+{
+    struct slab *slab = loop_slab(attempt->context->loop);
+    struct first_message first = attempt->first;
+    attempt->first = (struct first_message){0};
+    enter(attempt, ATTEMPT_AWAITING_TRAILERS);
+    drop_sent_body(attempt);
+    attempt->events->on_settled(attempt->owner);
+    if (attempt_is_committed(attempt) && first.length > 0)
+        attempt->events->on_data(attempt->owner, first_message_text(&first));
+    first_message_drop(&first, slab);
+}
+
+static void keep_first(struct attempt *attempt, struct text bytes)
+{
+    if (first_message_keep(&attempt->first, bytes, loop_slab(attempt->context->loop), now_ms(attempt)))
+        return;
+    attempt_settle(attempt);
+    if (attempt_is_committed(attempt))
+        attempt->events->on_data(attempt->owner, bytes);
 }
 
 static bool hold(struct attempt *attempt, const struct message_head *head)
@@ -270,44 +274,68 @@ static void relay_held(struct attempt *attempt)
     slab_give(slab, held);
 }
 
+void attempt_relay_held(struct attempt *attempt)
+{
+    relay_held(attempt);
+    if (attempt_is_committed(attempt))
+        end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
+}
+
+/* The fault that an answer which is dropped stands for. */
+static enum fault fault_of(const struct attempt *attempt, enum screen_result result)
+{
+    if (result == SCREEN_IS_REFUSAL)
+        return FAULT_UPSTREAM_REFUSED_ROLE;
+    if (result != SCREEN_IS_FAILURE)
+        return FAULT_NONE;
+    return attempt->cause == ANSWER_CAUSE_UNAVAILABLE ? FAULT_UPSTREAM_UNAVAILABLE : FAULT_UPSTREAM_FAILED;
+}
+
+/* The owner decides about a kept answer; `body` is what it is judged by. */
+static enum attempt_verdict judge_held(struct attempt *attempt, struct text body, bool is_whole)
+{
+    static const enum attempt_outcome outcomes[] = {
+        [SCREEN_IS_ANSWER] = ATTEMPT_ANSWERED,
+        [SCREEN_IS_REFUSAL] = ATTEMPT_REFUSED,
+        [SCREEN_IS_FAILURE] = ATTEMPT_ERRED,
+        [SCREEN_IS_PART] = ATTEMPT_PART,
+    };
+    enum screen_result result = screen_judge(attempt->question, attempt->held->head, body, &attempt->cause);
+    if (result == SCREEN_IS_ANSWER)
+        return ATTEMPT_RELAY;
+    enum attempt_verdict verdict = attempt->events->on_screened(attempt->owner, result, is_whole);
+    if (verdict == ATTEMPT_DROP)
+        end_with(attempt, outcomes[result], fault_of(attempt, result));
+    return verdict;
+}
+
 static void hold_data(struct attempt *attempt, struct text bytes)
 {
     struct held_answer *held = attempt->held;
     size_t room = sizeof held->body - held->length;
-    if (bytes.length <= room) {
-        memcpy(held->body + held->length, bytes.bytes, bytes.length);
-        held->length += bytes.length;
+    size_t kept = bytes.length < room ? bytes.length : room;
+    memcpy(held->body + held->length, bytes.bytes, kept);
+    held->length += kept;
+    if (kept == bytes.length)
         return;
-    }
     /* Of a fan-out only the last answer is anybody's; the others may be as long as they like. */
     if (attempt->question->kind == SCREEN_FAN_OUT && held->head->status >= 200 && held->head->status < 300) {
         held->is_cut = true;
         return;
     }
-    /* Too long for a refusal. */
+    bool is_fan_out = attempt->question->kind == SCREEN_FAN_OUT || attempt->question->kind == SCREEN_FAN_OUT_LAST;
+    if (!is_fan_out && judge_held(attempt, text_of(held->body, held->length), false) == ATTEMPT_DROP)
+        return;
     relay_held(attempt);
     if (attempt_is_committed(attempt))
-        attempt->events->on_data(attempt->owner, bytes);
+        attempt->events->on_data(attempt->owner, text_of(bytes.bytes + kept, bytes.length - kept));
 }
 
 static void end_held(struct attempt *attempt)
 {
-    static const enum attempt_outcome outcomes[] = {
-        [SCREEN_IS_ANSWER] = ATTEMPT_ANSWERED,
-        [SCREEN_IS_REFUSAL] = ATTEMPT_REFUSED,
-        [SCREEN_IS_UNAVAILABLE] = ATTEMPT_UNAVAILABLE,
-        [SCREEN_IS_PART] = ATTEMPT_PART,
-    };
     struct held_answer *held = attempt->held;
-    enum screen_result verdict = screen_complete(attempt->question, held->head, text_of(held->body, held->length));
-    if (verdict == SCREEN_IS_ANSWER || attempt->events->on_screened(attempt->owner, verdict, held->is_cut)) {
-        relay_held(attempt);
-        if (attempt_is_committed(attempt))
-            end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
-        return;
-    }
-    end_with(attempt, outcomes[verdict],
-             verdict == SCREEN_IS_UNAVAILABLE ? FAULT_UPSTREAM_UNAVAILABLE : FAULT_UPSTREAM_REFUSED_ROLE);
+    if (judge_held(attempt, text_of(held->body, held->length), !held->is_cut) == ATTEMPT_RELAY)
+        attempt_relay_held(attempt);
 }
 
 static void on_head(void *owner, const struct message_head *head)
@@ -317,6 +345,7 @@ static void on_head(void *owner, const struct message_head *head)
         roster_node_note_write(attempt->node, now_ms(attempt) - attempt->active_ms);
     attempt->active_ms = now_ms(attempt);
     vigils_note(&attempt->context->vigils, attempt->node, attempt->active_ms);
+    attempt->status = head->status;
     switch (screen_head(attempt->question, head)) {
     case SCREEN_MALFORMED:
         end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
@@ -325,9 +354,17 @@ static void on_head(void *owner, const struct message_head *head)
         if (hold(attempt, head))
             return;
         break;
+    case SCREEN_HOLD_FIRST:
+        /* While the client still sends, nothing can be sent again. */
+        if (attempt->request->is_complete && attempt->request->body.state == BODY_KEPT) {
+            begin(attempt, head);
+            return;
+        }
+        break;
     case SCREEN_RELAY:
         break;
     }
+    attempt->cause = screen_cause_of_head(attempt->question, head);
     relay_head(attempt, head);
 }
 
@@ -343,8 +380,22 @@ static void on_data(void *owner, struct text bytes)
     attempt->active_ms = now_ms(attempt);
     if (attempt->state == ATTEMPT_HOLDING)
         hold_data(attempt, bytes);
+    else if (attempt->state == ATTEMPT_BEGUN)
+        keep_first(attempt, bytes);
     else
         attempt->events->on_data(attempt->owner, bytes);
+}
+
+/* A call that is over behind its first message: false when another node is asked instead. */
+static bool settle_at_end(struct attempt *attempt, const struct message_head *trailers)
+{
+    if (screen_is_failed_call(attempt->question, trailers, &attempt->cause) &&
+        attempt->events->on_screened(attempt->owner, SCREEN_IS_FAILURE, false) == ATTEMPT_DROP) {
+        end_with(attempt, ATTEMPT_ERRED, fault_of(attempt, SCREEN_IS_FAILURE));
+        return false;
+    }
+    attempt_settle(attempt);
+    return attempt_is_committed(attempt);
 }
 
 static void on_trailers(void *owner, const struct message_head *trailers)
@@ -352,6 +403,8 @@ static void on_trailers(void *owner, const struct message_head *trailers)
     struct attempt *attempt = owner;
     attempt->active_ms = now_ms(attempt);
     note_status(attempt, trailers);
+    if (attempt->state == ATTEMPT_BEGUN && !settle_at_end(attempt, trailers))
+        return;
     if (attempt->state == ATTEMPT_AWAITING_TRAILERS)
         enter(attempt, ATTEMPT_RELAYING);
     if (attempt->state != ATTEMPT_HOLDING) {
@@ -368,7 +421,7 @@ static void on_end(void *owner)
     struct attempt *attempt = owner;
     if (attempt->state == ATTEMPT_HOLDING)
         end_held(attempt);
-    else if (attempt->state == ATTEMPT_AWAITING_TRAILERS)
+    else if (attempt->state == ATTEMPT_BEGUN || attempt->state == ATTEMPT_AWAITING_TRAILERS)
         end_with(attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_MALFORMED);
     else
         end_with(attempt, ATTEMPT_ANSWERED, FAULT_NONE);
@@ -486,7 +539,8 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->node = node;
     attempt->sent_bytes = 0;
     attempt->progress = ATTEMPT_SENDING;
-    attempt->active_ms = now_ms(attempt);
+    attempt->cause = ANSWER_CAUSE_NONE;
+    attempt->begun_ms = attempt->active_ms = now_ms(attempt);
     attempt->ticket.events = &ticket_events;
     attempt->ticket.owner = attempt;
     attempt->ticket.needs_http2 = attempt->request->is_grpc;

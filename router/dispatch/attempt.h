@@ -13,15 +13,17 @@
  *   NONE      there is no attempt: no ticket, no link, no stream
  *   WAITING   the ticket waits in the pool
  *   OPEN      has a stream of a node; the request goes out, no head of an answer has come
- *   HOLDING   a head has come and is kept back with what follows
+ *   HOLDING   a head has come and is kept back with what follows; when all of it is there, the owner may take its time to decide
  *   RELAYING  the answer goes to the owner: nothing can be taken back
  *
- * A gRPC answer with a body goes through AWAITING_TRAILERS before RELAYING: it may not end there. From both, too, a fault or the owner leads to NONE.
+ * A gRPC answer with a body goes through AWAITING_TRAILERS before RELAYING: it may not end there. Before that a DoGet is BEGUN: its head has gone to
+ * the owner, its first message is kept back, and another attempt may still take its place. From all of them a fault or the owner leads to NONE.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/fault.h"
+#include "dispatch/first_message.h"
 #include "dispatch/request.h"
 #include "dispatch/screen.h"
 #include "dispatch/vigil.h"
@@ -32,23 +34,29 @@ struct dispatch_context;
 struct held_answer;
 struct link;
 
-enum attempt_state { ATTEMPT_NONE, ATTEMPT_WAITING, ATTEMPT_OPEN, ATTEMPT_HOLDING, ATTEMPT_AWAITING_TRAILERS, ATTEMPT_RELAYING };
+enum attempt_state { ATTEMPT_NONE, ATTEMPT_WAITING, ATTEMPT_OPEN, ATTEMPT_HOLDING, ATTEMPT_BEGUN, ATTEMPT_AWAITING_TRAILERS, ATTEMPT_RELAYING };
 
 /* How much of the request has gone. */
 enum attempt_progress {
     ATTEMPT_SENDING, /* its end has not been given to the stream */
     ATTEMPT_SENT,    /* all of it was given to the stream */
-    ATTEMPT_LEFT,    /* set when the attempt ends: the kernel had its last byte (stream_has_left), so the node may have read it to its end */
+    ATTEMPT_LEFT,    /* set when the attempt ends: its last byte was gone (stream_has_left), so the node may read it to its end */
 };
 
 enum attempt_outcome {
     ATTEMPT_ANSWERED,    /* the whole answer went to the owner */
     ATTEMPT_REFUSED,     /* the node said that it did nothing; its answer is dropped */
-    ATTEMPT_UNAVAILABLE, /* gRPC: the node said UNAVAILABLE; its answer is dropped */
+    ATTEMPT_ERRED,       /* the node's answer is an error that another one may not have; it is dropped */
     ATTEMPT_PART,        /* of a fan-out: this node has done it; its answer is dropped */
     ATTEMPT_FAILED,      /* by a fault */
     ATTEMPT_CANCELLED,   /* the owner gave it up: the client has gone, or its time is over */
 };
+
+/* A trial finds out about a node that was set aside (upstream/standings.h). */
+enum attempt_purpose { ATTEMPT_FOR_ITSELF, ATTEMPT_TRIAL };
+
+/* What becomes of a kept answer. */
+enum attempt_verdict { ATTEMPT_RELAY, ATTEMPT_DROP, ATTEMPT_LATER };
 
 struct attempt;
 
@@ -57,15 +65,16 @@ struct attempt_events {
     /* The node takes more of the request. */
     void (*on_drained)(void *owner);
     void (*on_interim)(void *owner, const struct message_head *head);
-    /* The answer: committed with its head. */
+    /* The answer: committed with its head; or, if it is BEGUN then, with on_settled, before which the attempt may fail and another one follow. */
     void (*on_head)(void *owner, const struct message_head *head);
+    void (*on_settled)(void *owner);
     void (*on_data)(void *owner, struct text bytes);
     void (*on_trailers)(void *owner, const struct message_head *trailers);
     /*
-     * A kept answer is complete and says this. True: it goes to the owner as it is; false: it is dropped, and the attempt ends in the outcome
-     * that belongs to the verdict. `is_cut`: it was too long to be kept, so it cannot go to the owner.
+     * A kept answer is complete, or as long as can be kept (`is_whole` is false), and turns out to be this. When it is dropped the attempt ends in
+     * the outcome that belongs to the verdict; LATER, for a whole one: attempt_relay_held or attempt_end follows.
      */
-    bool (*on_screened)(void *owner, enum screen_result verdict, bool is_cut);
+    enum attempt_verdict (*on_screened)(void *owner, enum screen_result result, bool is_whole);
     /* The node is lost and nothing of an answer has come. The owner may end the attempt; else it goes on, and this comes again. */
     void (*on_lost)(void *owner);
     /* The node has had the whole request for `waited_ms`, and nothing of an answer has come. Comes now and then; the same holds. */
@@ -82,6 +91,7 @@ struct attempt {
     struct request *request;            /* ref */
     const struct screen_question *question; /* ref */
     enum request_class class;
+    unsigned capabilities;              /* of the route */
     const struct attempt_events *events;
     void *owner;
     struct roster_node *node;           /* ref: the newest one, also when the attempt is over */
@@ -92,8 +102,14 @@ struct attempt {
     struct stream *stream;
     uint64_t sent_bytes;                /* of the body, given to the stream */
     enum attempt_progress progress;
-    bool link_was_reused;
+    bool link_was_reused;               /* others came before it on the link */
+    bool link_is_spent;                 /* of an attempt that has failed: its link is over, or takes nothing new */
+    enum attempt_purpose purpose;       /* set before it starts */
     struct held_answer *held;
+    struct first_message first;         /* BEGUN */
+    unsigned status;                    /* of the answer */
+    enum answer_cause cause;            /* why the answer is an error, as far as it has come */
+    uint64_t begun_ms;
     uint64_t active_ms;                 /* the last byte in either direction; in WAITING, when the wait began */
 };
 
@@ -107,6 +123,11 @@ void attempt_feed(struct attempt *attempt, struct text piece);
 /* Ends by a decision of the owner; without on_outcome. Nothing happens when there is none. */
 void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault);
 
+/* BEGUN: what is kept goes to the owner, and the answer is committed. */
+void attempt_settle(struct attempt *attempt);
+/* HOLDING, of an answer that was decided about LATER: it goes to the owner, to its end. */
+void attempt_relay_held(struct attempt *attempt);
+
 /* Something of the answer has gone to the owner. */
 static inline bool attempt_is_committed(const struct attempt *attempt)
 {
@@ -117,7 +138,7 @@ static inline bool attempt_is_committed(const struct attempt *attempt)
 bool attempt_is_behind(const struct attempt *attempt);
 /* Cannot take more of the request now; on_drained says when it can. */
 bool attempt_is_congested(const struct attempt *attempt);
-/* Has the request's last byte been given to the kernel? (stream_has_left) */
+/* Is the request's last byte gone? (stream_has_left) */
 bool attempt_has_left(const struct attempt *attempt);
 /* Stops and starts the answer. */
 void attempt_pause(struct attempt *attempt);

@@ -4,6 +4,7 @@
 #include "dispatch/dispatch.h"
 #include "observe/metrics.h"
 #include "routing/policy.h"
+#include "upstream/standings.h"
 
 /* ---- whom the request is for ---- */
 
@@ -97,7 +98,8 @@ static bool was_tried(const struct node_set *tried, unsigned index)
 static uint32_t outstanding(const void *owner, unsigned index)
 {
     const struct epoch *epoch = owner;
-    return atomic_load_explicit(&epoch->nodes[index]->outstanding, memory_order_relaxed);
+    const struct roster_node *node = epoch->nodes[index];
+    return atomic_load_explicit(&node->outstanding, memory_order_relaxed) + atomic_load_explicit(&node->owed, memory_order_relaxed);
 }
 
 /* The node that answered for this path last time, while it can be asked; -1 when there is none. */
@@ -123,6 +125,8 @@ static int pick_sticky(struct balance_question *question, const struct lease_kin
 {
     struct lease_kind any = any_health(kind);
     question->sticky = epoch_find_handle(lease->epoch, atomic_load_explicit(&roster->catalog_node, memory_order_relaxed));
+    if (question->sticky >= 0 && standings_is_aside(lease->epoch->nodes[question->sticky], kind->class))
+        question->sticky = -1;
     return balance_pick_preferred(question, lease_preferred(lease, kind), lease_usable(lease, &any));
 }
 
@@ -147,6 +151,14 @@ static int pick_balanced(const struct lease_kind *kind, struct lease *lease, str
     if (kind->route->preferred == 0)
         return balance_pick(&question, usable);
     return balance_pick_preferred(&question, lease_preferred(lease, kind), usable);
+}
+
+int choice_pick_trial(const struct choice *choice, struct lease *lease)
+{
+    int index = choice->target == CHOICE_ONE ? lease_trial(lease, &choice->kind) : -1;
+    if (index < 0)
+        return -1;
+    return standings_begin_trial(lease->epoch->nodes[index], choice->kind.class, choice->kind.now_ms) ? index : -1;
 }
 
 int choice_pick(const struct choice *choice, struct lease *lease, struct dispatch_context *context, struct text path,

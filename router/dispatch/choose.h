@@ -20,7 +20,7 @@ enum choice_target {
 };
 
 struct choice {
-    struct lease_kind kind;
+    struct lease_kind kind;      /* its now_ms is to be brought up to date before a call below */
     enum choice_target target;
     unsigned named;              /* CHOICE_NAMED: its index */
 };
@@ -34,6 +34,11 @@ enum fault choice_begin(struct choice *choice, struct lease *lease, const struct
 /* The index of the node to ask next, or -1; `tried` is NULL before the first attempt. */
 int choice_pick(const struct choice *choice, struct lease *lease, struct dispatch_context *context, struct text path,
                 const struct node_set *tried);
+/*
+ * Before the first attempt: a node that was set aside and whose time is over, or -1. This request is the one that finds out whether it works again:
+ * its attempt is a trial (attempt.purpose).
+ */
+int choice_pick_trial(const struct choice *choice, struct lease *lease);
 /* Could a node that was not tried be asked now? */
 bool choice_has_untried(const struct choice *choice, struct lease *lease, const struct node_set *tried);
 /* Of those, the quickest one's average of late for a write; 0: there is none, or nothing is known of them. Looks at each node. */

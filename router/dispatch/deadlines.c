@@ -51,12 +51,14 @@ static uint64_t silence_limit_ms(const struct dispatch *dispatch)
         if (attempt->progress == ATTEMPT_SENDING)
             return attempt_is_congested(attempt) ? timeouts->idle_ms : 0;
         return thinking_limit_ms(dispatch);
+    case ATTEMPT_BEGUN:
     case ATTEMPT_AWAITING_TRAILERS:
     case ATTEMPT_RELAYING:
         /* A client that takes nothing is for the owner to judge. */
         return dispatch->is_paused ? 0 : thinking_limit_ms(dispatch);
     case ATTEMPT_NONE:
-        break;
+        /* A write has its deadline for all. */
+        return dispatch->state == DISPATCH_WAITING && dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE ? thinking_limit_ms(dispatch) : 0;
     }
     return 0;
 }
@@ -71,7 +73,14 @@ static bool may_begin(const struct dispatch *dispatch)
     return dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE && (state == ATTEMPT_NONE || state == ATTEMPT_WAITING);
 }
 
-uint64_t dispatch_due_at_ms(const struct dispatch *dispatch)
+uint64_t dispatch_settles_at_ms(const struct dispatch *dispatch)
+{
+    const struct attempt *attempt = &dispatch->attempt;
+    bool is_kept = attempt->state == ATTEMPT_BEGUN && attempt->first.length > 0 && !dispatch->is_paused;
+    return is_kept ? attempt->first.since_ms + FIRST_MESSAGE_MS : 0;
+}
+
+static uint64_t limit_at_ms(const struct dispatch *dispatch)
 {
     uint64_t limit_ms = silence_limit_ms(dispatch);
     uint64_t silent_at_ms = limit_ms == 0 ? 0 : dispatch->attempt.active_ms + limit_ms;
@@ -79,4 +88,21 @@ uint64_t dispatch_due_at_ms(const struct dispatch *dispatch)
     if (silent_at_ms == 0 || total_at_ms == 0)
         return silent_at_ms + total_at_ms;
     return silent_at_ms < total_at_ms ? silent_at_ms : total_at_ms;
+}
+
+/* While a first message may come, somebody looks often enough to let it go in time. */
+static uint64_t look_at_ms(const struct dispatch *dispatch)
+{
+    uint64_t settles_ms = dispatch_settles_at_ms(dispatch);
+    bool may_come = dispatch->attempt.state == ATTEMPT_BEGUN && dispatch->attempt.first.length == 0;
+    return may_come ? dispatch_now_ms(dispatch) + FIRST_MESSAGE_MS : settles_ms;
+}
+
+uint64_t dispatch_due_at_ms(const struct dispatch *dispatch)
+{
+    uint64_t limit_ms = limit_at_ms(dispatch);
+    uint64_t look_ms = look_at_ms(dispatch);
+    if (limit_ms == 0 || look_ms == 0)
+        return limit_ms + look_ms;
+    return limit_ms < look_ms ? limit_ms : look_ms;
 }

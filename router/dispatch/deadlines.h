@@ -15,5 +15,7 @@ void dispatch_move_deadline(struct dispatch *dispatch);
 
 /* When the present state has lasted too long, in the loop's time; 0: never. */
 uint64_t dispatch_due_at_ms(const struct dispatch *dispatch);
+/* When the first message of the answer has been kept long enough, likewise; that is no failure. */
+uint64_t dispatch_settles_at_ms(const struct dispatch *dispatch);
 
 #endif

@@ -1,9 +1,13 @@
 #include "dispatch/dispatch.h"
 
 #include "base/slab.h"
+#include "dispatch/again.h"
 #include "dispatch/deadlines.h"
-#include "dispatch/state.h"
-#include "routing/retry.h"
+#include "observe/metrics.h"
+#include "routing/policy.h"
+
+/* The call that reads. */
+#define DO_GET "/arrow.flight.protocol.FlightService/DoGet"
 
 static struct dispatch *dispatch_of(struct stream *stream)
 {
@@ -15,198 +19,13 @@ static const struct dispatch *reading_dispatch_of(const struct stream *stream)
     return (const struct dispatch *)(const void *)stream;
 }
 
-/* ---- deadlines ---- */
-
-static void arm(struct dispatch *dispatch)
-{
-    struct loop *loop = dispatch->context->loop;
-    uint64_t at_ms = dispatch_due_at_ms(dispatch);
-    if (at_ms == 0)
-        loop_timer_clear(loop, &dispatch->timer);
-    else
-        loop_timer_set(loop, &dispatch->timer, at_ms);
-}
-
-/* ---- failing ---- */
-
-/* Nothing is under way any more. */
-static void finish(struct dispatch *dispatch)
-{
-    if (dispatch->state != DISPATCH_DONE)
-        dispatch_enter(dispatch, DISPATCH_DONE);
-    loop_timer_clear(dispatch->context->loop, &dispatch->timer);
-    loop_task_cancel(dispatch->context->loop, &dispatch->fail_task);
-    body_check_cancel(&dispatch->context->checks, &dispatch->check);
-}
-
-static void run_fail(void *owner)
-{
-    struct dispatch *dispatch = owner;
-    finish(dispatch);
-    dispatch->stream.events->on_failed(dispatch->stream.owner, dispatch->fault);
-}
-
-static void fail(struct dispatch *dispatch, enum fault fault)
-{
-    dispatch->fault = fault;
-    bool is_in_verb = dispatch->state == DISPATCH_BEGINNING;
-    dispatch_enter(dispatch, DISPATCH_FAILING);
-    if (is_in_verb)
-        loop_defer(dispatch->context->loop, &dispatch->fail_task);
-    else
-        run_fail(dispatch);
-}
-
-/* ---- again or give up ---- */
-
-static bool is_fan_out(const struct dispatch *dispatch)
-{
-    return dispatch->choice.target == CHOICE_FAN_OUT;
-}
-
-static bool has_untried(const struct dispatch *dispatch)
-{
-    return choice_has_untried(&dispatch->choice, dispatch->lease, &dispatch->tried);
-}
-
-/* Every node that could answer was asked, the present one included; or one of them is away and might know more. */
-static bool is_last_of_all(const struct dispatch *dispatch)
-{
-    return dispatch->answered + 1 >= choice_count(&dispatch->choice, dispatch->lease);
-}
-
-/* Of the attempt that is under way, or of the one that is over. */
-static bool request_has_left(const struct dispatch *dispatch)
-{
-    const struct attempt *attempt = &dispatch->attempt;
-    return attempt->state == ATTEMPT_NONE ? attempt->progress == ATTEMPT_LEFT : attempt_has_left(attempt);
-}
-
-static unsigned facts_of(const struct dispatch *dispatch, bool is_timestamped)
-{
-    /* In a fan-out each node must answer for itself. */
-    bool is_elsewhere_possible = !is_fan_out(dispatch) && has_untried(dispatch);
-    return (dispatch->state == DISPATCH_RELAYING ? RETRY_COMMITTED : 0u) |
-           (dispatch->request.body.state == BODY_KEPT ? RETRY_BODY_IS_KEPT : 0u) |
-           (request_has_left(dispatch) ? RETRY_REQUEST_HAS_LEFT : 0u) | (is_timestamped ? RETRY_IS_TIMESTAMPED : 0u) |
-           (dispatch->attempt.link_was_reused ? RETRY_LINK_WAS_REUSED : 0u) | (is_elsewhere_possible ? RETRY_OTHERS_USABLE : 0u);
-}
-
-static struct retry_question make_question(const struct dispatch *dispatch, enum fault fault, bool is_timestamped)
-{
-    return (struct retry_question){
-        .fault = fault,
-        .class = dispatch->choice.kind.class,
-        .repeat = dispatch->choice.kind.route->repeat,
-        .facts = facts_of(dispatch, is_timestamped),
-        .attempts = dispatch->attempt.number - dispatch->attempts_before,
-        .now_ms = dispatch_now_ms(dispatch),
-        .deadline_ms = dispatch->deadline_ms,
-    };
-}
-
-/* What the timestamps of the body's lines would change: they are looked at when that decides, and once for a body. */
-static bool needs_check(const struct dispatch *dispatch, enum fault fault)
-{
-    if (dispatch->timestamps != TIMESTAMP_MORE || dispatch->choice.kind.route->repeat != ROUTE_REPEAT_WRITE ||
-        dispatch->request.body.state == BODY_LOST || !dispatch->request.is_complete)
-        return false;
-    struct retry_question without = make_question(dispatch, fault, false);
-    struct retry_question with = make_question(dispatch, fault, true);
-    return retry_decide(&without) != retry_decide(&with);
-}
-
-static void after_fault(struct dispatch *dispatch, enum fault fault);
-
-static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh_link)
-{
-    node_set_add(&dispatch->tried, index);
-    if (is_fan_out(dispatch))
-        dispatch->question.kind = is_last_of_all(dispatch) && !has_untried(dispatch) ? SCREEN_FAN_OUT_LAST : SCREEN_FAN_OUT;
-    if (dispatch->state == DISPATCH_CHECKING)
-        dispatch_enter(dispatch, DISPATCH_TRYING);
-    enum fault fault = attempt_start(&dispatch->attempt, dispatch->lease->epoch->nodes[index], wants_fresh_link);
-    if (fault != FAULT_NONE) {
-        after_fault(dispatch, fault);
-        return;
-    }
-    arm(dispatch);
-    dispatch_note_pace(dispatch);
-    /* The owner may have stopped while there was nobody to take more. */
-    if (dispatch->state == DISPATCH_TRYING && !attempt_is_congested(&dispatch->attempt))
-        dispatch->stream.events->on_drained(dispatch->stream.owner);
-}
-
-static void try_next(struct dispatch *dispatch)
-{
-    const struct node_set *tried = dispatch->attempt.number == 0 ? NULL : &dispatch->tried;
-    int index = choice_pick(&dispatch->choice, dispatch->lease, dispatch->context, dispatch->request.head->path, tried);
-    if (index < 0)
-        fail(dispatch, dispatch->fault != FAULT_NONE ? dispatch->fault : FAULT_NO_NODE);
-    else
-        try_node(dispatch, (unsigned)index, false);
-}
-
-static void decide(struct dispatch *dispatch, enum fault fault)
-{
-    struct retry_question question = make_question(dispatch, fault, dispatch->timestamps == TIMESTAMP_EACH_LINE);
-    switch (retry_decide(&question)) {
-    case RETRY_AGAIN_HERE:
-        try_node(dispatch, (unsigned)epoch_find(dispatch->lease->epoch, dispatch->attempt.node), true);
-        break;
-    case RETRY_AGAIN_ELSEWHERE:
-        try_next(dispatch);
-        break;
-    case RETRY_GIVE_UP:
-        fail(dispatch, is_fan_out(dispatch) ? FAULT_FAN_OUT_INCOMPLETE : fault);
-        break;
-    }
-}
-
-/* One may be under way, since the node was lost that the attempt was on. */
-static bool start_check(struct dispatch *dispatch)
-{
-    return body_check_is_under_way(&dispatch->check) ||
-           body_check_start(&dispatch->context->checks, &dispatch->check, body_text(&dispatch->request.body),
-                            request_is_gzip(&dispatch->request));
-}
-
-static void begin_check(struct dispatch *dispatch)
-{
-    if (start_check(dispatch)) {
-        dispatch_enter(dispatch, DISPATCH_CHECKING);
-        arm(dispatch);
-        return;
-    }
-    dispatch->timestamps = TIMESTAMP_DOUBT;
-    decide(dispatch, dispatch->fault);
-}
-
-static void on_checked(void *owner, enum timestamp_result result)
-{
-    struct dispatch *dispatch = owner;
-    dispatch->timestamps = result;
-    if (dispatch->state == DISPATCH_CHECKING)
-        decide(dispatch, dispatch->fault);
-}
-
-/* The attempt is over with a fault, and nothing has gone to the owner. */
-static void after_fault(struct dispatch *dispatch, enum fault fault)
-{
-    dispatch->fault = fault;
-    if (needs_check(dispatch, fault))
-        begin_check(dispatch);
-    else
-        decide(dispatch, fault);
-}
-
 /* ---- the attempt's events ---- */
 
 static void on_attempt_drained(void *owner)
 {
     struct dispatch *dispatch = owner;
     dispatch_note_pace(dispatch);
-    arm(dispatch);
+    dispatch_arm(dispatch);
     dispatch->stream.events->on_drained(dispatch->stream.owner);
 }
 
@@ -216,15 +35,46 @@ static void on_attempt_interim(void *owner, const struct message_head *head)
     dispatch->stream.events->on_interim(dispatch->stream.owner, head);
 }
 
+/* Nothing is repeated from here on. */
+static void commit(struct dispatch *dispatch)
+{
+    dispatch_enter(dispatch, DISPATCH_RELAYING);
+    body_check_cancel(&dispatch->context->checks, &dispatch->check);
+    dispatch_settle_epoch(dispatch);
+    dispatch_arm(dispatch);
+}
+
+/* The owner has a head of an attempt before: this one only goes on with it. */
+static void join(struct dispatch *dispatch, const struct message_head *head)
+{
+    if (head->status != 200) {
+        attempt_end(&dispatch->attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_FAILED);
+        dispatch_fail(dispatch, FAULT_UPSTREAM_FAILED);
+    } else if (head->body == BODY_NONE) {
+        dispatch->stream.events->on_trailers(dispatch->stream.owner, head);
+    }
+}
+
 static void on_attempt_head(void *owner, const struct message_head *head)
 {
     struct dispatch *dispatch = owner;
-    dispatch_enter(dispatch, DISPATCH_RELAYING);
-    body_check_cancel(&dispatch->context->checks, &dispatch->check);
+    bool is_first = !dispatch->is_begun;
+    dispatch->is_begun = true;
     if (head->status < 500)
         choice_remember(&dispatch->choice, dispatch->context, dispatch->request.head->path, dispatch->attempt.node);
-    arm(dispatch);
-    dispatch->stream.events->on_head(dispatch->stream.owner, head);
+    if (attempt_is_committed(&dispatch->attempt))
+        commit(dispatch);
+    else
+        dispatch_arm(dispatch);
+    if (is_first)
+        dispatch->stream.events->on_head(dispatch->stream.owner, head);
+    else
+        join(dispatch, head);
+}
+
+static void on_attempt_settled(void *owner)
+{
+    commit(owner);
 }
 
 static void on_attempt_data(void *owner, struct text bytes)
@@ -239,100 +89,40 @@ static void on_attempt_trailers(void *owner, const struct message_head *trailers
     dispatch->stream.events->on_trailers(dispatch->stream.owner, trailers);
 }
 
-static bool can_sweep_on(const struct dispatch *dispatch)
-{
-    return dispatch->request.body.state == BODY_KEPT && has_untried(dispatch);
-}
-
-static bool on_attempt_screened(void *owner, enum screen_result verdict, bool is_cut)
-{
-    struct dispatch *dispatch = owner;
-    struct retry_question question;
-    switch (verdict) {
-    case SCREEN_IS_UNAVAILABLE:
-        dispatch->question.kind = SCREEN_CALL_AGAIN;
-        question = make_question(dispatch, FAULT_UPSTREAM_UNAVAILABLE, false);
-        return retry_decide(&question) != RETRY_AGAIN_ELSEWHERE;
-    case SCREEN_IS_PART:
-        /* A node that is down has missed it: the caller must know. */
-        return !can_sweep_on(dispatch) && !is_cut && is_last_of_all(dispatch);
-    case SCREEN_IS_REFUSAL:
-        return dispatch_policy(dispatch)->refusal == POLICY_REFUSAL_ENGINE && !can_sweep_on(dispatch) && is_last_of_all(dispatch);
-    case SCREEN_IS_ANSWER:
-        break;
-    }
-    return true;
-}
-
-/* The node has given an answer that is not the client's: the next one of the sweep. False: none is left. */
-static bool sweep_on(struct dispatch *dispatch)
-{
-    dispatch->answered++;
-    if (!can_sweep_on(dispatch))
-        return false;
-    dispatch->fault = FAULT_NONE;
-    dispatch->attempts_before = dispatch->attempt.number;
-    try_next(dispatch);
-    return true;
-}
-
 static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum fault fault)
 {
     struct dispatch *dispatch = owner;
     loop_timer_clear(dispatch->context->loop, &dispatch->timer);
     switch (outcome) {
     case ATTEMPT_ANSWERED:
-        finish(dispatch);
+        dispatch_finish(dispatch);
         dispatch->stream.events->on_end(dispatch->stream.owner);
         break;
     case ATTEMPT_PART:
-        if (!sweep_on(dispatch))
-            fail(dispatch, dispatch->request.body.state == BODY_LOST ? FAULT_REPLAY_TOO_LARGE : FAULT_FAN_OUT_INCOMPLETE);
+        if (!dispatch_sweep_on(dispatch))
+            dispatch_fail(dispatch, dispatch->request.body.state == BODY_LOST ? FAULT_REPLAY_TOO_LARGE : FAULT_FAN_OUT_INCOMPLETE);
         break;
     case ATTEMPT_REFUSED:
-        if (dispatch_policy(dispatch)->refusal != POLICY_REFUSAL_ENGINE || !sweep_on(dispatch))
-            after_fault(dispatch, fault);
+        if (dispatch_policy(dispatch)->refusal != POLICY_REFUSAL_ENGINE || !dispatch_sweep_on(dispatch))
+            dispatch_after_fault(dispatch, fault);
         break;
-    case ATTEMPT_UNAVAILABLE:
-        dispatch->fault = fault;
-        try_next(dispatch);
-        break;
+    case ATTEMPT_ERRED:
     case ATTEMPT_FAILED:
         if (dispatch->state == DISPATCH_RELAYING)
-            fail(dispatch, fault);
+            dispatch_fail(dispatch, fault);
         else
-            after_fault(dispatch, fault);
+            dispatch_after_fault(dispatch, fault);
         break;
     case ATTEMPT_CANCELLED:
         break;
     }
 }
 
-/*
- * What may be repeated goes elsewhere now, for all the time that its own limit would still give it. What may not goes on, since its node may have
- * an answer after all. A write's timestamps are looked at meanwhile; then this comes again.
- */
-static void leave_node(struct dispatch *dispatch, enum fault fault)
-{
-    if (dispatch->state != DISPATCH_TRYING)
-        return;
-    if (needs_check(dispatch, fault)) {
-        if (!start_check(dispatch))
-            dispatch->timestamps = TIMESTAMP_DOUBT;
-        return;
-    }
-    struct retry_question question = make_question(dispatch, fault, dispatch->timestamps == TIMESTAMP_EACH_LINE);
-    if (retry_decide(&question) != RETRY_AGAIN_ELSEWHERE)
-        return;
-    attempt_end(&dispatch->attempt, ATTEMPT_FAILED, fault);
-    on_attempt_outcome(dispatch, ATTEMPT_FAILED, fault);
-}
-
 /* Nothing is to be expected of the node. */
 static void on_attempt_lost(void *owner)
 {
     struct dispatch *dispatch = owner;
-    leave_node(dispatch, dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT);
+    dispatch_leave_node(dispatch, dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT);
 }
 
 /* A write that its node keeps for longer than another one would have taken. */
@@ -347,16 +137,17 @@ static void on_attempt_waiting(void *owner, uint64_t waited_ms)
         .other = choice_quickest_write(&dispatch->choice, dispatch->lease, &dispatch->tried),
     };
     if (slow_write_is_late(&question))
-        leave_node(dispatch, FAULT_UPSTREAM_TIMEOUT);
+        dispatch_leave_node(dispatch, FAULT_UPSTREAM_TIMEOUT);
 }
 
 static const struct attempt_events attempt_events = {
     .on_drained = on_attempt_drained,
     .on_interim = on_attempt_interim,
     .on_head = on_attempt_head,
+    .on_settled = on_attempt_settled,
     .on_data = on_attempt_data,
     .on_trailers = on_attempt_trailers,
-    .on_screened = on_attempt_screened,
+    .on_screened = dispatch_judge,
     .on_lost = on_attempt_lost,
     .on_waiting = on_attempt_waiting,
     .on_outcome = on_attempt_outcome,
@@ -370,18 +161,27 @@ static void on_deadline(void *owner)
         [ATTEMPT_WAITING] = FAULT_QUEUE_TIMEOUT,
         [ATTEMPT_OPEN] = FAULT_UPSTREAM_TIMEOUT,
         [ATTEMPT_HOLDING] = FAULT_UPSTREAM_TIMEOUT,
+        [ATTEMPT_BEGUN] = FAULT_UPSTREAM_STALLED,
         [ATTEMPT_AWAITING_TRAILERS] = FAULT_UPSTREAM_STALLED,
         [ATTEMPT_RELAYING] = FAULT_UPSTREAM_STALLED,
     };
     struct dispatch *dispatch = owner;
     uint64_t at_ms = dispatch_due_at_ms(dispatch);
     if (at_ms == 0 || dispatch_now_ms(dispatch) < at_ms) {
-        arm(dispatch);
+        dispatch_arm(dispatch);
+        return;
+    }
+    uint64_t settles_ms = dispatch_settles_at_ms(dispatch);
+    if (settles_ms != 0 && dispatch_now_ms(dispatch) >= settles_ms) {
+        attempt_settle(&dispatch->attempt);
         return;
     }
     enum attempt_state state = dispatch->attempt.state;
-    if (state == ATTEMPT_NONE) {
-        fail(dispatch, dispatch->fault);
+    if (state == ATTEMPT_NONE || dispatch->state == DISPATCH_CHECKING) {
+        if (dispatch->state == DISPATCH_WAITING)
+            metrics_add(&dispatch->context->metrics->retries_expired, 1);
+        attempt_end(&dispatch->attempt, ATTEMPT_ERRED, dispatch->fault);
+        dispatch_fail(dispatch, dispatch->fault);
         return;
     }
     attempt_end(&dispatch->attempt, ATTEMPT_FAILED, faults[state]);
@@ -395,7 +195,7 @@ static void send_head(struct stream *stream, const struct message_head *head)
     (void)head; /* the one that the dispatch was opened with */
     struct dispatch *dispatch = dispatch_of(stream);
     dispatch_enter(dispatch, DISPATCH_BEGINNING);
-    try_next(dispatch);
+    dispatch_try_next(dispatch);
     if (dispatch->state == DISPATCH_BEGINNING)
         dispatch_enter(dispatch, DISPATCH_TRYING);
 }
@@ -432,7 +232,7 @@ static void send_data(struct stream *stream, struct text bytes)
     attempt_feed(&dispatch->attempt, bytes);
     dispatch_note_pace(dispatch);
     if (attempt_is_congested(&dispatch->attempt))
-        arm(dispatch);
+        dispatch_arm(dispatch);
 }
 
 static void send_trailers(struct stream *stream, const struct message_head *trailers)
@@ -450,7 +250,7 @@ static void send_end(struct stream *stream)
     dispatch_move_deadline(dispatch);
     attempt_feed(&dispatch->attempt, TEXT_EMPTY);
     if (dispatch->state == DISPATCH_TRYING)
-        arm(dispatch);
+        dispatch_arm(dispatch);
 }
 
 static void pause_answer(struct stream *stream)
@@ -460,7 +260,7 @@ static void pause_answer(struct stream *stream)
         return;
     dispatch->is_paused = true;
     attempt_pause(&dispatch->attempt);
-    arm(dispatch);
+    dispatch_arm(dispatch);
 }
 
 static void resume_answer(struct stream *stream)
@@ -472,7 +272,7 @@ static void resume_answer(struct stream *stream)
     if (dispatch->attempt.state == ATTEMPT_NONE)
         return;
     attempt_resume(&dispatch->attempt);
-    arm(dispatch);
+    dispatch_arm(dispatch);
 }
 
 static bool is_congested(const struct stream *stream)
@@ -491,7 +291,7 @@ static void reset(struct stream *stream, enum fault fault)
 {
     struct dispatch *dispatch = dispatch_of(stream);
     attempt_end(&dispatch->attempt, ATTEMPT_CANCELLED, fault);
-    finish(dispatch);
+    dispatch_finish(dispatch);
 }
 
 static void destroy_dispatch(void *object)
@@ -533,7 +333,8 @@ static void fill(struct dispatch *dispatch, struct dispatch_context *context, co
     dispatch->stream.verbs = &dispatch_verbs;
     dispatch->context = context;
     dispatch->lease = request->lease;
-    dispatch->choice.kind = (struct lease_kind){.class = request->class, .route = request->route, .needs_http2 = request->is_grpc};
+    dispatch->choice.kind = (struct lease_kind){.class = request->class, .route = request->route, .needs_http2 = request->is_grpc,
+                                              .now_ms = loop_now_ms(context->loop)};
     dispatch->request = (struct request){
         .head = request->head,
         .origin = request->origin,
@@ -550,12 +351,15 @@ static void fill(struct dispatch *dispatch, struct dispatch_context *context, co
     dispatch->attempt.request = &dispatch->request;
     dispatch->attempt.question = &dispatch->question;
     dispatch->attempt.class = request->class;
+    dispatch->attempt.capabilities = request->route->capabilities;
     dispatch->attempt.events = &attempt_events;
     dispatch->attempt.owner = dispatch;
-    dispatch->check.on_checked = on_checked;
+    dispatch->check.on_checked = dispatch_on_checked;
     dispatch->check.owner = dispatch;
+    dispatch->repeat.on_token = dispatch_on_token;
+    dispatch->repeat.owner = dispatch;
     loop_timer_init(&dispatch->timer, on_deadline, dispatch);
-    loop_task_init(&dispatch->fail_task, run_fail, dispatch);
+    loop_task_init(&dispatch->fail_task, dispatch_run_fail, dispatch);
 }
 
 struct stream *dispatch_open(struct dispatch_context *context, const struct dispatch_request *request, enum fault *fault)
@@ -571,24 +375,21 @@ struct stream *dispatch_open(struct dispatch_context *context, const struct disp
         slab_give(slab, dispatch);
         return NULL;
     }
-    enum screen_kind kind = request->is_grpc ? SCREEN_CALL : SCREEN_ORDINARY;
-    dispatch->question = (struct screen_question){.class = request->class, .kind = is_fan_out(dispatch) ? SCREEN_FAN_OUT : kind};
+    enum screen_kind call = text_equals(request->head->path, TEXT(DO_GET)) ? SCREEN_CALL_READS : SCREEN_CALL;
+    enum screen_kind kind = request->is_grpc ? call : SCREEN_ORDINARY;
+    dispatch->question = (struct screen_question){.class = request->class, .repeat = request->route->repeat,
+                                                .kind = dispatch->choice.target == CHOICE_FAN_OUT ? SCREEN_FAN_OUT : kind};
+    repeats_count_request(&context->repeats);
     return &dispatch->stream;
 }
 
 bool dispatch_has_node(struct stream *stream)
 {
     struct dispatch *dispatch = dispatch_of(stream);
-    return has_untried(dispatch);
+    return dispatch_has_untried(dispatch);
 }
 
 void dispatch_leave_epoch(struct stream *stream)
 {
-    struct dispatch *dispatch = dispatch_of(stream);
-    if (dispatch->lease == NULL)
-        return;
-    dispatch->lease = NULL;
-    dispatch->kept_node = dispatch->attempt.node;
-    if (dispatch->kept_node != NULL)
-        roster_node_retain(dispatch->kept_node);
+    dispatch_let_epoch_go(dispatch_of(stream));
 }

@@ -11,7 +11,7 @@
  *                     |   ^                          |
  *           attempt failed|again                     +--it breaks (on_failed)--> DONE
  *                     v   |
- *                   CHECKING (has each line of the body its timestamp?)
+ *                   CHECKING (has each line of the body its timestamp?), WAITING (for a token of the budget of repeats)
  *                     |
  *                     +--give up (on_failed with the fault that the client should hear)--> DONE
  *
@@ -24,6 +24,8 @@
 #include "base/log_limit.h"
 #include "base/random.h"
 #include "dispatch/checks.h"
+#include "dispatch/debts.h"
+#include "dispatch/repeats.h"
 #include "dispatch/request.h"
 #include "dispatch/vigil.h"
 #include "http/stream.h"
@@ -50,6 +52,9 @@ struct dispatch_context {
     roster_handle nodes_of_paths[256];         /* who answered for an engine path, by hash; 0: nobody */
     struct body_checks checks;
     struct vigils vigils;
+    struct repeats repeats;
+    struct debts debts;
+    struct log_limit standing_lines;           /* of those about nodes that are set aside */
 };
 void dispatch_context_init(struct dispatch_context *context);
 /* No dispatch may be left. */

@@ -8,25 +8,31 @@
 
 #include "base/text.h"
 #include "http/message.h"
-#include "routing/retry.h"
+#include "routing/answer.h"
 
 enum screen_kind {
     SCREEN_ORDINARY,
     SCREEN_FAN_OUT,          /* each node gets the request; the last answer is the client's */
     SCREEN_FAN_OUT_LAST,     /* the same, and this is the last one of all */
     SCREEN_CALL,             /* gRPC */
-    SCREEN_CALL_AGAIN,       /* gRPC: a node has said UNAVAILABLE before, and no third one is asked */
+    SCREEN_CALL_READS,       /* gRPC, DoGet: the schema comes first, and tells nothing yet of whether there will be data */
 };
+
+/* Has a node's own error sent the request to another one already? No third one is asked for that, where the error is not held against the node. */
+enum screen_turn { SCREEN_FIRST, SCREEN_AGAIN };
 
 /* What the answer is for. */
 struct screen_question {
     enum request_class class;
     enum screen_kind kind;
+    enum route_repeat repeat;
+    enum screen_turn turn;
 };
 
 enum screen_head {
     SCREEN_RELAY,            /* the client's, whatever its body is */
-    SCREEN_HOLD,             /* to be kept back until its body is complete, or too long to be a refusal */
+    SCREEN_HOLD_FIRST,       /* a call's: its head is the client's, the first message is to be kept back, for a moment */
+    SCREEN_HOLD,             /* to be kept back until its body is complete, or has shown enough */
     SCREEN_MALFORMED,        /* a gRPC answer that ends without a status: the client would take it for the node's UNKNOWN */
 };
 enum screen_head screen_head(const struct screen_question *question, const struct message_head *head);
@@ -34,10 +40,18 @@ enum screen_head screen_head(const struct screen_question *question, const struc
 enum screen_result {
     SCREEN_IS_ANSWER,        /* the client's */
     SCREEN_IS_REFUSAL,       /* the node did nothing */
-    SCREEN_IS_UNAVAILABLE,   /* gRPC: it says UNAVAILABLE; its own words count if no other node is asked */
+    SCREEN_IS_FAILURE,       /* another node may do better; the node's own words count if none is asked */
     SCREEN_IS_PART,          /* one of a fan-out has done it: the next one */
 };
-/* A kept answer is complete; `body` is all of it, at most RETRY_REFUSAL_BYTES, or the beginning of a longer one of a fan-out. */
-enum screen_result screen_complete(const struct screen_question *question, const struct message_head *head, struct text body);
+/*
+ * What a kept answer turns out to be, and *cause why it is an error, or NONE. `body` is all of it, or the beginning of a longer one, at most
+ * ANSWER_WORDS_BYTES.
+ */
+enum screen_result screen_judge(const struct screen_question *question, const struct message_head *head, struct text body,
+                                enum answer_cause *cause);
+/* A call whose first message is kept back ends with these trailers: may another node do better? *cause as above. */
+bool screen_is_failed_call(const struct screen_question *question, const struct message_head *trailers, enum answer_cause *cause);
+/* The cause of an answer that was not kept, as far as its head (or the trailers of a call) tells. */
+enum answer_cause screen_cause_of_head(const struct screen_question *question, const struct message_head *head);
 
 #endif

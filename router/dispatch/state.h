@@ -9,12 +9,12 @@
 /*
  * dispatch.h draws what its owner sees. From the inside:
  *
- *   OPENED --head--> BEGINNING --the verb is over--> TRYING <--again-- CHECKING
- *                        |                             | +--a fault that timestamps decide--^ (from BEGINNING, too)
+ *   OPENED --head--> BEGINNING --the verb is over--> TRYING <--again-- CHECKING, WAITING
+ *                        |                             | +--a fault that timestamps decide, or a repeat that costs a token--^ (from BEGINNING, too)
  *                        |                             v
  *                        |                          RELAYING --its end--> DONE
  *                        v                             |
- *                     FAILING <--a fault, memory-------+---- (from TRYING and CHECKING, too)
+ *                     FAILING <--a fault, memory-------+---- (from TRYING, CHECKING and WAITING, too)
  *                        +--on_failed--> DONE
  *
  * While FAILING waits to be told, memory may be out once more. The owner's reset leads to DONE from everywhere; in DONE it changes nothing.
@@ -23,7 +23,8 @@ enum dispatch_state {
     DISPATCH_OPENED,
     DISPATCH_BEGINNING, /* inside stream_send_head: no event may be given */
     DISPATCH_TRYING,
-    DISPATCH_CHECKING,  /* no attempt is under way */
+    DISPATCH_CHECKING,  /* do the lines have timestamps? No attempt is under way, or its whole answer is kept until this is known */
+    DISPATCH_WAITING,   /* for a token: a repeat is due, no attempt is under way */
     DISPATCH_RELAYING,
     DISPATCH_FAILING,   /* on_failed is owed */
     DISPATCH_DONE,      /* nothing follows */
@@ -39,10 +40,13 @@ struct dispatch {
     struct node_set tried;
     unsigned answered;                 /* nodes that gave a whole answer which is not the client's */
     unsigned attempts_before;          /* made on other nodes of a sweep (engine, fan-out), which is no retry */
+    unsigned passed_over;              /* attempts that do not count (retry_was_passed_over) */
     struct screen_question question;
     struct request request;
     struct attempt attempt;
     bool is_paused;                    /* the owner takes no more of the answer */
+    bool is_begun;                     /* the owner has the head; what else it hears may be another attempt's */
+    struct lease *own_lease;           /* owned: the epoch that the owner has left before the answer was settled, or NULL */
     enum fault fault;                  /* the last one */
     uint64_t deadline_ms;              /* no attempt begins after it; 0: none */
     uint64_t stopped_since_ms;         /* we keep a write's client from sending, since then; 0: we do not */
@@ -50,6 +54,7 @@ struct dispatch {
     struct loop_timer timer;
     struct loop_task fail_task;
     struct body_check check;
+    struct repeat_ticket repeat;
     enum timestamp_result timestamps;  /* MORE: nobody has asked yet */
 };
 

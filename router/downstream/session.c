@@ -121,10 +121,38 @@ static void on_deadline(void *owner)
 
 /* ---- the link's events ---- */
 
+/* What a keep-alive is shortened by before a client is told of it: five seconds, or a tenth of a short one. */
+static uint64_t told_keep_alive_ms(uint64_t keep_alive_ms)
+{
+    return keep_alive_ms - (keep_alive_ms < 50000 ? keep_alive_ms / 10 : 5000);
+}
+
+uint64_t session_told_keep_alive_s(uint64_t keep_alive_ms)
+{
+    return told_keep_alive_ms(keep_alive_ms) / 1000;
+}
+
+/*
+ * A client that asks in just the rhythm of the keep-alive sends into a connection that is closing, sooner or later, and a POST that is lost so is an
+ * error that few clients repeat. So a request that has come late is answered with Connection: close, or GOAWAY.
+ */
+static void end_if_late(struct session *session)
+{
+    uint64_t keep_ms = session->settings->keep_alive_ms;
+    uint64_t idle_since_ms = session->idle_since_ms;
+    session->idle_since_ms = 0;
+    if (idle_since_ms == 0 || keep_ms == 0 || session->is_draining ||
+        loop_now_ms(session->loop) < idle_since_ms + told_keep_alive_ms(keep_ms))
+        return;
+    session->is_draining = true;
+    link_drain(session->link);
+}
+
 static void on_request(void *owner, struct stream *stream, const struct message_head *head)
 {
     struct session *session = owner;
     loop_timer_clear(session->loop, &session->timer);
+    end_if_late(session);
     session->settings->handler->on_request(session->settings->owner, session, stream, head);
 }
 
@@ -145,6 +173,7 @@ static void on_idle(void *owner)
 {
     struct session *session = owner;
     uint64_t keep_ms = session->settings->keep_alive_ms;
+    session->idle_since_ms = loop_now_ms(session->loop);
     if (keep_ms == 0 && !session->is_draining) {
         loop_timer_clear(session->loop, &session->timer); /* no limit */
         return;

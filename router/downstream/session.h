@@ -76,10 +76,18 @@ struct session {
     struct link *link;
     bool is_tls;                    /* the client came by TLS */
     bool is_draining;               /* keep-alive is down to the grace */
+    uint64_t idle_since_ms;         /* since the last answer; 0: before the first, or a request is under way */
     struct loop_timer timer;
     struct address client;
     char client_host[ADDRESS_TEXT_BYTES];
 };
+
+/*
+ * How long an idle connection is kept is what clients of HTTP/1 are told, less what a request and our answer may take on their way. A client that has
+ * left it idle for longer than told gets its answer and hears that it is the last one, because its next request could cross the end. In whole
+ * seconds; 0: not told.
+ */
+uint64_t session_told_keep_alive_s(uint64_t keep_alive_ms);
 
 /*
  * Takes over an accepted socket; false (and the socket is closed) when memory is out. `client` is who the connection is for, where a

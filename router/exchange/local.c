@@ -16,24 +16,33 @@ static bool any_usable(const struct epoch *epoch, enum request_class class, unsi
     return false;
 }
 
+/* What a cluster can be asked for, in the order of the body. */
+static const struct {
+    struct text name;
+    enum request_class class;
+    unsigned capability;
+} services[] = {
+    {{"write", 5}, REQUEST_CLASS_WRITE, NODE_CAPABILITY_INGEST},
+    {{"query", 5}, REQUEST_CLASS_QUERY, NODE_CAPABILITY_QUERY},
+    {{"compaction", 10}, REQUEST_CLASS_COMPACTION, NODE_CAPABILITY_COMPACT},
+    {{"engine", 6}, REQUEST_CLASS_ENGINE, NODE_CAPABILITY_PROCESS},
+};
+#define SERVICES (sizeof services / sizeof services[0])
+
 /* For some class of those that its modes serve. */
 static bool is_usable(const struct topology_node *node, const struct roster_node *shared)
 {
-    return ((node->capabilities & NODE_CAPABILITY_INGEST) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_WRITE)) ||
-           ((node->capabilities & NODE_CAPABILITY_QUERY) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_QUERY)) ||
-           ((node->capabilities & NODE_CAPABILITY_COMPACT) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_COMPACTION)) ||
-           ((node->capabilities & NODE_CAPABILITY_PROCESS) != 0 && roster_node_is_usable(shared, REQUEST_CLASS_ENGINE));
+    for (size_t i = 0; i < SERVICES; i++) {
+        if ((node->capabilities & services[i].capability) != 0 && roster_node_is_usable(shared, services[i].class))
+            return true;
+    }
+    return false;
 }
 
 static const char *yes_or_no(bool value)
 {
     return value ? "true" : "false";
 }
-
-struct cluster_health {
-    bool can_write;
-    bool can_query;
-};
 
 static size_t room_for_health(const struct topology *topology)
 {
@@ -43,31 +52,66 @@ static size_t room_for_health(const struct topology *topology)
     return bytes;
 }
 
+static bool is_draining(const struct epoch *epoch)
+{
+    return atomic_load_explicit(&epoch->roster->draining, memory_order_relaxed) != 0;
+}
+
 /* In the shape of InfluxDB's own health answers ("status": pass or fail), with what the cluster can do now. */
-static size_t format_health(const struct epoch *epoch, bool is_ready, const struct cluster_health *health, char *body, size_t capacity)
+static size_t format_health(const struct epoch *epoch, bool is_ready, char *body, size_t capacity)
 {
     const struct topology *topology = epoch->topology;
-    size_t used = text_append(body, capacity, 0,
-                              "{\"name\":\"sluice\",\"status\":\"%s\",\"cluster_id\":\"%s\",\"write\":%s,\"query\":%s,"
-                              "\"compaction\":%s,\"nodes\":[",
-                              is_ready ? "pass" : "fail", topology->cluster_id, yes_or_no(health->can_write),
-                              yes_or_no(health->can_query),
-                              yes_or_no(any_usable(epoch, REQUEST_CLASS_COMPACTION, NODE_CAPABILITY_COMPACT)));
+    size_t used = text_append(body, capacity, 0, "{\"name\":\"sluice\",\"status\":\"%s\",\"cluster_id\":\"%s\",\"draining\":%s",
+                              is_ready ? "pass" : "fail", topology->cluster_id, yes_or_no(is_draining(epoch)));
+    for (size_t i = 0; i < SERVICES; i++)
+        used = text_append(body, capacity, used, ",\"%s\":%s", services[i].name.bytes,
+                           yes_or_no(any_usable(epoch, services[i].class, services[i].capability)));
+    used = text_append(body, capacity, used, ",\"nodes\":[");
     for (size_t i = 0; i < topology->node_count; i++)
         used = text_append(body, capacity, used, "%s{\"node_id\":\"%s\",\"usable\":%s}", i == 0 ? "" : ",",
                            topology->nodes[i].node_id, yes_or_no(is_usable(&topology->nodes[i], epoch->nodes[i])));
     return text_append(body, capacity, used, "]}\n");
 }
 
-static void answer_health(struct exchange *exchange, bool is_readiness)
+static void answer(struct exchange *exchange, struct reply *reply)
+{
+    reply->request_id = exchange_request_id(exchange);
+    exchange->status = reply->status;
+    reply_send(exchange->downstream, reply);
+    exchange->downstream = NULL;
+    exchange_finish(exchange);
+}
+
+static void answer_unknown_class(struct exchange *exchange)
+{
+    static const char body[] = "{\"error\":\"class is none of write, query, compaction and engine\",\"code\":\"invalid\","
+                               "\"message\":\"class is none of write, query, compaction and engine\"}\n";
+    struct reply reply = {.status = 400, .content_type = TEXT("application/json"), .body = TEXT(body)};
+    answer(exchange, &reply);
+}
+
+/*
+ * May a load balancer send requests here? While there is a class that can be served: whoever took the whole of Sluice away because of the queries
+ * would take the writes away as well. `class` asks for one alone.
+ */
+static void answer_health(struct exchange *exchange)
 {
     const struct epoch *epoch = exchange->lease->epoch;
-    struct cluster_health health = {
-        .can_write = any_usable(epoch, REQUEST_CLASS_WRITE, NODE_CAPABILITY_INGEST),
-        .can_query = any_usable(epoch, REQUEST_CLASS_QUERY, NODE_CAPABILITY_QUERY),
-    };
-    bool is_draining = atomic_load_explicit(&epoch->roster->draining, memory_order_relaxed) != 0;
-    bool is_ready = health.can_write && health.can_query && !(is_readiness && is_draining);
+    struct text query = exchange->head->target;
+    text_cut(&query, '?');
+    struct text class = text_query_value(query, TEXT("class"));
+    bool is_known = class.length == 0;
+    bool is_ready = false;
+    for (size_t i = 0; i < SERVICES; i++) {
+        bool is_asked = class.length == 0 || text_equals(class, services[i].name);
+        is_known = is_known || is_asked;
+        is_ready = is_ready || (is_asked && any_usable(epoch, services[i].class, services[i].capability));
+    }
+    if (!is_known) {
+        answer_unknown_class(exchange);
+        return;
+    }
+    is_ready = is_ready && !is_draining(epoch);
     size_t capacity = room_for_health(epoch->topology);
     char *body = malloc(capacity);
     if (body == NULL) {
@@ -77,28 +121,17 @@ static void answer_health(struct exchange *exchange, bool is_readiness)
     struct reply reply = {
         .status = is_ready ? 200 : 503,
         .content_type = TEXT("application/json"),
-        .body = text_of(body, format_health(epoch, is_ready, &health, body, capacity)),
-        .request_id = exchange_request_id(exchange),
+        .body = text_of(body, format_health(epoch, is_ready, body, capacity)),
     };
-    exchange->status = reply.status;
-    reply_send(exchange->downstream, &reply);
+    answer(exchange, &reply);
     free(body);
-    exchange->downstream = NULL;
-    exchange_finish(exchange);
 }
 
 /* The database answers OPTIONS on any path this way, before authentication (docs/database.md#routes). */
 static void answer_options(struct exchange *exchange)
 {
-    struct reply reply = {
-        .status = 204,
-        .origins = REPLY_ORIGINS_PREFLIGHT,
-        .request_id = exchange_request_id(exchange),
-    };
-    exchange->status = reply.status;
-    reply_send(exchange->downstream, &reply);
-    exchange->downstream = NULL;
-    exchange_finish(exchange);
+    struct reply reply = {.status = 204, .origins = REPLY_ORIGINS_PREFLIGHT};
+    answer(exchange, &reply);
 }
 
 void local_answer(struct exchange *exchange)
@@ -106,5 +139,5 @@ void local_answer(struct exchange *exchange)
     if (text_equals(exchange->head->method, TEXT("OPTIONS")))
         answer_options(exchange);
     else
-        answer_health(exchange, text_equals(exchange->head->path, TEXT("/ready")));
+        answer_health(exchange);
 }

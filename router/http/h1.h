@@ -19,6 +19,7 @@ struct h1_settings {
     struct h1_limits limits;
     uint64_t body_limit_bytes; /* of a request body, downstream; 0: none */
     uint64_t linger_ms;        /* downstream: reading on after an early answer */
+    uint64_t keep_alive_s;     /* downstream: what clients are told of how long an idle connection is kept; 0: nothing */
     struct header_field *fields; /* ref: room for MESSAGE_FIELDS_MAXIMUM that all links of a loop share while they parse */
 };
 

@@ -6,6 +6,8 @@
 #define EXTENSION_BYTES 256
 #define EXTENSIONS_TOTAL_BYTES 4096
 #define TRAILER_BYTES 8192
+/* A chunk that is shorter is put together with those behind it. */
+#define SMALL_BYTES 512
 /* 15 hexadecimal digits stay below 2^60, far above any limit and below any overflow. */
 #define CHUNK_SIZE_DIGITS 15
 
@@ -159,4 +161,35 @@ enum h1_body_result h1_body_next(struct h1_body *body, struct text *input, struc
             input->length--;
         }
     }
+}
+
+/* Chunks behind this piece go behind it, as far as they are there and there is room. Whatever else comes is said by the next call. */
+static void merge(struct h1_body *body, struct text *input, struct text *data, char *room)
+{
+    size_t used = data->length;
+    bool is_moved = false;
+    struct text more;
+    while (used < H1_BODY_ROOM_BYTES && input->length > 0) {
+        size_t left = H1_BODY_ROOM_BYTES - used;
+        struct text part = text_of(input->bytes, input->length < left ? input->length : left);
+        enum h1_body_result result = h1_body_next(body, &part, &more);
+        *input = text_of(part.bytes, (size_t)(input->bytes + input->length - part.bytes));
+        if (result != H1_BODY_RESULT_DATA)
+            break;
+        if (!is_moved)
+            memcpy(room, data->bytes, used);
+        is_moved = true;
+        memcpy(room + used, more.bytes, more.length);
+        used += more.length;
+    }
+    if (is_moved)
+        *data = text_of(room, used);
+}
+
+enum h1_body_result h1_body_next_merged(struct h1_body *body, struct text *input, struct text *data, char *room)
+{
+    enum h1_body_result result = h1_body_next(body, input, data);
+    if (result == H1_BODY_RESULT_DATA && data->length < SMALL_BYTES && body->state == H1_BODY_CHUNK_DATA_CR)
+        merge(body, input, data, room);
+    return result;
 }

@@ -2,8 +2,8 @@
 #define SLUICE_HTTP_H1_BODY_H
 /*
  * Takes a body out of an HTTP/1 connection's bytes: by length, chunked, or until the connection closes. A strict decoder of our own,
- * because llhttp accepts a bare LF after the last chunk and has no limits (RFC 9112 section 7.1). Copies nothing: data comes out as
- * spans of the input. Chunk extensions and trailers are checked, bounded and dropped. Pure.
+ * because llhttp accepts a bare LF after the last chunk and has no limits (RFC 9112 section 7.1). Data comes out as spans of the input, but for
+ * small chunks, which are put together. Chunk extensions and trailers are checked, bounded and dropped. Pure.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,8 +52,14 @@ void h1_body_start_length(struct h1_body *body, uint64_t length, uint64_t limit)
 void h1_body_start_chunked(struct h1_body *body, uint64_t limit);
 void h1_body_start_until_close(struct h1_body *body);
 
-/* Takes the next piece off the front of `*input`. After END, BAD or TOO_LARGE it must not be called again. */
+/* Takes the next piece off the front of `*input`. END, BAD and TOO_LARGE are said again when it is called again. */
 enum h1_body_result h1_body_next(struct h1_body *body, struct text *input, struct text *data);
+/*
+ * The same, but small chunks that follow each other in the input are one piece, for which there is room of H1_BODY_ROOM_BYTES: whoever gets them
+ * has the work, and the overhead, of a chunk or frame for each piece, which a sender of one-byte chunks would make a hundredfold.
+ */
+#define H1_BODY_ROOM_BYTES 4096
+enum h1_body_result h1_body_next_merged(struct h1_body *body, struct text *input, struct text *data, char *room);
 
 /* True when the connection's end is the body's proper end. */
 bool h1_body_ends_with_connection(const struct h1_body *body);

@@ -2,6 +2,7 @@
 
 #include "base/machine.h"
 #include "http/h1.h"
+#include "http/h1_announced.h"
 #include "http/h1_body.h"
 #include "http/h1_parse.h"
 #include "http/h1_write.h"
@@ -90,7 +91,7 @@ struct h1_client {
     uint64_t begun_turn;       /* of the loop, in which the request began: see has_crossed */
     uint64_t sent_before_bytes;/* handed to the kernel before this request */
     uint64_t ends_at_bytes;    /* the request's last byte among those handed to the kernel; UINT64_MAX while it is not in the conn */
-    uint64_t left_bytes;       /* of a request body whose length was announced */
+    struct h1_announced announced; /* the request's body */
     enum fault pending_fault;  /* of fail_task; in CONFIRMING, of a request that the node may have read */
     struct h1_search search;
     struct h1_body body;
@@ -255,7 +256,8 @@ static bool take_head(struct h1_client *client, struct text *input)
 static bool take_body(struct h1_client *client, struct text *input)
 {
     struct text data;
-    switch (h1_body_next(&client->body, input, &data)) {
+    char room[H1_BODY_ROOM_BYTES];
+    switch (h1_body_next_merged(&client->body, input, &data, room)) {
     case H1_BODY_RESULT_DATA:
         client->stream.events->on_data(client->stream.owner, data);
         return client->state == CLIENT_BODY;
@@ -377,7 +379,7 @@ static struct h1_client *client_of(struct stream *stream)
 
 static void send_bytes(struct h1_client *client, struct text bytes)
 {
-    if (!conn_write(client->link.conn, bytes))
+    if (bytes.length > 0 && !conn_write(client->link.conn, bytes))
         fail_later(client, FAULT_OUT_OF_MEMORY);
 }
 
@@ -414,7 +416,7 @@ static void send_head(struct stream *stream, const struct message_head *head)
     if (client->state == CLIENT_DEAD || client->request != REQUEST_UNSENT)
         return;
     enter_request(client, head->body == BODY_STREAM ? REQUEST_CHUNKED : REQUEST_PLAIN);
-    client->left_bytes = head->body == BODY_LENGTH ? head->content_length : 0;
+    h1_announced_start(&client->announced, head);
     client->to_head_request = text_equals(head->method, TEXT("HEAD"));
     write_head(client, head);
     if (head->body == BODY_NONE)
@@ -433,9 +435,8 @@ static void send_data(struct stream *stream, struct text bytes)
     if (client->state == CLIENT_DEAD || bytes.length == 0)
         return;
     if (client->request == REQUEST_PLAIN) {
-        send_bytes(client, bytes);
-        client->left_bytes -= bytes.length < client->left_bytes ? bytes.length : client->left_bytes;
-        if (client->left_bytes == 0)
+        send_bytes(client, h1_announced_take(&client->announced, bytes));
+        if (client->announced.left_bytes == 0 && !client->announced.has_last_byte)
             note_end(client);
     }
     if (client->request != REQUEST_CHUNKED)
@@ -451,8 +452,7 @@ static void send_end(struct stream *stream)
     struct h1_client *client = client_of(stream);
     if (client->state == CLIENT_DEAD || (client->request != REQUEST_PLAIN && client->request != REQUEST_CHUNKED))
         return;
-    if (client->request == REQUEST_CHUNKED)
-        send_bytes(client, TEXT("0\r\n\r\n"));
+    send_bytes(client, client->request == REQUEST_CHUNKED ? TEXT("0\r\n\r\n") : h1_announced_end(&client->announced));
     note_end(client);
     enter_request(client, REQUEST_SENT);
 }
@@ -503,20 +503,15 @@ static void release_stream(struct stream *stream)
     struct h1_client *client = client_of(stream);
     if (client->state == CLIENT_DEAD)
         return;
-    if (client->state == CLIENT_AWAITING && client->request == REQUEST_UNSENT) {
-        /* Nothing has happened on it. */
-        client->link.used--;
-        enter(client, CLIENT_IDLE);
-        return;
-    }
+    bool is_untouched = client->state == CLIENT_AWAITING && client->request == REQUEST_UNSENT;
     bool is_reusable = client->state == CLIENT_RECEIVED && client->request == REQUEST_SENT && client->framing.keep_alive;
-    if (!is_reusable) {
+    if (!is_untouched && !is_reusable) {
         enter_dead(client);
         return;
     }
-    if (client->is_paused)
-        conn_resume(client->link.conn);
-    client->is_paused = false;
+    /* The pause was this stream's, not the next one's. */
+    resume_stream(stream);
+    client->link.used -= is_untouched;
     enter(client, CLIENT_IDLE);
 }
 
@@ -550,7 +545,6 @@ static struct stream *open_stream(struct link *link)
     client->begun_turn = loop_turn_number(client->loop);
     client->sent_before_bytes = conn_sent_bytes(link->conn);
     client->ends_at_bytes = UINT64_MAX;
-    client->left_bytes = 0;
     link->used++;
     return &client->stream;
 }

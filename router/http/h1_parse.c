@@ -97,6 +97,17 @@ static bool read_length(const struct framing_fields *found, uint64_t *value)
     return found->lengths == 1 && text_to_u64(found->length, value) && *value <= INT64_MAX;
 }
 
+/* RFC 9110 sections 9.3 and 9.3.5: what else there is, as POST and PUT, exists for the sake of its content. */
+static bool is_about_content(struct text method)
+{
+    static const struct text others[] = {{"GET", 3}, {"HEAD", 4}, {"DELETE", 6}, {"OPTIONS", 7}, {"TRACE", 5}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (text_equals(method, others[i]))
+            return false;
+    }
+    return true;
+}
+
 static enum fault frame_request(struct message_head *head, struct h1_framing *framing)
 {
     struct framing_fields found = find_framing_fields(head);
@@ -112,6 +123,12 @@ static enum fault frame_request(struct message_head *head, struct h1_framing *fr
     }
     if (!read_length(&found, &head->content_length))
         return FAULT_REQUEST_MALFORMED;
+    /*
+     * In HTTP/1.1 there is no body then. In HTTP/1.0 there may be one up to the end of the connection, and taking it for nothing would
+     * have an empty write acknowledged (RFC 1945 section 7.2.2).
+     */
+    if (found.lengths == 0 && head->version == MESSAGE_HTTP_1_0 && is_about_content(head->method))
+        return FAULT_REQUEST_LENGTH;
     head->body = head->content_length > 0 ? BODY_LENGTH : BODY_NONE;
     message_set(head, MESSAGE_ANNOUNCES_LENGTH, found.lengths > 0);
     return FAULT_NONE;

@@ -120,10 +120,19 @@ static bool take_head(struct h1_server *server, struct text *input)
 {
     if (server->state != H1_SERVER_HEAD && !begin_head(server, input))
         return false;
+    const struct h1_limits *limits = &server->settings->limits;
     bool is_first_look = server->search.looked_at == 0;
+    bool is_in_first_line = server->search.line_start == 0;
     size_t length;
     enum fault fault;
-    switch (h1_find_head_end(&server->search, *input, H1_ROLE_REQUEST, &server->settings->limits, &length, &fault)) {
+    enum h1_search_result result = h1_find_head_end(&server->search, *input, H1_ROLE_REQUEST, limits, &length, &fault);
+    /* A whole head is looked at as a whole; what its first line says comes first there, too. */
+    enum fault begun = result != H1_SEARCH_FOUND && is_in_first_line ? h1_validate_begun(&server->search, *input, limits) : FAULT_NONE;
+    if (begun != FAULT_NONE) {
+        refuse_unfinished(server, *input, begun);
+        return true;
+    }
+    switch (result) {
     case H1_SEARCH_MORE:
         if (is_first_look && server->link.events->on_head_started != NULL)
             server->link.events->on_head_started(server->link.owner);
@@ -143,7 +152,8 @@ static bool take_head(struct h1_server *server, struct text *input)
 static void take_body(struct h1_server *server, struct text *input)
 {
     struct text data;
-    switch (h1_body_next(&server->body, input, &data)) {
+    char room[H1_BODY_ROOM_BYTES];
+    switch (h1_body_next_merged(&server->body, input, &data, room)) {
     case H1_BODY_RESULT_DATA:
         if (server->state == H1_SERVER_BODY)
             server->stream.events->on_data(server->stream.owner, data);

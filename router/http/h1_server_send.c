@@ -15,7 +15,7 @@ static struct h1_server *server_of(struct stream *stream)
 
 static void send_bytes(struct h1_server *server, struct text bytes)
 {
-    if (!conn_write(server->link.conn, bytes))
+    if (bytes.length > 0 && !conn_write(server->link.conn, bytes))
         h1_server_fail_later(server, FAULT_OUT_OF_MEMORY);
 }
 
@@ -72,6 +72,7 @@ static void send_head(struct stream *stream, const struct message_head *head)
         (head->body == BODY_STREAM && is_http10))
         h1_server_end_persistence(server);
     h1_server_enter_response(server, response_of(server, head));
+    h1_announced_start(&server->announced, head);
     /* HTTP/2 can end an answer with its head and say nothing of a length; here the client would wait for the end of the connection. */
     struct message_head framed = *head;
     bool may_have_body = head->status >= 200 && head->status != 204 && head->status != 304 && !server->to_head_request;
@@ -79,10 +80,12 @@ static void send_head(struct stream *stream, const struct message_head *head)
         message_set(&framed, MESSAGE_ANNOUNCES_LENGTH, true);
         framed.content_length = 0;
     }
-    enum h1_connection_option persists = is_http10 ? H1_CONNECTION_KEEP_ALIVE : H1_CONNECTION_UNSAID;
+    uint64_t keep_alive_s = server->settings->keep_alive_s;
+    enum h1_connection_option persists = is_http10 || keep_alive_s > 0 ? H1_CONNECTION_KEEP_ALIVE : H1_CONNECTION_UNSAID;
     struct h1_response_form form = {
         .is_chunked = head->body == BODY_STREAM && !is_http10,
         .connection = server->persistence == H1_PERSISTENCE_KEEP_ALIVE ? persists : H1_CONNECTION_CLOSE,
+        .keep_alive_s = keep_alive_s,
     };
     send_response_head(server, &framed, &form);
 }
@@ -106,7 +109,7 @@ static void send_data(struct stream *stream, struct text bytes)
     if (server->state == H1_SERVER_DEAD || bytes.length == 0)
         return;
     if (server->response == H1_RESPONSE_PLAIN || server->response == H1_RESPONSE_UNTIL_CLOSE)
-        send_bytes(server, bytes);
+        send_bytes(server, h1_announced_take(&server->announced, bytes));
     if (server->response != H1_RESPONSE_CHUNKED)
         return;
     char line[H1_CHUNK_LINE_BYTES];
@@ -128,6 +131,8 @@ static void send_end(struct stream *stream)
         return;
     if (server->response == H1_RESPONSE_CHUNKED)
         send_bytes(server, TEXT("0\r\n\r\n"));
+    else if (server->response == H1_RESPONSE_PLAIN)
+        send_bytes(server, h1_announced_end(&server->announced));
     h1_server_enter_response(server, H1_RESPONSE_COMPLETE);
 }
 

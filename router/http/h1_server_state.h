@@ -6,6 +6,7 @@
  */
 #include "base/machine.h"
 #include "http/h1.h"
+#include "http/h1_announced.h"
 #include "http/h1_body.h"
 #include "net/loop.h"
 
@@ -78,6 +79,7 @@ struct h1_server {
     size_t dropped_bytes;      /* read behind the last request that is answered */
     struct h1_search search;
     struct h1_body body;
+    struct h1_announced announced; /* the response's body */
     struct loop_task next_task; /* after release: tell the owner, look at pipelined input */
     struct loop_task fail_task;
 };

@@ -1,5 +1,6 @@
 #include "http/h1_validator.h"
 
+#include "base/hex.h"
 #include "http/message.h"
 
 /* What a byte may be part of. */
@@ -103,14 +104,56 @@ bool h1_is_target(struct text target)
     return span_of(target.bytes, target.length, TARGET) == target.length;
 }
 
-bool h1_is_host(struct text host)
+/* unreserved, an escape, or a sub-delim but the comma, which would make a list (RFC 3986 section 3.2.2). */
+static bool is_registered_name(struct text name)
 {
-    for (size_t i = 0; i < host.length; i++) {
-        unsigned char c = (unsigned char)host.bytes[i];
-        if (!h1_is_token_character(c) && memchr(":[](),;=", c, 8) == NULL)
+    for (size_t i = 0; i < name.length; i++) {
+        unsigned char c = (unsigned char)name.bytes[i];
+        if (c == '%') {
+            if (name.length - i < 3 || hex_byte(name.bytes[i + 1], name.bytes[i + 2]) < 0)
+                return false;
+            i += 2;
+        } else if (!h1_is_token_character(c) ? memchr("();=", c, 4) == NULL : memchr("#^`|", c, 4) != NULL) {
+            return false;
+        }
+    }
+    return name.length > 0;
+}
+
+/* An address of IPv6, more or less: what is connected to is never taken from here. A zone may follow it, as some clients leave it there. */
+static bool is_ip_literal(struct text address)
+{
+    struct text zone = address;
+    address = text_cut(&zone, '%');
+    size_t colons = 0;
+    for (size_t i = 0; i < address.length; i++) {
+        char c = address.bytes[i];
+        colons += c == ':';
+        if (c != ':' && c != '.' && hex_value(c) < 0)
             return false;
     }
-    return true;
+    return colons >= 2 && colons <= 8 && (zone.bytes == NULL || is_registered_name(zone));
+}
+
+static bool is_port(struct text port)
+{
+    uint64_t number;
+    return port.length == 0 || (port.length <= 5 && text_to_u64(port, &number) && number <= UINT16_MAX);
+}
+
+bool h1_is_host(struct text host)
+{
+    if (host.length == 0)
+        return true;
+    struct text port = host;
+    if (host.bytes[0] != '[') {
+        struct text name = text_cut(&port, ':');
+        return is_registered_name(name) && is_port(port);
+    }
+    struct text address = text_cut(&port, ']');
+    if (port.bytes == NULL || !is_ip_literal(text_of(address.bytes + 1, address.length - 1)))
+        return false;
+    return port.length == 0 || (port.bytes[0] == ':' && is_port(text_of(port.bytes + 1, port.length - 1)));
 }
 
 bool h1_is_framing_lookalike(struct text name)
@@ -138,6 +181,14 @@ static enum fault validate_request_line(struct text line, const struct h1_limits
         return FAULT_NONE;
     bool other_version = version.length == 8 && text_starts_with(version, TEXT("HTTP/"));
     return other_version ? FAULT_REQUEST_VERSION : FAULT_REQUEST_MALFORMED;
+}
+
+enum fault h1_validate_begun(const struct h1_search *search, struct text bytes, const struct h1_limits *limits)
+{
+    const char *end = search->line_start == 0 ? NULL : memchr(bytes.bytes, '\n', bytes.length);
+    if (end == NULL || end == bytes.bytes)
+        return FAULT_NONE;
+    return validate_request_line(text_of(bytes.bytes, (size_t)(end - bytes.bytes) - 1), limits);
 }
 
 static bool is_digit(char c)

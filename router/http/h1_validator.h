@@ -40,6 +40,12 @@ enum h1_search_result h1_find_head_end(struct h1_search *search, struct text byt
  */
 enum fault h1_validate_head(struct text head, enum h1_role role, const struct h1_limits *limits);
 
+/*
+ * The first line of a request, as soon as the search has come behind it: what is no request of HTTP/1 (a line of HTTP/0.9 is whole with it) is
+ * not waited for. FAULT_NONE also while the line is not whole.
+ */
+enum fault h1_validate_begun(const struct h1_search *search, struct text bytes, const struct h1_limits *limits);
+
 /* tchar of RFC 9110 section 5.6.2. */
 bool h1_is_token_character(unsigned char c);
 
@@ -52,8 +58,8 @@ bool h1_is_field_line(struct text line);
 /* The longest field name that is forwarded. */
 #define H1_FIELD_NAME_BYTES 256
 
-/* What HTTP/2 has to ask of its fields as well: visible ASCII without '#'; host and port without user information (RFC 3986 section 3.2); a
- * name that a CGI-like reader takes for Content-Length or Transfer-Encoding. */
+/* What HTTP/2 has to ask of its fields as well: visible ASCII without '#'; nothing, or host [":" port] without user information, not a list of them (RFC
+ * 3986 section 3.2, RFC 9110 section 7.2); a name that a CGI-like reader takes for Content-Length or Transfer-Encoding. */
 bool h1_is_target(struct text target);
 bool h1_is_host(struct text host);
 bool h1_is_framing_lookalike(struct text name);

@@ -95,6 +95,11 @@ size_t h1_write_response_head(char *out, const struct message_head *head, const 
         at = put(at, TEXT("Connection: close\r\n"));
     else if (form->connection == H1_CONNECTION_KEEP_ALIVE)
         at = put(at, TEXT("Connection: keep-alive\r\n"));
+    if (form->connection == H1_CONNECTION_KEEP_ALIVE && form->keep_alive_s > 0) {
+        at = put(at, TEXT("Keep-Alive: timeout="));
+        at = put_number(at, form->keep_alive_s);
+        at = put(at, TEXT("\r\n"));
+    }
     at = put(at, TEXT("\r\n"));
     return (size_t)(at - out);
 }

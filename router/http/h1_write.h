@@ -14,13 +14,14 @@
 enum h1_connection_option {
     H1_CONNECTION_UNSAID,      /* no field: it persists */
     H1_CONNECTION_CLOSE,
-    H1_CONNECTION_KEEP_ALIVE,  /* an HTTP/1.0 client asked for it */
+    H1_CONNECTION_KEEP_ALIVE,  /* an HTTP/1.0 client asked for it, or for how long is told */
 };
 
 /* How a response's body and connection are to be written. */
 struct h1_response_form {
     bool is_chunked;       /* BODY_STREAM to an HTTP/1.1 client */
     enum h1_connection_option connection;
+    uint64_t keep_alive_s; /* with KEEP_ALIVE: how long the client may leave the connection idle; 0: unsaid */
 };
 
 /* An upper bound of the bytes that the head takes. */

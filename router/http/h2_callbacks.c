@@ -11,6 +11,9 @@ static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *owner)
 {
     struct h2_link *link = owner;
+    /* An owner has closed the link inside of an event: its streams are in the grave, and nothing more may be kept in them. */
+    if (!h2_link_is_alive(link))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     /* With RFC 7540's priorities off nghttp2 skips the check of this frame (RFC 9113 section 6.3). */
     if (head->type == NGHTTP2_PRIORITY && head->stream_id == 0 &&
         nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR) != 0)
@@ -58,7 +61,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct h2_link *link = owner;
     struct h2_stream *stream = stream_of(session, frame->hd.stream_id);
-    if (stream == NULL && link->role->is_server && link->streams.count >= link->streams_allowed)
+    if (stream == NULL && link->role->is_server && link->live_count >= link->streams_allowed)
         return refuse_stream(link, frame->hd.stream_id);
     if (stream == NULL && link->role->on_new_stream != NULL && h2_link_is_alive(link)) {
         stream = link->role->on_new_stream(link, frame->hd.stream_id);
@@ -104,6 +107,18 @@ static void on_headers_frame(struct h2_link *link, struct h2_stream *stream, boo
 
 /* ---- frames ---- */
 
+static void on_data_frame(struct h2_link *link, struct h2_stream *stream, const nghttp2_frame *frame)
+{
+    bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    bool has_bytes = frame->hd.length > frame->data.padlen;
+    if (stream != NULL && is_end)
+        h2_stream_end_received(stream);
+    if (stream != NULL && has_bytes && link->role->on_body != NULL)
+        link->role->on_body(link);
+    if (!is_end && !has_bytes && frame->hd.length > 0)
+        expend(link, H2_EXPENSE_EMPTY_DATA); /* nothing but padding */
+}
+
 static void on_settings(struct h2_link *link)
 {
     if (link->settings == H2_SETTINGS_AWAITED)
@@ -124,10 +139,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
             on_headers_frame(link, stream, is_end);
         break;
     case NGHTTP2_DATA:
-        if (stream != NULL && is_end)
-            h2_stream_end_received(stream);
-        if (!is_end && frame->hd.length > 0 && frame->hd.length == frame->data.padlen)
-            expend(link, H2_EXPENSE_EMPTY_DATA); /* nothing but padding */
+        on_data_frame(link, stream, frame);
         break;
     case NGHTTP2_RST_STREAM:
         /* on_stream_close follows at once. */

@@ -263,6 +263,7 @@ static void on_ended(void *owner, enum conn_end end)
     if (link->state != H2_LINK_OPEN && link->state != H2_LINK_BROKEN)
         return;
     h2_link_enter(link, H2_LINK_ENDED);
+    link->is_cut = true;
     if (note_faults(link, end))
         end_unanswered(link, FAULT_UPSTREAM_CLOSED);
     else

@@ -98,14 +98,24 @@ void h2_connection_finished(void *owner)
 
 /* ---- input, and the events that follow from it ---- */
 
+ssize_t h2_connection_receive(struct h2_link *link, struct text bytes)
+{
+    return nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes.bytes, bytes.length);
+}
+
 size_t h2_connection_bytes(void *owner, struct text bytes)
 {
     struct h2_link *link = owner;
     if (!h2_link_is_alive(link))
         return bytes.length;
     if (bytes.length > 0 && link->state != H2_LINK_DELIVERING) {
+        if (!h2_memory_is_ready(&link->context->memory)) {
+            h2_link_break(link);
+            return bytes.length;
+        }
+        link->reads++;
         h2_link_enter_activity(link, H2_LINK_READING);
-        ssize_t read = nghttp2_session_mem_recv(link->session, (const uint8_t *)bytes.bytes, bytes.length);
+        ssize_t read = link->role->receive != NULL ? link->role->receive(link, bytes) : h2_connection_receive(link, bytes);
         h2_link_enter_activity(link, H2_LINK_RESTING);
         if (h2_link_is_alive(link) && read < 0)
             link->role->on_unreadable(link);
@@ -247,9 +257,9 @@ bool h2_connection_start(struct h2_link *link, struct h2_context *context, const
     loop_task_init(&link->task, run_task, link);
     loop_timer_init(&link->stall_timer, on_stall_look, link);
     int result = role->is_server ? nghttp2_session_server_new3(&link->session, context->callbacks, link, context->option,
-                                                               &context->memory)
+                                                               &context->memory.verbs)
                                  : nghttp2_session_client_new3(&link->session, context->callbacks, link, context->option,
-                                                               &context->memory);
+                                                               &context->memory.verbs);
     if (result != 0)
         return false;
     if (!submit_settings(link)) {

@@ -14,6 +14,8 @@ size_t h2_connection_bytes(void *owner, struct text bytes);
 void h2_connection_drained(void *owner);
 void h2_connection_finished(void *owner);
 
+/* Gives input to nghttp2; below 0 when it reads no further. */
+ssize_t h2_connection_receive(struct h2_link *link, struct text bytes);
 /* Gives the events that are owed. Only from the loop. */
 void h2_connection_settle(struct h2_link *link);
 

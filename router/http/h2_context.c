@@ -6,27 +6,6 @@
 
 #define FIRST_UNKNOWN_TYPE 0x0a
 
-/* nghttp2 makes and drops a dozen small objects for each request. */
-static void *take_memory(size_t length, void *slab)
-{
-    return slab_take(slab, length);
-}
-
-static void give_memory(void *object, void *slab)
-{
-    slab_give(slab, object);
-}
-
-static void *take_zeroed_memory(size_t count, size_t length, void *slab)
-{
-    return length != 0 && count > SIZE_MAX / length ? NULL : slab_take_zeroed(slab, count * length);
-}
-
-static void *resize_memory(void *object, size_t length, void *slab)
-{
-    return slab_resize(slab, object, length);
-}
-
 static nghttp2_option *create_option(const struct h2_settings *settings)
 {
     nghttp2_option *option;
@@ -39,6 +18,10 @@ static nghttp2_option *create_option(const struct h2_settings *settings)
     /* nghttp2 tells of no frame that it does not know; those that it takes for an extension of ours it does. */
     for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
         nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+    /* A blank around a value costs the whole message otherwise. Programs send values as their users have pasted them; h2_head trims them. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
+    /* nghttp2 counts a client's resets whatever they are for; we count those that do harm (h2_budget). */
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_send_header_block_length(option, settings->limits.head_bytes * 2);
     /* Ours is the head's limit in bytes; this only bounds how many pieces it may come in. */
     nghttp2_option_set_max_continuations(option, settings->limits.head_bytes / 16384 + 4);
@@ -52,7 +35,7 @@ struct h2_context *h2_context_create(struct loop *loop, const struct h2_settings
         return NULL;
     context->loop = loop;
     context->slab = loop_slab(loop);
-    context->memory = (nghttp2_mem){context->slab, take_memory, give_memory, take_zeroed_memory, resize_memory};
+    h2_memory_init(&context->memory, context->slab);
     context->settings = *settings;
     context->callbacks = h2_callbacks_create();
     context->option = create_option(settings);
@@ -81,5 +64,6 @@ void h2_context_destroy(struct h2_context *context)
     nghttp2_option_del(context->option);
     h2_header_blocks_clear(&context->blocks);
     h2_writer_clear(&context->writer);
+    h2_memory_clear(&context->memory);
     free(context);
 }

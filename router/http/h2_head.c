@@ -124,6 +124,8 @@ void h2_header_block_add(struct h2_header_block *block, const struct h1_limits *
         block->fault = is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
         return;
     }
+    if (!is_pseudo)
+        value = text_trim(value);
     struct h2_header_block_field *field = next_field(block);
     if (field == NULL || !make_room(block, name.length + value.length)) {
         block->fault = FAULT_OUT_OF_MEMORY;
@@ -203,7 +205,7 @@ static uint64_t list_fields(const struct h2_header_block *block, struct message_
         struct text name = name_of(block, i);
         enum header_name known = header_name_of(name);
         present |= UINT64_C(1) << known;
-        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, text_trim(value_of(block, i)));
+        message_add(head, MESSAGE_FIELDS_MAXIMUM, known, name, value_of(block, i));
     }
     return present;
 }
@@ -256,9 +258,19 @@ static enum fault read_target(const struct h2_header_block *block, const struct 
         return FAULT_REQUEST_MALFORMED;
     if (!h1_is_method(head->method))
         return FAULT_REQUEST_METHOD;
-    if (!h1_is_target(head->target) || !h1_is_host(head->authority))
+    if (!h1_is_target(head->target) || !h1_is_host(head->authority) || (host != NULL && !h1_is_host(host->value)))
         return FAULT_REQUEST_MALFORMED;
     return FAULT_NONE;
+}
+
+/* What HTTP/1 refuses as well (h1_is_field_line), in either direction. */
+static bool has_framing_lookalike(const struct message_head *head)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (h1_is_framing_lookalike(head->fields[i].name))
+            return true;
+    }
+    return false;
 }
 
 enum fault h2_read_request(struct h2_header_block *block, const struct h1_limits *limits, bool is_end, struct message_head *head)
@@ -280,12 +292,9 @@ enum fault h2_read_request(struct h2_header_block *block, const struct h1_limits
     if (expect != NULL && !text_equals_ignoring_case(expect->value, TEXT("100-continue")))
         return FAULT_REQUEST_EXPECTATION;
     message_set(head, MESSAGE_EXPECTS_CONTINUE, expect != NULL && head->body != BODY_NONE);
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (h1_is_framing_lookalike(head->fields[i].name))
-            return FAULT_REQUEST_MALFORMED;
-    }
     bool ignored;
-    return sanitise_strip_hop_by_hop(head, &ignored) ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
+    bool is_sound = !has_framing_lookalike(head) && sanitise_strip_hop_by_hop(head, &ignored);
+    return is_sound ? FAULT_NONE : FAULT_REQUEST_MALFORMED;
 }
 
 enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct message_head *head)
@@ -305,7 +314,8 @@ enum fault h2_read_response(struct h2_header_block *block, bool is_end, struct m
     if (status < 200 || status == 204 || status == 304)
         head->body = BODY_NONE;
     bool ignored;
-    return sanitise_strip_hop_by_hop(head, &ignored) ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
+    bool is_sound = !has_framing_lookalike(head) && sanitise_strip_hop_by_hop(head, &ignored);
+    return is_sound ? FAULT_NONE : FAULT_UPSTREAM_MALFORMED;
 }
 
 enum fault h2_read_trailers(struct h2_header_block *block, bool is_request, struct message_head *head)
@@ -315,7 +325,7 @@ enum fault h2_read_trailers(struct h2_header_block *block, bool is_request, stru
         return block->fault;
     list_fields(block, head);
     bool ignored;
-    if (sanitise_strip_hop_by_hop(head, &ignored))
+    if (!has_framing_lookalike(head) && sanitise_strip_hop_by_hop(head, &ignored))
         return FAULT_NONE;
     return is_request ? FAULT_REQUEST_MALFORMED : FAULT_UPSTREAM_MALFORMED;
 }

@@ -48,7 +48,7 @@ struct h2_header_block *h2_header_block_take(struct h2_header_blocks *blocks);
 void h2_header_block_give(struct h2_header_blocks *blocks, struct h2_header_block *block);
 void h2_header_blocks_clear(struct h2_header_blocks *blocks);
 
-/* Copies a field. What passes a limit is counted and not kept, and the block has a fault from then on. */
+/* Copies a field, without the blanks around its value (RFC 9110 section 5.5); a pseudo field as it is. What passes a limit is counted and not kept, and the block has a fault from then on. */
 void h2_header_block_add(struct h2_header_block *block, const struct h1_limits *limits, bool is_request, struct text name, struct text value);
 
 /*

@@ -107,6 +107,10 @@ void h2_link_pump(struct h2_link *link)
 {
     if (!h2_link_may_write(link))
         return;
+    if (!h2_memory_is_ready(&link->context->memory)) {
+        h2_link_break(link);
+        return;
+    }
     h2_link_enter_activity(link, H2_LINK_WRITING);
     if (nghttp2_session_send(link->session) != 0)
         h2_link_break(link);

@@ -29,6 +29,7 @@
 #include "http/h2.h"
 #include "http/h2_budget.h"
 #include "http/h2_head.h"
+#include "http/h2_memory.h"
 #include "net/loop.h"
 
 enum h2_link_state {
@@ -53,10 +54,14 @@ struct h2_stream;
 /* What server and client do differently. All are called from the loop, never from a verb. NULL where a side has nothing to do. */
 struct h2_role {
     bool is_server;
+    /* Gives input to nghttp2, as h2_connection_receive does. Server only. */
+    ssize_t (*receive)(struct h2_link *link, struct text bytes);
     /* A header block begins for a stream that the session does not know. Server only. NULL: refuse. */
     struct h2_stream *(*on_new_stream)(struct h2_link *link, int32_t id);
     /* The head of a stream is complete (inside nghttp2's reading). */
     void (*on_head)(struct h2_link *link, struct h2_stream *stream, bool is_end);
+    /* A DATA frame with bytes in it has come for a stream that is open. Server only. */
+    void (*on_body)(struct h2_link *link);
     /* Everything that has arrived was read. Server only: requests are handed up. */
     void (*on_read)(struct h2_link *link);
     /* The fault that the owner of a stream hears when it was closed before its time. */
@@ -87,12 +92,15 @@ struct h2_link {
     enum h2_link_state state;
     enum h2_link_activity activity;
     enum h2_settings_state settings;
+    bool is_cut;                   /* client: the conn has ended, and what it holds never leaves */
     uint32_t peer_streams_maximum; /* SETTINGS_MAX_CONCURRENT_STREAMS of the peer */
     uint32_t streams_allowed;      /* ours, as the peer was told when the connection began */
+    uint32_t reads;                /* of input, so far */
     struct h2_stream *head_stream; /* in h2_stream_write_head: nghttp2 tells of its frame before the bytes are in the conn */
     int32_t gathering_id;          /* the stream whose header block is coming in, and the block; it has the link for itself */
     struct h2_header_block *gathering;
-    struct list streams;
+    struct list streams;           /* also those that have closed and are not released yet */
+    uint32_t live_count;           /* without these: what counts against a limit of streams (RFC 9113 section 5.1.2) */
     struct list settling;          /* of them, those that are owed something: a failure, bytes after a pause, an end */
     struct list congested;
     size_t owned_count;
@@ -107,7 +115,7 @@ struct h2_link {
 struct h2_context {
     struct loop *loop;
     struct slab *slab;           /* ref: the loop's */
-    nghttp2_mem memory;
+    struct h2_memory memory;
     struct h2_settings settings;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
@@ -130,6 +138,12 @@ static inline bool h2_link_is_alive(const struct h2_link *link)
 static inline bool h2_link_may_write(const struct h2_link *link)
 {
     return link->state == H2_LINK_OPEN && link->activity == H2_LINK_RESTING;
+}
+
+/* What is in the conn goes out yet, unless the conn ends before. */
+static inline bool h2_link_holds_conn(const struct h2_link *link)
+{
+    return !link->is_cut && link->state < H2_LINK_DEAD;
 }
 
 /* Output waits, or events are owed: at the end of this turn. */

@@ -2,9 +2,16 @@
 
 #include "base/machine.h"
 #include "http/h2_connection.h"
+#include "http/h2_frames.h"
+#include "http/h2_past.h"
 
 /* How long a client may take to answer the ping behind the first GOAWAY; then what crossed it is taken for arrived. */
 #define DRAIN_NOTICE_MS 1000
+/*
+ * A stream that is reset within this time was begun to be thrown away, unless its answer has begun (CVE-2023-44487). Later it is a deadline, or
+ * somebody who waits no longer; until then it has taken one of the client's few places, so that there cannot be many of them.
+ */
+#define YOUNG_MS 100
 /* Streams above the limit that a client may begin before it has read our SETTINGS; after that they cost it. */
 #define EARLY_REFUSALS_MAXIMUM 1000
 
@@ -43,6 +50,8 @@ struct h2_server {
     struct loop_timer head_timer;    /* a header block must end, and the first SETTINGS must come */
     int32_t head_id;                 /* the stream whose block it is for; 0: the first SETTINGS */
     struct loop_timer drain_timer;   /* the notice has had its time */
+    struct h2_frames frames;         /* of the input */
+    struct h2_past past;
     struct h2_budget budget;
     enum h2_expense overspent;       /* on what the client has spent more than its budget; H2_EXPENSE_COUNT: on nothing */
     uint32_t early_refusals;         /* of streams, before the client had acknowledged our SETTINGS */
@@ -84,6 +93,12 @@ static void on_head(struct h2_link *link, struct h2_stream *stream, bool is_end)
     h2_stream_enter_receiving(stream, is_end ? H2_RECEIVING_ENDED : H2_RECEIVING_BODY);
     stream->is_bodyless = is_end;
     h2_stream_wait_in(stream, &server_of(link)->arrived);
+    h2_budget_credit(&server_of(link)->budget, H2_OCCASION_REQUEST);
+}
+
+static void on_body(struct h2_link *link)
+{
+    h2_budget_credit(&server_of(link)->budget, H2_OCCASION_DATA_RECEIVED);
 }
 
 static void hand_up(struct h2_link *link, struct h2_stream *stream)
@@ -139,11 +154,65 @@ static void spend(struct h2_link *link, enum h2_expense expense)
         server->overspent = expense;
 }
 
-/* A head for a stream that has ended: nghttp2 unpacks it and tells nobody. (It drops bodies unseen; honest uploads have some under way.) */
-static bool is_stale(struct h2_link *link, const nghttp2_frame_hd *head)
+/*
+ * DATA or HEADERS for a stream that has ended, which nghttp2 passes over. The client cannot have meant them if it has ended the stream itself;
+ * if we have reset it, they may have been on their way.
+ */
+static void judge_stale(struct h2_link *link, uint8_t type, int32_t id)
 {
-    return head->stream_id != 0 && head->stream_id <= nghttp2_session_get_last_proc_stream_id(link->session) &&
-           nghttp2_session_find_stream(link->session, head->stream_id) == NULL;
+    uint32_t code = NGHTTP2_STREAM_CLOSED;
+    switch (h2_past_find(&server_of(link)->past, id)) {
+    case H2_PAST_RESET_HERE:
+        if (type == NGHTTP2_HEADERS)
+            spend(link, H2_EXPENSE_STALE);
+        return;
+    case H2_PAST_SKIPPED:
+        code = NGHTTP2_PROTOCOL_ERROR; /* RFC 9113 section 5.1.1 */
+        break;
+    case H2_PAST_ENDED:
+        break;
+    }
+    if (nghttp2_session_terminate_session(link->session, code) != 0)
+        h2_link_break(link);
+}
+
+static bool is_stale(const struct h2_link *link, int32_t id)
+{
+    return id != 0 && id <= nghttp2_session_get_last_proc_stream_id(link->session) &&
+           nghttp2_session_find_stream(link->session, id) == NULL;
+}
+
+/*
+ * nghttp2 does not tell of DATA for a stream that has ended: it is looked for here. Everything before such a frame is read first, and everything up to
+ * a reset, because what is behind it may be for the same stream.
+ */
+static ssize_t receive(struct h2_link *link, struct text bytes)
+{
+    struct text rest = bytes;
+    struct text unread = bytes;
+    struct h2_frame_head head;
+    while (h2_link_is_alive(link) && h2_frames_next(&server_of(link)->frames, &rest, &head)) {
+        bool is_doubtful = head.type == NGHTTP2_DATA && is_stale(link, head.stream_id);
+        if (!is_doubtful && (head.type != NGHTTP2_RST_STREAM || head.length > rest.length))
+            continue;
+        size_t length = (size_t)(rest.bytes - unread.bytes) + (is_doubtful ? 0 : head.length);
+        if (h2_connection_receive(link, text_of(unread.bytes, length)) < 0)
+            return -1;
+        unread = text_of(unread.bytes + length, unread.length - length);
+        if (is_doubtful)
+            judge_stale(link, head.type, head.stream_id);
+    }
+    return h2_link_is_alive(link) && unread.length > 0 ? h2_connection_receive(link, unread) : 0;
+}
+
+static void spend_on_peer_reset(struct h2_link *link, int32_t id)
+{
+    const struct h2_stream *stream = nghttp2_session_get_stream_user_data(link->session, id);
+    if (stream == NULL)
+        spend(link, H2_EXPENSE_LATE_RESET);
+    /* Until its head is sent, a stream has moved only when it began. */
+    else if (stream->sending == H2_SENDING_HEAD && loop_now_ms(link->context->loop) < stream->moved_ms + YOUNG_MS)
+        spend(link, H2_EXPENSE_RESET);
 }
 
 static void on_frame_begin(struct h2_link *link, const nghttp2_frame_hd *head)
@@ -155,8 +224,10 @@ static void on_frame_begin(struct h2_link *link, const nghttp2_frame_hd *head)
             spend(link, H2_EXPENSE_EMPTY_DATA);
         break;
     case NGHTTP2_HEADERS:
-        if (is_stale(link, head))
-            spend(link, H2_EXPENSE_STALE);
+        if (is_stale(link, head->stream_id))
+            judge_stale(link, head->type, head->stream_id);
+        else
+            h2_past_note_head(&server_of(link)->past, head->stream_id);
         break;
     case NGHTTP2_CONTINUATION: /* bounded by nghttp2 and by the limits of a head */
     case NGHTTP2_PUSH_PROMISE:
@@ -168,7 +239,7 @@ static void on_frame_begin(struct h2_link *link, const nghttp2_frame_hd *head)
         spend(link, H2_EXPENSE_PRIORITY);
         break;
     case NGHTTP2_RST_STREAM:
-        spend(link, H2_EXPENSE_RESET);
+        spend_on_peer_reset(link, head->stream_id);
         break;
     case NGHTTP2_SETTINGS:
         if (!is_acknowledgement)
@@ -211,12 +282,15 @@ static void on_frame_sent(struct h2_link *link, const struct h2_stream *stream, 
     switch (frame->hd.type) {
     case NGHTTP2_RST_STREAM:
         spend_on_reset(link, stream, frame->rst_stream.error_code);
+        /* 1: the client had ended it. */
+        if (nghttp2_session_get_stream_remote_close(link->session, frame->hd.stream_id) != 1)
+            h2_past_note_reset(&server_of(link)->past, frame->hd.stream_id);
         break;
     case NGHTTP2_GOAWAY:
         on_goaway_sent(link, frame->goaway.error_code);
         break;
     case NGHTTP2_DATA:
-        h2_budget_credit_data(&server_of(link)->budget);
+        h2_budget_credit(&server_of(link)->budget, H2_OCCASION_DATA_SENT);
         break;
     default:
         break;
@@ -321,8 +395,10 @@ static void stop_timers(struct h2_link *link)
 
 static const struct h2_role server_role = {
     .is_server = true,
+    .receive = receive,
     .on_new_stream = on_new_stream,
     .on_head = on_head,
+    .on_body = on_body,
     .on_read = on_read,
     .fault_of_close = fault_of_close,
     .on_settled = on_settled,
@@ -476,8 +552,9 @@ struct link *h2_server_create(struct h2_context *context, struct conn *conn, con
     server->link.link.events = events;
     server->link.link.owner = owner;
     server->overspent = H2_EXPENSE_COUNT;
+    h2_frames_start(&server->frames);
     list_init(&server->arrived);
-    h2_budget_start(&server->budget, loop_now_ms(context->loop));
+    h2_budget_start(&server->budget, context->settings.streams_maximum, loop_now_ms(context->loop));
     loop_timer_init(&server->head_timer, on_head_deadline, server);
     loop_timer_init(&server->drain_timer, on_drain_deadline, server);
     watch_header_block(server);

@@ -3,6 +3,9 @@
 #include "base/machine.h"
 #include "base/slab.h"
 
+/* A piece of body that is smaller waits for the others of its read. */
+#define SMALL_BYTES 512
+
 /* ---- states ---- */
 
 static const char *const stream_state_names[] = {"idle", "open", "reset_here", "reset_by_peer", "closed", "buried"};
@@ -66,6 +69,8 @@ void h2_stream_enter(struct h2_stream *stream, enum h2_stream_state next)
 {
     machine_check(&stream_machine, stream->state, next);
     stream->state = next;
+    if (next == H2_STREAM_CLOSED)
+        stream->link->live_count--;
 }
 
 void h2_stream_enter_owner(struct h2_stream *stream, enum h2_owner_state next)
@@ -113,6 +118,7 @@ struct h2_stream *h2_stream_create(struct h2_link *link, int32_t id)
     list_node_init(&stream->congested_node);
     list_node_init(&stream->node);
     list_append(&link->streams, &stream->node);
+    link->live_count++;
     buffer_init(&stream->output, link->context->settings.buffers);
     buffer_init(&stream->input, link->context->settings.buffers);
     return stream;
@@ -280,6 +286,19 @@ static enum fault fault_of_data(const struct h2_stream *stream)
     return limit != 0 && stream->received_bytes > limit ? FAULT_REQUEST_BODY_TOO_LARGE : FAULT_NONE;
 }
 
+/*
+ * Are these bytes given at once? Not more small pieces of one read than the first: the others are given together, when all of it has been read,
+ * because each piece may be a chunk of its own on the other side.
+ */
+static bool is_given_at_once(struct h2_stream *stream, size_t length)
+{
+    if (stream->owner != H2_OWNER_LISTENING || stream->input.length > 0)
+        return false;
+    bool is_first = stream->given_in_read != stream->link->reads;
+    stream->given_in_read = stream->link->reads;
+    return is_first || length >= SMALL_BYTES;
+}
+
 void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
 {
     if (bytes.length == 0)
@@ -295,11 +314,13 @@ void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
         h2_stream_fail(stream, fault);
         return;
     }
-    if (stream->owner == H2_OWNER_LISTENING && stream->input.length == 0) {
+    if (is_given_at_once(stream, bytes.length)) {
         stream->stream.events->on_data(stream->stream.owner, bytes);
         credit(stream, bytes.length);
     } else if (!buffer_append(&stream->input, bytes)) {
         h2_stream_fail(stream, FAULT_OUT_OF_MEMORY);
+    } else if (stream->owner == H2_OWNER_LISTENING) {
+        owe(stream);
     }
 }
 
@@ -319,8 +340,12 @@ static void give_trailers(struct h2_stream *stream)
 
 void h2_stream_give_end(struct h2_stream *stream)
 {
-    if (stream->trailers != NULL)
+    bool has_trailers = stream->trailers != NULL;
+    if (has_trailers)
         give_trailers(stream);
+    /* A pause from within the trailers keeps the end back. */
+    if (has_trailers && stream->owner == H2_OWNER_PAUSED)
+        return;
     if (!h2_stream_is_heard(stream) || stream->receiving == H2_RECEIVING_FAILED)
         return;
     h2_stream_enter_receiving(stream, H2_RECEIVING_DONE);

@@ -95,6 +95,7 @@ struct h2_stream {
     uint8_t heads_queued;          /* submitted and not written: interim ones, the head, trailers */
     uint64_t left_bytes;           /* of the body that we send, or H2_LENGTH_UNKNOWN */
     uint64_t received_bytes;
+    uint32_t given_in_read;        /* the link's read in which the owner was last given bytes at once */
     uint64_t moved_ms;             /* output last moved */
     uint64_t begins_at_bytes;      /* client, once OPEN: where the request's head ends in the conn's output, or a little before */
     uint64_t ends_at_bytes;        /* END_STREAM among the bytes handed to the kernel; UINT64_MAX while it is not in the conn */

@@ -30,6 +30,10 @@ void h2_stream_write_head(struct h2_stream *stream)
     link->context->writer.borrowing = 0;
     if (!is_borrowed || link->state != H2_LINK_OPEN)
         return;
+    if (!h2_memory_is_ready(&link->context->memory)) {
+        h2_link_break(link);
+        return;
+    }
     h2_link_enter_activity(link, H2_LINK_WRITING);
     link->head_stream = stream;
     while (stream->heads_queued > 0 && !h2_stream_is_closed(stream) && link->state == H2_LINK_OPEN) {
@@ -59,6 +63,13 @@ static size_t waiting_bytes(const struct h2_stream *stream)
 bool h2_stream_has_left(const struct stream *stream)
 {
     const struct h2_stream *own = (const struct h2_stream *)(const void *)stream;
+    /*
+     * A reset goes behind what is in the conn: a node that reads slowly reads the whole request first, and may act on it. So it does behind a
+     * head that nghttp2 holds back, with which a request without a body ends.
+     */
+    bool may_end_with_head = own->id != 0 && own->sending == H2_SENDING_LAST && own->output.length == 0;
+    if (h2_link_holds_conn(own->link))
+        return own->ends_at_bytes != UINT64_MAX || may_end_with_head;
     return conn_sent_bytes(own->link->link.conn) >= own->ends_at_bytes;
 }
 
@@ -137,6 +148,9 @@ static bool move_bytes(struct h2_stream *stream, size_t length)
 int h2_stream_write_data(struct h2_stream *stream, const uint8_t *head, size_t length, bool is_end)
 {
     struct h2_link *link = stream->link;
+    /* It was reset while nghttp2 waited with this frame. The reset comes next: the end of a body must not go before it. */
+    if (stream->sending == H2_SENDING_DONE)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (conn_is_congested(link->link.conn))
         return NGHTTP2_ERR_WOULDBLOCK;
     if (!conn_write(link->link.conn, text_of((const char *)head, 9)) || !move_bytes(stream, length))

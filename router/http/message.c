@@ -149,27 +149,28 @@ bool message_add(struct message_head *head, size_t capacity, enum header_name kn
 
 const char *message_reason(unsigned status)
 {
-    static const struct {
-        unsigned status;
-        const char *reason;
-    } reasons[] = {
-        {100, "Continue"}, {102, "Processing"}, {103, "Early Hints"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"},
-        {204, "No Content"}, {206, "Partial Content"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-        {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"},
-        {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"}, {404, "Not Found"},
-        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
-        {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
-        {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {417, "Expectation Failed"},
-        {421, "Misdirected Request"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"},
-        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-        {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"}, {508, "Loop Detected"},
+    /* The registered ones (https://www.iana.org/assignments/http-status-codes), by status. */
+    static const char *const reasons[600] = {
+        [100] = "Continue", [101] = "Switching Protocols", [102] = "Processing", [103] = "Early Hints",
+        [104] = "Upload Resumption Supported", [200] = "OK", [201] = "Created", [202] = "Accepted",
+        [203] = "Non-Authoritative Information", [204] = "No Content", [205] = "Reset Content", [206] = "Partial Content",
+        [207] = "Multi-Status", [208] = "Already Reported", [226] = "IM Used", [300] = "Multiple Choices",
+        [301] = "Moved Permanently", [302] = "Found", [303] = "See Other", [304] = "Not Modified", [305] = "Use Proxy",
+        [306] = "Unused", [307] = "Temporary Redirect", [308] = "Permanent Redirect", [400] = "Bad Request",
+        [401] = "Unauthorized", [402] = "Payment Required", [403] = "Forbidden", [404] = "Not Found",
+        [405] = "Method Not Allowed", [406] = "Not Acceptable", [407] = "Proxy Authentication Required",
+        [408] = "Request Timeout", [409] = "Conflict", [410] = "Gone", [411] = "Length Required",
+        [412] = "Precondition Failed", [413] = "Content Too Large", [414] = "URI Too Long",
+        [415] = "Unsupported Media Type", [416] = "Range Not Satisfiable", [417] = "Expectation Failed", [418] = "Unused",
+        [421] = "Misdirected Request", [422] = "Unprocessable Content", [423] = "Locked", [424] = "Failed Dependency",
+        [425] = "Too Early", [426] = "Upgrade Required", [428] = "Precondition Required", [429] = "Too Many Requests",
+        [431] = "Request Header Fields Too Large", [451] = "Unavailable For Legal Reasons", [500] = "Internal Server Error",
+        [501] = "Not Implemented", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
+        [505] = "HTTP Version Not Supported", [506] = "Variant Also Negotiates", [507] = "Insufficient Storage",
+        [508] = "Loop Detected", [510] = "Not Extended", [511] = "Network Authentication Required",
     };
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    }
-    return "Unknown";
+    const char *reason = status < sizeof reasons / sizeof reasons[0] ? reasons[status] : NULL;
+    return reason != NULL ? reason : "Unknown";
 }
 
 bool message_list_next(struct text *rest, struct text *element)

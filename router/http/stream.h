@@ -13,7 +13,7 @@
  *     stream_send_end      nothing more to send       on_end       the message is complete
  *     stream_pause/resume  stop and start events      on_drained   congestion is over: send again
  *     stream_is_congested  too much waits to go out   on_failed    the stream is dead, nothing follows
- *     stream_has_left      the kernel has all of it
+ *     stream_has_left      all of it is gone
  *     stream_reset         give up, visibly
  *     stream_release       the owner lets go
  *
@@ -130,9 +130,9 @@ static inline bool stream_is_congested(const struct stream *stream)
 }
 
 /*
- * Upstream: has the kernel been given the whole request, its last byte included (that of the body, of the last chunk, of the frame with
- * END_STREAM)? While it has not, the node cannot have read the request to its end (RFC 9112 section 8). May be asked until the release, also
- * within on_failed; in doubt the answer is true.
+ * Upstream: has the whole request gone where nothing can take it back, its last byte included (that of the body, of the last chunk, of the frame
+ * with END_STREAM)? That is the kernel, and what goes there even if the stream is reset now. While it has not, the node can never read the request
+ * to its end (RFC 9112 section 8). May be asked until the reset or the release, also within on_failed; in doubt the answer is true.
  */
 static inline bool stream_has_left(const struct stream *stream)
 {

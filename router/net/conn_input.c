@@ -52,7 +52,8 @@ static void offer(struct conn *conn, struct text bytes)
         input_clear(&conn->input);
         return;
     }
-    struct text rest = text_of(bytes.bytes + consumed, bytes.length - consumed);
+    /* After a pause the input may be empty, and have no place either. */
+    struct text rest = consumed == 0 ? bytes : text_of(bytes.bytes + consumed, bytes.length - consumed);
     if (!input_keep(&conn->input, rest))
         conn_end_with(conn, CONN_END_RESET);
     else if (rest.length >= conn->input_maximum_bytes)

@@ -10,6 +10,8 @@
 #define WORDS (SLOTS / 64)
 /* A tick that is later than this was not just busy. */
 #define LATE_MS 50
+/* Room in the grave from the start. */
+#define GRAVE_FIRST 256
 
 struct grave_entry {
     void *object;
@@ -42,6 +44,18 @@ struct loop {
 
 static void on_tick(void *owner);
 
+/* While half of the room is left, so that a moment without memory costs nothing. */
+static bool widen_grave(struct loop *loop)
+{
+    size_t capacity = loop->grave_capacity == 0 ? GRAVE_FIRST : loop->grave_capacity * 2;
+    struct grave_entry *grave = realloc(loop->grave, capacity * sizeof *grave);
+    if (grave == NULL)
+        return false;
+    loop->grave = grave;
+    loop->grave_capacity = capacity;
+    return true;
+}
+
 struct loop *loop_create(void)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -55,7 +69,7 @@ struct loop *loop_create(void)
     list_init(&loop->slices[1]);
     loop->poller = poller_create(on_tick, loop);
     loop->slab = slab_create();
-    if (loop->poller == NULL || loop->slab == NULL) {
+    if (loop->poller == NULL || loop->slab == NULL || !widen_grave(loop)) {
         loop_destroy(loop);
         return NULL;
     }
@@ -364,15 +378,10 @@ static void on_tick(void *owner)
 
 void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object))
 {
-    if (loop->grave_count == loop->grave_capacity) {
-        size_t capacity = loop->grave_capacity == 0 ? 64 : loop->grave_capacity * 2;
-        struct grave_entry *grave = realloc(loop->grave, capacity * sizeof *grave);
-        if (grave == NULL)
-            return;
-        loop->grave = grave;
-        loop->grave_capacity = capacity;
-    }
-    loop->grave[loop->grave_count++] = (struct grave_entry){object, destroy};
+    if (loop->grave_count >= loop->grave_capacity / 2)
+        widen_grave(loop);
+    if (loop->grave_count < loop->grave_capacity)
+        loop->grave[loop->grave_count++] = (struct grave_entry){object, destroy};
 }
 
 char *loop_scratch(struct loop *loop)

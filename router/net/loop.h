@@ -97,7 +97,10 @@ static inline bool loop_timer_is_set(const struct loop_timer *timer)
     return list_node_is_linked(&timer->node);
 }
 
-/* `destroy(object)` is called after this turn. When memory for the note is out, the object is leaked rather than freed early. */
+/*
+ * `destroy(object)` is called after this turn. Room for the note is asked for long before it is needed; when memory stays out until all of it is in
+ * use, the object is leaked rather than freed early.
+ */
 void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object));
 
 /* Memory for the small objects of everything that lives in this loop; it lasts until the loop's grave has been emptied for the last time. */

@@ -71,6 +71,15 @@ static void put_faults(struct output *output)
                                    sum(output, offsetof(struct metrics, faults) + fault * sizeof(atomic_ulong)));
 }
 
+static void put_node_errors(struct output *output)
+{
+    put_head(output, "sluice_node_errors_total", "Answers of nodes that are errors, by cause; unknown: words that Sluice does not know.");
+    for (unsigned cause = ANSWER_CAUSE_NONE + 1; cause < ANSWER_CAUSE_COUNT; cause++)
+        output->used = text_append(output->bytes, TEXT_BYTES, output->used, "sluice_node_errors_total{cause=\"%s\"} %lu\n",
+                                   answer_cause_name((enum answer_cause)cause),
+                                   sum(output, offsetof(struct metrics, node_errors) + cause * sizeof(atomic_ulong)));
+}
+
 const char *metrics_proxy_refusal_name(enum metrics_proxy_refusal refusal)
 {
     static const char *const names[METRICS_PROXY_COUNT] = {
@@ -112,7 +121,14 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
     put_responses(&output);
     put_grpc_responses(&output);
     put_faults(&output);
+    put_node_errors(&output);
     put_counter(&output, "sluice_retries_total", "Attempts after the first.", offsetof(struct metrics, retries));
+    put_counter(&output, "sluice_retries_spent_total", "Repeats that took a token of the budget.", offsetof(struct metrics, retries_spent));
+    put_counter(&output, "sluice_retries_waited_total", "Repeats that had to wait for a token.", offsetof(struct metrics, retries_waited));
+    put_counter(&output, "sluice_retries_expired_total", "Repeats for which no token came before their deadline.",
+                offsetof(struct metrics, retries_expired));
+    put_counter(&output, "sluice_node_ejections_total", "Times that a node was set aside for a class by its own answers.",
+                offsetof(struct metrics, ejections));
     put_counter(&output, "sluice_request_body_bytes_total", "Bytes of request bodies.",
                 offsetof(struct metrics, request_bytes));
     put_counter(&output, "sluice_response_body_bytes_total", "Bytes of response bodies.",

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/answer_cause.h"
 #include "base/fault.h"
 #include "base/grpc_status.h"
 #include "topology/topology.h"
@@ -31,6 +32,11 @@ struct metrics {
     atomic_ulong faults[FAULT_COUNT];   /* attempts and requests that ended in it */
     atomic_ulong grpc_responses[GRPC_STATUS_COUNT]; /* finished gRPC calls */
     atomic_ulong retries;               /* attempts after the first */
+    atomic_ulong retries_spent;         /* tokens of the budget of repeats */
+    atomic_ulong retries_waited;        /* repeats that had to wait for one */
+    atomic_ulong retries_expired;       /* of them, those that waited until their deadline */
+    atomic_ulong ejections;             /* of nodes, each for one class */
+    atomic_ulong node_errors[ANSWER_CAUSE_COUNT]; /* answers of nodes that are errors, by enum answer_cause */
     atomic_ulong request_bytes;
     atomic_ulong response_bytes;
     atomic_ulong sessions_opened;

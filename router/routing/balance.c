@@ -10,9 +10,12 @@
 #define CYCLE (UINT64_C(1) << 40)
 #define REBASE_AT (UINT64_C(1) << 62)
 
-static uint64_t period_of(uint32_t weight)
+#define WHOLE_SHARE 1000
+
+static uint64_t period_of(uint32_t weight, uint32_t share)
 {
-    return CYCLE / (weight == 0 ? 1 : weight);
+    uint64_t period = CYCLE / (weight == 0 ? 1 : weight);
+    return share == WHOLE_SHARE ? period : period / share * WHOLE_SHARE;
 }
 
 /* ---- the heap ---- */
@@ -73,7 +76,8 @@ static void set_turns(struct balance_member *members, const struct balance_candi
             rank = count_weight(candidates, i, weight);
         }
         members[i] = (struct balance_member){.index = candidates[i].index, .weight = weight};
-        members[i].due = now + period_of(weight) / (same + 1) * (++rank);
+        members[i].share = candidates[i].share == 0 ? WHOLE_SHARE : candidates[i].share;
+        members[i].due = now + period_of(weight, members[i].share) / (same + 1) * (++rank);
     }
 }
 
@@ -86,7 +90,7 @@ static void keep_turns(struct balance_member *members, size_t count, const struc
             at++;
         if (at == before->count || before->members[at].index != members[i].index)
             continue;
-        uint64_t latest = before->now + period_of(members[i].weight);
+        uint64_t latest = before->now + period_of(members[i].weight, members[i].share);
         uint64_t due = before->members[at].due;
         members[i].due = due < latest ? due : latest;
     }
@@ -173,7 +177,7 @@ static int pick_weighted(const struct balance_question *question, struct balance
     struct balance_member *member = &view->members[view->heap[at]];
     if (member->due > view->now)
         view->now = member->due;
-    member->due += period_of(member->weight);
+    member->due += period_of(member->weight, member->share);
     int index = member->index;
     sift_down(view, at);
     if (view->now > REBASE_AT)
@@ -215,16 +219,22 @@ static size_t pickable_of_rank(const struct balance_question *question, const st
     return at;
 }
 
+/* With the request that is to be placed: so a share counts on an idle node, too. */
+static uint64_t load_of(const struct balance_question *question, const struct balance_member *member)
+{
+    return (uint64_t)question->outstanding(question->owner, member->index) + 1;
+}
+
 static int pick_least_outstanding(const struct balance_question *question, const struct balance_view *view, size_t count)
 {
     size_t rank = scale(question->random, count);
-    unsigned one = view->members[pickable_of_rank(question, view, rank)].index;
+    const struct balance_member *one = &view->members[pickable_of_rank(question, view, rank)];
     if (count == 1)
-        return (int)one;
+        return one->index;
     size_t step = 1 + scale(question->random >> 16, count - 1);
     size_t second = rank + step < count ? rank + step : rank + step - count;
-    unsigned other = view->members[pickable_of_rank(question, view, second)].index;
-    return (int)(question->outstanding(question->owner, other) < question->outstanding(question->owner, one) ? other : one);
+    const struct balance_member *other = &view->members[pickable_of_rank(question, view, second)];
+    return load_of(question, other) * one->share < load_of(question, one) * other->share ? other->index : one->index;
 }
 
 /* The node that was used last can be used again. */

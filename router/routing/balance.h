@@ -15,11 +15,13 @@
 struct balance_candidate {
     uint16_t index;  /* in the topology */
     uint32_t weight; /* 0 counts as 1 */
+    uint32_t share;  /* of what it would get, in thousandths, while it starts slowly; 0 counts as all */
 };
 
 struct balance_member {
     uint16_t index;
     uint32_t weight;
+    uint32_t share;  /* thousandths, never 0 */
     uint64_t due;    /* weighted: the virtual time at which it serves next */
 };
 
@@ -47,7 +49,7 @@ struct balance_question {
     uint32_t random;               /* fresh for each call */
     uint64_t cursor;               /* round robin: a number that the caller raises by one for each exchange */
     int sticky;                    /* sticky: the index of the node that was used last, or -1 */
-    /* Least outstanding: the exchanges under way on a node, of all workers. */
+    /* Least outstanding: the load of a node, of all workers. */
     uint32_t (*outstanding)(const void *owner, unsigned index);
     const void *owner;
 };

@@ -48,9 +48,12 @@ struct classifier {
     const struct entry **flights; /* built-in rows of class flight */
     size_t flight_count;
     const struct entry *operators; /* topology->route_count of them */
+    struct entry *lenient;         /* the same, their paths as the most lenient reader takes them */
+    bool operators_fold;           /* such a path differs from the one that was written: then plain paths need care, too */
     size_t longest_path;           /* of the exact rows: longer paths need no hash */
     struct route *operator_rows;   /* two for each of the operator's routes: plain, then as writeback */
     char *operator_paths;          /* their prefixes, with the asterisk that the topology dropped */
+    char *lenient_paths;
 };
 
 /* RFC 9110 section 9.2.1: a safe method asks for nothing to change. */
@@ -129,13 +132,14 @@ static bool entry_matches(const struct entry *entry, unsigned bit, struct text m
     return pattern_matches(entry->path, path);
 }
 
-/* The entry for a request that is not gRPC, or NULL when nobody knows it. */
-static const struct entry *find_entry(const struct classifier *classifier, struct text method, struct text path)
+/* The entry for a request that is not gRPC, or NULL when nobody knows it. `operators` are the operator's, as written or lenient. */
+static const struct entry *find_entry(const struct classifier *classifier, const struct entry *operators, struct text method,
+                                      struct text path)
 {
     unsigned bit = method_bit(method);
     for (size_t i = 0; i < classifier->topology->route_count; i++) {
-        if (entry_matches(&classifier->operators[i], bit, method, path))
-            return &classifier->operators[i];
+        if (entry_matches(&operators[i], bit, method, path))
+            return &operators[i];
     }
     if (path.length <= classifier->longest_path) {
         const struct entry *entry = classifier->buckets[bucket_of(path)];
@@ -165,14 +169,35 @@ static enum request_class class_of_entry(const struct entry *entry)
     return entry == NULL ? REQUEST_CLASS_UNKNOWN : entry->route->class;
 }
 
-/* What the path would be for the most lenient reader, against what it is here. */
+/* What the path would be for one lenient reader after the other, against what it is here. */
 static bool reaches_another_class(const struct classifier *classifier, struct text method, struct text path,
                                   enum request_class class)
 {
-    char buffer[PATH_CANONICAL_BYTES];
-    struct text canonical = text_of(buffer, path_canonical(path, buffer));
-    enum request_class lenient = class_of_entry(find_entry(classifier, method, canonical));
-    return lenient != class && lenient != REQUEST_CLASS_UNKNOWN;
+    char buffer[PATH_CANONICAL_BYTES + 1];
+    path.length = path.length < PATH_CANONICAL_BYTES ? path.length : PATH_CANONICAL_BYTES;
+    for (unsigned reading = 0; reading < PATH_READINGS; reading++) {
+        struct text canonical = text_of(buffer, path_canonical(path, reading, buffer));
+        enum request_class lenient = class_of_entry(find_entry(classifier, classifier->lenient, method, canonical));
+        if (lenient != class && lenient != REQUEST_CLASS_UNKNOWN)
+            return true;
+    }
+    return false;
+}
+
+/* The name at the place of {+name} is the user's and may have separators in it, for which there is no other way than an escape. */
+static bool takes_separators(const struct entry *entry)
+{
+    return entry != NULL && entry->kind == ENTRY_PATTERN && text_find(entry->path, TEXT("{+")) >= 0;
+}
+
+/* `entry` is what the path reaches as it is. */
+static bool is_ambiguous(const struct classifier *classifier, enum path_shape shape, struct text method, struct text path,
+                         const struct entry *entry)
+{
+    if (shape == PATH_SHAPE_PLAIN)
+        return false;
+    return (shape == PATH_SHAPE_ESCAPED_SEPARATOR && !takes_separators(entry)) ||
+           reaches_another_class(classifier, method, path, class_of_entry(entry));
 }
 
 static bool is_asterisk_form(struct text method, struct text path)
@@ -180,17 +205,24 @@ static bool is_asterisk_form(struct text method, struct text path)
     return text_equals(path, TEXT("*")) && text_equals(method, TEXT("OPTIONS"));
 }
 
-enum fault classify_check_path(const struct classifier *classifier, struct text method, struct text path)
+/* Beside an operator's route that is not its own lenient form, no path is plain. */
+static enum path_shape shape_beside_operators(const struct classifier *classifier, struct text method, struct text path)
 {
     if (is_asterisk_form(method, path))
-        return FAULT_NONE;
+        return PATH_SHAPE_PLAIN;
     enum path_shape shape = path_shape(path);
+    return shape == PATH_SHAPE_PLAIN && classifier->operators_fold ? PATH_SHAPE_FOLDABLE : shape;
+}
+
+enum fault classify_check_path(const struct classifier *classifier, struct text method, struct text path)
+{
+    enum path_shape shape = shape_beside_operators(classifier, method, path);
     if (shape == PATH_SHAPE_PLAIN)
         return FAULT_NONE;
     if (shape == PATH_SHAPE_REFUSED)
         return FAULT_REQUEST_PATH_AMBIGUOUS;
-    enum request_class class = class_of_entry(find_entry(classifier, method, path));
-    return reaches_another_class(classifier, method, path, class) ? FAULT_REQUEST_PATH_AMBIGUOUS : FAULT_NONE;
+    const struct entry *entry = find_entry(classifier, classifier->operators, method, path);
+    return is_ambiguous(classifier, shape, method, path, entry) ? FAULT_REQUEST_PATH_AMBIGUOUS : FAULT_NONE;
 }
 
 static struct classify_answer refuse(enum fault fault, const struct route *route)
@@ -219,17 +251,16 @@ struct classify_answer classify(const struct classifier *classifier, const struc
     struct text method = question->method, path = question->path;
     if (text_equals(method, TEXT("CONNECT")) || text_equals(method, TEXT("TRACE")))
         return refuse(FAULT_REQUEST_METHOD, NULL);
-    enum path_shape shape = is_asterisk_form(method, path) ? PATH_SHAPE_PLAIN : path_shape(path);
-    if (shape == PATH_SHAPE_REFUSED)
+    enum path_shape shape = shape_beside_operators(classifier, method, path);
+    if (shape == PATH_SHAPE_REFUSED || (shape == PATH_SHAPE_ESCAPED_SEPARATOR && question->is_grpc))
         return refuse(FAULT_REQUEST_PATH_AMBIGUOUS, NULL);
     /* Any other reading of the path is Flight as well: the node does not look at it before it has seen gRPC. */
     if (question->is_grpc)
         return accept_route(find_flight_route(classifier, method, path));
-    const struct entry *entry = find_entry(classifier, method, path);
-    enum request_class class = class_of_entry(entry);
-    if (shape == PATH_SHAPE_FOLDABLE && reaches_another_class(classifier, method, path, class))
+    const struct entry *entry = find_entry(classifier, classifier->operators, method, path);
+    if (is_ambiguous(classifier, shape, method, path, entry))
         return refuse(FAULT_REQUEST_PATH_AMBIGUOUS, NULL);
-    if (class == REQUEST_CLASS_UNKNOWN)
+    if (class_of_entry(entry) == REQUEST_CLASS_UNKNOWN)
         return answer_unknown(classifier, method);
     return accept_route(question->is_writeback && entry->writeback != NULL ? entry->writeback : entry->route);
 }
@@ -365,6 +396,25 @@ static void add_operator_routes(struct classifier *classifier)
     classifier->operators = entries;
 }
 
+/* Each of the operator's entries once more, with what path_canonical makes of its path; a slash at its end stays. */
+static void add_lenient_routes(struct classifier *classifier)
+{
+    char *at = classifier->lenient_paths;
+    for (size_t i = 0; i < classifier->topology->route_count; i++) {
+        struct entry *entry = &classifier->lenient[i];
+        *entry = classifier->operators[i];
+        struct text own = entry->path;
+        if (own.length == 0 || own.length > PATH_CANONICAL_BYTES || own.bytes[0] != '/')
+            continue;
+        char buffer[PATH_CANONICAL_BYTES + 1];
+        size_t length = path_canonical(own, PATH_READING_KEEPS_SLASH, buffer);
+        memcpy(at, buffer, length);
+        entry->path = text_of(at, length);
+        at += length;
+        classifier->operators_fold = classifier->operators_fold || !text_equals(own, entry->path);
+    }
+}
+
 static size_t operator_path_bytes(const struct topology *topology)
 {
     size_t total = 0;
@@ -385,13 +435,17 @@ struct classifier *classifier_create(const struct topology *topology)
     /* One more of each, so that no routes are no special case. */
     classifier->operator_rows = calloc(2 * topology->route_count + 1, sizeof(*classifier->operator_rows));
     classifier->operator_paths = calloc(operator_path_bytes(topology) + 1, 1);
+    classifier->lenient = calloc(topology->route_count + 1, sizeof(*classifier->lenient));
+    classifier->lenient_paths = calloc(operator_path_bytes(topology) + 1, 1);
     if (classifier->entries == NULL || classifier->patterns == NULL || classifier->flights == NULL ||
-        classifier->operator_rows == NULL || classifier->operator_paths == NULL) {
+        classifier->operator_rows == NULL || classifier->operator_paths == NULL || classifier->lenient == NULL ||
+        classifier->lenient_paths == NULL) {
         classifier_destroy(classifier);
         return NULL;
     }
     add_builtin_rows(classifier);
     add_operator_routes(classifier);
+    add_lenient_routes(classifier);
     return classifier;
 }
 
@@ -404,6 +458,8 @@ void classifier_destroy(struct classifier *classifier)
     free(classifier->flights);
     free(classifier->operator_rows);
     free(classifier->operator_paths);
+    free(classifier->lenient);
+    free(classifier->lenient_paths);
     free(classifier);
 }
 

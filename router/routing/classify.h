@@ -36,7 +36,8 @@ enum route_target {
 
 struct route {
     const char *methods;      /* "GET", or several with blanks between; "*" for any */
-    const char *path;         /* exact; braces stand for any one non-empty segment, a final asterisk for any rest */
+    const char *path;         /* exact; braces stand for any one non-empty segment, which may have escaped separators in it
+                                 where they hold a plus; a final asterisk for any rest */
     enum request_class class;
     unsigned capabilities;    /* enum node_capability: a node with any of these can serve it; 0: any but compact-only */
     unsigned preferred;       /* of those, nodes with any of these first; 0: no preference */
@@ -84,9 +85,10 @@ bool classify_node_is_preferred(const struct topology_node *node, unsigned capab
 
 /*
  * FAULT_REQUEST_PATH_AMBIGUOUS when another reader could take this path for a different one (docs/security.md#paths): empty,
- * "." or ".." segments, plain or escaped; %2f, %5c, %00, escaped control characters, broken escapes, a backslash; or a
- * path whose decoded, case-folded form without ";..." and trailing slash would reach another class than the raw form.
- * (No route at all is no other class: "/api/v3/engine/" is not ambiguous because "/api/v3/engine" is unknown.) The path
+ * "." or ".." segments, plain or escaped (also twice); %2f and %5c outside of a name that may have them, and anywhere when escaped twice;
+ * %00, escaped control characters, broken escapes, a backslash; or a path whose decoded, case-folded form, with or without ";..." and
+ * trailing slash, would reach another class than the raw form. The operator's routes are compared in the same form. (No route at all is
+ * no other class: "/api/v3/engine/" is not ambiguous because "/api/v3/engine" is unknown.) The path
  * of an OPTIONS request may also be "*" (RFC 9112 section 3.2.4).
  */
 enum fault classify_check_path(const struct classifier *classifier, struct text method, struct text path);

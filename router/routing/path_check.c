@@ -21,59 +21,61 @@ static int decode_escape(struct text path, size_t position)
     return hex_byte(path.bytes[position + 1], path.bytes[position + 2]);
 }
 
-/* A broken escape (-1), a control, or a separator that only some readers would see. */
+/* A broken escape (-1), or a control. */
 static bool is_dangerous_escape(int byte)
 {
-    return byte < 0x20 || byte == 0x7f || byte == '/' || byte == '\\';
+    return byte < 0x20 || byte == 0x7f;
 }
 
-/* The second pass: each escape is sound, and no segment is a dot segment once decoded and freed of its parameters. */
-static bool escapes_and_segments_are_sound(struct text path)
+/* What has come of a segment. */
+struct segment {
+    size_t name_length;
+    size_t dots;
+    bool in_parameters;
+};
+
+static bool is_dot_segment(const struct segment *segment)
 {
-    size_t name_length = 0, dots = 0;
-    bool in_parameters = false;
+    return segment->name_length == segment->dots && (segment->dots == 1 || segment->dots == 2);
+}
+
+static bool is_separator(int byte)
+{
+    return byte == '/' || byte == '\\';
+}
+
+/*
+ * The second pass: each escape is sound, and no segment is a dot segment once decoded and freed of its parameters, an escaped separator
+ * being one. In a path that was decoded before a percent sign may stand for itself.
+ */
+static enum path_shape shape_of_escapes(struct text path, bool is_raw)
+{
+    enum path_shape shape = PATH_SHAPE_FOLDABLE;
+    struct segment segment = {0};
     for (size_t i = 1; i < path.length; i++) {
         int byte = (unsigned char)path.bytes[i];
-        if (byte == '/') {
-            if (name_length == dots && (dots == 1 || dots == 2))
-                return false;
-            name_length = dots = 0;
-            in_parameters = false;
-            continue;
-        }
-        if (byte == '%') {
-            byte = decode_escape(path, i);
-            if (is_dangerous_escape(byte))
-                return false;
+        int escaped = byte == '%' ? decode_escape(path, i) : -1;
+        if (byte == '%' && (is_raw || escaped >= 0)) {
+            if (is_dangerous_escape(escaped))
+                return PATH_SHAPE_REFUSED;
+            byte = escaped;
             i += 2;
+            if (is_separator(byte))
+                shape = PATH_SHAPE_ESCAPED_SEPARATOR;
         }
-        in_parameters = in_parameters || byte == ';';
-        if (!in_parameters) {
-            name_length++;
-            dots += byte == '.';
-        }
-    }
-    return !(name_length == dots && (dots == 1 || dots == 2));
-}
-
-enum path_shape path_shape(struct text path)
-{
-    if (path.length == 0 || path.bytes[0] != '/')
-        return PATH_SHAPE_REFUSED;
-    bool needs_care = path.length > 1 && path.bytes[path.length - 1] == '/';
-    for (size_t i = 1; i < path.length; i++) {
-        uint8_t kind = byte_kinds[(unsigned char)path.bytes[i]];
-        if (kind == BYTE_PLAIN)
+        if (is_separator(byte)) {
+            if (is_dot_segment(&segment))
+                return PATH_SHAPE_REFUSED;
+            segment = (struct segment){0};
             continue;
-        if (kind == BYTE_BAD || (kind == BYTE_SLASH && path.bytes[i - 1] == '/'))
-            return PATH_SHAPE_REFUSED;
-        needs_care = needs_care || kind == BYTE_CARE || (kind == BYTE_DOT && path.bytes[i - 1] == '/');
+        }
+        segment.in_parameters = segment.in_parameters || byte == ';';
+        if (!segment.in_parameters) {
+            segment.name_length++;
+            segment.dots += byte == '.';
+        }
     }
-    if (!needs_care)
-        return PATH_SHAPE_PLAIN;
-    if (path.length > PATH_CANONICAL_BYTES || !escapes_and_segments_are_sound(path))
-        return PATH_SHAPE_REFUSED;
-    return PATH_SHAPE_FOLDABLE;
+    return is_dot_segment(&segment) ? PATH_SHAPE_REFUSED : shape;
 }
 
 /* Decodes in place; true when there was something to decode. */
@@ -92,11 +94,48 @@ static bool decode_once(char *buffer, size_t *length)
     return changed;
 }
 
+/* Nobody decodes more often than this: a front end, a framework and a handler. */
+#define DECODINGS_MAXIMUM 3
+
+/* Likewise for those who decode once more what was decoded: "%252e" is a dot to them. No name needs a separator that is escaped twice. */
+static bool is_sound_when_decoded(struct text path)
+{
+    char buffer[PATH_CANONICAL_BYTES];
+    size_t length = path.length;
+    memcpy(buffer, path.bytes, length);
+    for (int i = 1; i < DECODINGS_MAXIMUM && decode_once(buffer, &length); i++) {
+        if (shape_of_escapes(text_of(buffer, length), false) != PATH_SHAPE_FOLDABLE)
+            return false;
+    }
+    return true;
+}
+
+enum path_shape path_shape(struct text path)
+{
+    if (path.length == 0 || path.bytes[0] != '/')
+        return PATH_SHAPE_REFUSED;
+    bool needs_care = path.length > 1 && path.bytes[path.length - 1] == '/';
+    for (size_t i = 1; i < path.length; i++) {
+        uint8_t kind = byte_kinds[(unsigned char)path.bytes[i]];
+        if (kind == BYTE_PLAIN)
+            continue;
+        if (kind == BYTE_BAD || (kind == BYTE_SLASH && path.bytes[i - 1] == '/'))
+            return PATH_SHAPE_REFUSED;
+        needs_care = needs_care || kind == BYTE_CARE || (kind == BYTE_DOT && path.bytes[i - 1] == '/');
+    }
+    if (!needs_care)
+        return PATH_SHAPE_PLAIN;
+    if (path.length > PATH_CANONICAL_BYTES)
+        return PATH_SHAPE_REFUSED;
+    enum path_shape shape = shape_of_escapes(path, true);
+    return shape != PATH_SHAPE_REFUSED && is_sound_when_decoded(path) ? shape : PATH_SHAPE_REFUSED;
+}
+
 /* Turns backslashes, folds case, and cuts at what would begin a query or a fragment. */
-static size_t fold(char *buffer, size_t length)
+static size_t fold(char *buffer, size_t length, bool cuts_query)
 {
     for (size_t i = 0; i < length; i++) {
-        if (buffer[i] == '?' || buffer[i] == '#')
+        if (cuts_query && (buffer[i] == '?' || buffer[i] == '#'))
             return i;
         buffer[i] = buffer[i] == '\\' ? '/' : text_lower(buffer[i]);
     }
@@ -104,37 +143,38 @@ static size_t fold(char *buffer, size_t length)
 }
 
 /* Writes the segments back over themselves: what is written never overtakes what is read. */
-static size_t resolve_segments(char *buffer, size_t length)
+static size_t resolve_segments(char *buffer, size_t length, unsigned reading)
 {
     struct text rest = text_of(buffer, length);
+    bool ends_with_slash = false;
     size_t used = 0;
     while (rest.bytes != NULL) {
-        struct text parameters = text_cut(&rest, '/');
-        struct text name = text_cut(&parameters, ';');
-        if (name.length == 0 || text_equals(name, TEXT(".")))
-            continue;
-        if (text_equals(name, TEXT(".."))) {
-            while (used > 0 && buffer[--used] != '/')
-                ;
-            continue;
+        struct text name = text_cut(&rest, '/');
+        if ((reading & PATH_READING_CUTS_PARAMETERS) != 0) {
+            struct text parameters = name;
+            name = text_cut(&parameters, ';');
         }
+        bool is_above = text_equals(name, TEXT(".."));
+        ends_with_slash = name.length == 0 || text_equals(name, TEXT(".")) || is_above;
+        while (is_above && used > 0 && buffer[--used] != '/')
+            ;
+        if (ends_with_slash)
+            continue;
         buffer[used++] = '/';
         memmove(buffer + used, name.bytes, name.length);
         used += name.length;
     }
-    if (used == 0)
+    if (used == 0 || (ends_with_slash && (reading & PATH_READING_KEEPS_SLASH) != 0))
         buffer[used++] = '/';
     return used;
 }
 
-size_t path_canonical(struct text path, char *buffer)
+size_t path_canonical(struct text path, unsigned reading, char *buffer)
 {
-    /* Nobody decodes more often than this: a front end, a framework and a handler. */
-    enum { DECODINGS_MAXIMUM = 3 };
-
     size_t length = path.length < PATH_CANONICAL_BYTES ? path.length : PATH_CANONICAL_BYTES;
     memcpy(buffer, path.bytes, length);
     for (int i = 0; i < DECODINGS_MAXIMUM && decode_once(buffer, &length); i++)
         ;
-    return resolve_segments(buffer, fold(buffer, length));
+    length = fold(buffer, length, (reading & PATH_READING_CUTS_QUERY) != 0);
+    return resolve_segments(buffer, length, reading);
 }

@@ -21,10 +21,10 @@ enum policy_deadline {
     POLICY_DEADLINE_WRITE,    /* no attempt begins timeouts.write_deadline after the body's last byte; each has timeouts.write_response */
 };
 
-/* Which answers say that the node did nothing and another one may be asked; see retry_is_refusal. */
+/* Which answers say that the node did nothing and another one may be asked; see routing/answer.h. */
 enum policy_refusal {
     POLICY_REFUSAL_NONE,
-    POLICY_REFUSAL_WRITE,  /* read-only, compactor-only, WAL shutting down */
+    POLICY_REFUSAL_WRITE,  /* of its role, while it shuts down, or because it is older than the catalog */
     POLICY_REFUSAL_ENGINE, /* 405, or 404 with exactly {error: "not found"}: the next node of a sweep */
 };
 

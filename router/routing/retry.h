@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "base/fault.h"
-#include "base/text.h"
 #include "routing/classify.h"
 
 enum retry_decision { RETRY_AGAIN_HERE, RETRY_AGAIN_ELSEWHERE, RETRY_GIVE_UP };
@@ -20,6 +19,7 @@ enum retry_fact {
     RETRY_IS_TIMESTAMPED = 1 << 3,   /* line protocol whose every line carries a timestamp (routing/timestamp_check.h) */
     RETRY_LINK_WAS_REUSED = 1 << 4,  /* the attempt ran on a kept-alive link */
     RETRY_OTHERS_USABLE = 1 << 5,    /* another node that was not tried could take it */
+    RETRY_LINK_IS_SPENT = 1 << 6,    /* the link of the attempt is over, or takes nothing new */
 };
 
 struct retry_question {
@@ -27,10 +27,17 @@ struct retry_question {
     enum request_class class;
     enum route_repeat repeat;
     unsigned facts;            /* enum retry_fact bits */
-    unsigned attempts;         /* made so far, this one included */
+    unsigned attempts;         /* made so far, this one included, without those that retry_was_passed_over */
     uint64_t now_ms;
     uint64_t deadline_ms;      /* no attempt starts at or after it; 0: none */
 };
+
+/*
+ * Has the node taken the requests before this one on its link, and then ended the link without reading this one? There are nodes and proxies
+ * that say GOAWAY after each stream, and many requests may be on their way to one: each round serves one of them, and none has been tried.
+ * Such an attempt is paid with time, which is the caller's to watch, and not with one of the tries.
+ */
+bool retry_was_passed_over(const struct retry_question *question);
 
 /*
  * At most as many attempts as the policy of the class says; a writeback has exactly one fallback hop (two attempts) and only for faults
@@ -40,16 +47,9 @@ struct retry_question {
 enum retry_decision retry_decide(const struct retry_question *question);
 
 /*
- * Does this answer say that the node refused the request without acting on it, so that another node may be asked?
- *   write, writeback: 400, 500 or 503 whose body says that the server is read-only, compactor-only, or its WAL is
- *   shutting down
- *                     (docs/database.md#refusals: v2 clients would drop the batch on that 400);
- *   engine:           405, or 404 with exactly {error: "not found"} (docs/database.md#refusals).
- * `body` is its first part, at most RETRY_REFUSAL_BYTES.
+ * Does a repeat cost nothing of the budget (routing/retry_budget.h)? What was provably not read, and what a node refused by its role, is no more
+ * load than it was.
  */
-#define RETRY_REFUSAL_BYTES 1024
-bool retry_is_refusal(enum request_class class, unsigned status, struct text body);
-/* May an answer with this head turn out to be a refusal? Only then is its body looked at before the client gets it. */
-bool retry_may_be_refusal(enum request_class class, unsigned status);
+bool retry_is_free(const struct retry_question *question);
 
 #endif

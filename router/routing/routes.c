@@ -1,7 +1,7 @@
 /*
  * The routes of InfluxDB 3 Enterprise, one row each. The database compares method and path exactly, so does this table:
  * no prefix, no tolerated trailing slash, and HEAD is no route at all (the node answers 404, as it does to any unknown
- * pair).
+ * pair) but for the cluster's own health, which load balancers ask for in either way.
  *
  * A row says where the state behind the route lives, because that decides who may serve it:
  *   - in the object store (catalog): any node, query nodes first; compact-only nodes stay with their work;
@@ -78,7 +78,7 @@ const struct route routes_builtin[] = {
     QUERY_ROW("GET", API "export/tables"),
     QUERY_ROW("GET", API "export/windows"),
     QUERY_ROW("GET", API "export/window_data"),
-    /* A plugin's own code runs: repeat it only when no plugin ran (retry_is_refusal). */
+    /* A plugin's own code runs: repeat it only when no plugin ran (routing/answer.h). */
     ROW("GET POST", API "engine/*", ENGINE, PROCESS, QUERY, UNSENT, ONE),
 
     /* Flight keeps no state between its calls: tickets and prepared statements carry the query in them. */
@@ -123,10 +123,11 @@ const struct route routes_builtin[] = {
     CATALOG_ROW("PATCH", API "users/{id}", UNSENT),
     CATALOG_ROW("POST", API "users/{id}/require-password-reset", SAFE),
     CATALOG_ROW("GET PUT", API "users/{id}/roles", SAFE),
-    CATALOG_ROW("GET", API "users_by_oauth_id/{oauth_id}", SAFE),
+    /* The subject of an identity provider may be a URL, or DOMAIN\\name. */
+    CATALOG_ROW("GET", API "users_by_oauth_id/{+oauth_id}", SAFE),
     CATALOG_ROW("GET", API "roles", SAFE),
     CATALOG_ROW("GET", API "roles/{id}/permissions", SAFE),
-    CATALOG_ROW("GET", API "roles_by_name/{role_name}", SAFE),
+    CATALOG_ROW("GET", API "roles_by_name/{+role_name}", SAFE),
 
     /* Triggers: the node that gets the creation looks for the plugin file in its own plugin_dir. */
     ROW("POST", TRIGGER, CATALOG, PROCESS, QUERY, UNSENT, ONE),
@@ -176,9 +177,9 @@ const struct route routes_builtin[] = {
     ROW("GET", API "test/telemetry_snapshot", NODE, 0, 0, UNSENT, ROUTE_TARGET_NOBODY),
 
     /* The cluster as a whole. */
-    SYSTEM_ROW("GET", "/health"),
-    SYSTEM_ROW("GET", "/api/v1/health"),
-    SYSTEM_ROW("GET", "/ready"),
+    SYSTEM_ROW("GET HEAD", "/health"),
+    SYSTEM_ROW("GET HEAD", "/api/v1/health"),
+    SYSTEM_ROW("GET HEAD", "/ready"),
     /* Forwarded, because clients read the database's version; the compactor is asked last. */
     ROW("GET POST", "/ping", SYSTEM, EVERY, INGEST | QUERY, SAFE, ONE),
 };

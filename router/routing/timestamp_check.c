@@ -34,9 +34,11 @@ struct timestamp_check *timestamp_check_begin(struct text body, bool is_gzip, ui
     return check;
 }
 
+/* Nothing can be taken off a body without a byte, which has no place either. */
 static void take_rest(struct timestamp_check *check, size_t length)
 {
-    check->rest = text_of(check->rest.bytes + length, check->rest.length - length);
+    if (length > 0)
+        check->rest = text_of(check->rest.bytes + length, check->rest.length - length);
 }
 
 static enum timestamp_result finish(const struct timestamp_check *check)

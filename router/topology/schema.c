@@ -176,7 +176,7 @@ const struct schema_row schema_rows[] = {
     {"timeouts.tls_handshake", SCHEMA_DURATION, TOPOLOGY(timeouts.tls_handshake_ms), .fallback = "5s", .minimum = 100,
      .maximum = MINUTES(1),
      .help = "a client's TLS handshake"},
-    {"timeouts.keep_alive", SCHEMA_DURATION, TOPOLOGY(timeouts.keep_alive_ms), .fallback = "5m", .minimum = 100,
+    {"timeouts.keep_alive", SCHEMA_DURATION, TOPOLOGY(timeouts.keep_alive_ms), .fallback = "310s", .minimum = 100,
      .maximum = HOURS(24), .zero = "no limit",
      .help = "an idle connection of a client"},
     {"timeouts.upstream_idle", SCHEMA_DURATION, TOPOLOGY(timeouts.upstream_idle_ms), .fallback = "55s",
@@ -242,6 +242,30 @@ const struct schema_row schema_rows[] = {
      .help = "good results in a row before a node is up again"},
     {"health.fall", SCHEMA_INTEGER, TOPOLOGY(health.fall), .fallback = "3", .minimum = 1, .maximum = 100,
      .help = "bad results in a row before a node is down"},
+    {"health.slow_start", SCHEMA_DURATION, TOPOLOGY(health.slow_start_ms), .fallback = "10s", .minimum = 100,
+     .maximum = MINUTES(10), .zero = "all of it at once",
+     .help = "until a node that comes back from being set aside has its whole share again"},
+
+    {"health.eject", SCHEMA_SECTION, NOTHING,
+     .help = "when a node's own answers set it aside for a class, though its probes are good"},
+    {"health.eject.failures", SCHEMA_INTEGER, TOPOLOGY(health.eject.failures), .fallback = "5", .minimum = 1,
+     .maximum = 1000, .zero = "never",
+     .help = "failures in a row that set it aside"},
+    {"health.eject.share", SCHEMA_SHARE, TOPOLOGY(health.eject.share), .fallback = "0.5", .minimum = 10, .maximum = 1000,
+     .help = "of its answers in 10 s, once twice as many as health.eject.failures have come"},
+    {"health.eject.time", SCHEMA_DURATION, TOPOLOGY(health.eject.time_ms), .fallback = "5s", .minimum = 100,
+     .maximum = MINUTES(5),
+     .help = "for how long; it doubles with each time in a row, up to 5m, and is spread a little"},
+    {"health.eject.maximum_share", SCHEMA_SHARE, TOPOLOGY(health.eject.maximum_share), .fallback = "0.5", .minimum = 0,
+     .maximum = 1000,
+     .help = "of a class's usable nodes that may be set aside at a time"},
+
+    {"retries", SCHEMA_SECTION, NOTHING,
+     .help = "how many repeats the process may make; those of what was not read, or refused by role, are free"},
+    {"retries.share", SCHEMA_SHARE, TOPOLOGY(retries.share), .fallback = "0.2", .minimum = 0, .maximum = 1000,
+     .help = "of a repeat, earned with each request; at most those of 10 s are kept"},
+    {"retries.floor", SCHEMA_INTEGER, TOPOLOGY(retries.floor), .fallback = "10", .minimum = 1, .maximum = 100000,
+     .help = "repeats a second that may be made at any time"},
 };
 const size_t schema_row_count = sizeof schema_rows / sizeof schema_rows[0];
 
@@ -260,6 +284,7 @@ static const char *const type_names[] = {
     [SCHEMA_INTEGER] = "integer",
     [SCHEMA_SIZE] = "size",
     [SCHEMA_DURATION] = "duration",
+    [SCHEMA_SHARE] = "share",
     [SCHEMA_BOOLEAN] = "boolean",
     [SCHEMA_MODES] = "modes",
     [SCHEMA_NETWORKS] = "networks",
@@ -344,6 +369,16 @@ const struct schema_row *schema_suggest(const char *section, struct text key)
     return best;
 }
 
+/* "0.25", "1": without zeroes at the end. */
+static const char *describe_share(uint64_t thousandths, char *buffer, size_t capacity)
+{
+    size_t used = text_append(buffer, capacity, 0, "%" PRIu64, thousandths / 1000);
+    unsigned rest = (unsigned)(thousandths % 1000);
+    for (unsigned place = 100; rest > 0; rest %= place, place /= 10)
+        used = text_append(buffer, capacity, used, place == 100 ? ".%u" : "%u", rest / place);
+    return buffer;
+}
+
 const char *schema_describe_quantity(const struct schema_row *row, uint64_t value, char *buffer, size_t capacity)
 {
     static const struct {
@@ -357,6 +392,8 @@ const char *schema_describe_quantity(const struct schema_row *row, uint64_t valu
         {SECONDS(1), KIB(1), "s", "KiB"},
         {1, 1, "ms", "B"},
     };
+    if (row->type == SCHEMA_SHARE)
+        return describe_share(value, buffer, capacity);
     if (row->type == SCHEMA_INTEGER || value == 0) {
         text_append(buffer, capacity, 0, "%" PRIu64, value);
         return buffer;

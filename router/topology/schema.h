@@ -22,6 +22,7 @@ enum schema_type {
     SCHEMA_INTEGER,  /* unsigned or uint64_t */
     SCHEMA_SIZE,     /* "64KiB"; uint64_t of bytes */
     SCHEMA_DURATION, /* "500ms"; uint64_t of milliseconds */
+    SCHEMA_SHARE,    /* "0.5"; unsigned of thousandths */
     SCHEMA_BOOLEAN,  /* bool */
     SCHEMA_MODES,    /* "process,query" or a list; unsigned of enum node_mode bits */
     SCHEMA_NETWORKS, /* "10.0.0.0/8,::1" or a list; struct topology_networks */
@@ -56,7 +57,7 @@ struct schema_row {
     size_t offset;
     size_t width;         /* bytes of the field: tells unsigned from uint64_t */
     const char *fallback; /* the default as it would be written, or NULL: unset */
-    uint64_t minimum;     /* INTEGER, SIZE, DURATION; TEXT, TARGET: fewest characters */
+    uint64_t minimum;     /* INTEGER, SIZE, DURATION, SHARE; TEXT, TARGET: fewest characters */
     uint64_t maximum;     /* the same; most characters */
     const char *zero;     /* what the value 0 means where it is allowed below the minimum, or NULL */
     const char *words;    /* CLASS, CHOICE, WORD: the words, with blanks between */

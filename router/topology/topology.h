@@ -162,6 +162,19 @@ struct topology_limits {
     uint64_t queue;               /* exchanges of the process waiting for a link to one node */
 };
 
+/* When a node's own answers set it aside. Shares are thousandths. */
+struct topology_eject {
+    unsigned failures;            /* in a row; 0: never */
+    unsigned share;               /* of the answers of a window */
+    unsigned maximum_share;       /* of a class's nodes at a time */
+    uint64_t time_ms;             /* the first time; it doubles */
+};
+
+struct topology_retries {
+    unsigned share;               /* thousandths of a repeat that each request earns */
+    unsigned floor;               /* repeats a second, whatever comes */
+};
+
 struct topology_health {
     const char *path;             /* first choice, "/ready"; on 404 "/health" is asked instead */
     const char *token_file;       /* file with the bearer token for probes, or NULL */
@@ -169,6 +182,8 @@ struct topology_health {
     uint64_t timeout_ms;
     unsigned rise;                /* good results in a row before a node that was down is up */
     unsigned fall;                /* bad results in a row before a node that was up is down */
+    uint64_t slow_start_ms;       /* until a node that was set aside has its whole share again */
+    struct topology_eject eject;
 };
 
 /* Where a key that a reload cannot change was written; for one that was not written, the file as a whole. */
@@ -201,6 +216,7 @@ struct topology {
     struct topology_timeouts timeouts;
     struct topology_limits limits;
     struct topology_health health;
+    struct topology_retries retries;
     struct topology_node_tls tls; /* for nodes that do not say otherwise */
     const char *log_level;        /* error, warning, info, debug */
     struct topology_origin *origins; /* of each key that a reload cannot change; for changes.c */

@@ -89,6 +89,25 @@ static bool store_token(const struct schema_row *row, struct text text, const ch
     return store_text(row, text, field, storage, problem);
 }
 
+/* "0", "1", or up to three digits behind "0.": in thousandths. */
+static bool parse_share(struct text text, uint64_t *value)
+{
+    struct text rest = text;
+    struct text whole = text_cut(&rest, '.');
+    uint64_t units, digits;
+    if (!text_to_u64(whole, &units) || units > 1)
+        return false;
+    *value = units * 1000;
+    if (rest.bytes == NULL)
+        return true;
+    if (rest.length == 0 || rest.length > 3 || !text_to_u64(rest, &digits))
+        return false;
+    for (size_t i = rest.length; i < 3; i++)
+        digits *= 10;
+    *value += digits;
+    return true;
+}
+
 static bool parse_quantity(const struct schema_row *row, struct text text, uint64_t *value, char *problem)
 {
     uint64_t number;
@@ -106,6 +125,10 @@ static bool parse_quantity(const struct schema_row *row, struct text text, uint6
             return true;
         return refuse(problem, "\"%.*s\" is no size; write a whole number with B, KiB, MiB or GiB, as 64KiB",
                       shown(text), text.bytes);
+    case SCHEMA_SHARE:
+        if (parse_share(text, value))
+            return true;
+        return refuse(problem, "\"%.*s\" is no share; write a number from 0 to 1, as 0.5", shown(text), text.bytes);
     default:
         if (text_to_u64(text, value))
             return true;
@@ -398,6 +421,7 @@ bool value_store(const struct schema_row *row, struct text text, void *base, str
     case SCHEMA_INTEGER:
     case SCHEMA_SIZE:
     case SCHEMA_DURATION:
+    case SCHEMA_SHARE:
         return store_quantity(row, text, field, problem);
     case SCHEMA_BOOLEAN:
         return store_boolean(text, field, problem);

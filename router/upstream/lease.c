@@ -3,14 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "routing/policy.h"
+
 /* Classes, the capabilities that a route needs, those that it prefers, and two yes-or-no questions: each combination has one view at most. */
 #define CAPABILITY_SETS 16
 #define KINDS (REQUEST_CLASS_COUNT * CAPABILITY_SETS * CAPABILITY_SETS * 4)
 #define VIEWS_MAXIMUM 255
+/* A share that grows does so in steps. */
+#define SLOW_STEPS 20
 
 struct kept_view {
     struct balance_view view;
     unsigned built;              /* the build that it belongs to */
+    uint64_t stale_ms;           /* when it must be built anew though nobody has touched the roster */
+    int trial;                   /* a node that may be tried, or -1 */
 };
 
 /* Addresses of process-capable nodes as an open hash table, a power of two in size and at most half full. */
@@ -26,7 +32,7 @@ struct lease_views {
     uint8_t number_of[KINDS];    /* 0: not asked for yet, else its place in `kept` plus 1 */
     size_t count;
     struct kept_view kept[VIEWS_MAXIMUM];
-    struct balance_view none;
+    struct kept_view none;
     struct address_table processes;
 };
 
@@ -46,6 +52,7 @@ struct lease *lease_create(struct epoch *epoch, struct list *leases, void (*on_e
     list_node_init(&lease->node);
     list_append(leases, &lease->node);
     views->build = 1;
+    views->none.trial = -1;
     return lease;
 }
 
@@ -89,21 +96,99 @@ static size_t leave_out_unknown(const struct epoch *epoch, struct balance_candid
     return up > 0 ? up : count;
 }
 
-static void build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct balance_view *view)
+/* What is looked for, and what is found beside the candidates. */
+struct building {
+    const struct epoch *epoch;
+    const struct lease_kind *kind;
+    uint64_t stale_ms;
+    int trial;
+};
+
+static void note_change(struct building *building, uint64_t at_ms)
+{
+    if (at_ms < building->stale_ms)
+        building->stale_ms = at_ms;
+}
+
+/* Requests that stay with one node are not to be sent to another one for a trial. */
+static bool has_trials(const struct lease_kind *kind)
+{
+    enum balance_method method = policy_of(kind->class)->balance;
+    return method != BALANCE_STICKY && method != BALANCE_FIRST;
+}
+
+/* Is it in the list by its own answers? If its share grows, the share is set. */
+static bool is_in_by_standing(struct building *building, struct balance_candidate *candidate)
+{
+    const struct lease_kind *kind = building->kind;
+    const struct roster_node *node = building->epoch->nodes[candidate->index];
+    uint64_t until_ms = atomic_load_explicit(&node->until_ms[kind->class], memory_order_relaxed);
+    uint64_t since_ms = atomic_load_explicit(&node->since_ms[kind->class], memory_order_relaxed);
+    uint64_t slow_start_ms = building->epoch->topology->health.slow_start_ms;
+    switch ((enum standing_state)atomic_load_explicit(&node->standing[kind->class], memory_order_relaxed)) {
+    case STANDING_TRIAL:
+        return false;
+    case STANDING_ASIDE:
+        if (kind->now_ms < until_ms)
+            note_change(building, until_ms);
+        else if (has_trials(kind))
+            building->trial = candidate->index;
+        else
+            return true;
+        return false;
+    case STANDING_SLOW:
+        candidate->share = standing_share(since_ms, slow_start_ms, kind->now_ms);
+        if (candidate->share < 1000)
+            note_change(building, kind->now_ms + slow_start_ms / SLOW_STEPS + 1);
+        break;
+    case STANDING_GOOD:
+        break;
+    }
+    return true;
+}
+
+/* Nodes that refuse writes serve the other classes as before. */
+static bool has_refused(const struct building *building, unsigned index)
+{
+    bool is_write = building->kind->class == REQUEST_CLASS_WRITE || building->kind->class == REQUEST_CLASS_WRITEBACK;
+    return is_write && atomic_load_explicit(&building->epoch->nodes[index]->refused_ms, memory_order_relaxed) != 0;
+}
+
+/* Where some stand well, only those stay; a list of preferred ones may be empty, because there is another one. Returns how many there are. */
+static size_t leave_out_aside(struct building *building, struct balance_candidate *candidates, size_t count, bool may_be_empty)
+{
+    struct balance_candidate *good = malloc((count + 1) * sizeof *good);
+    size_t kept = 0;
+    for (size_t i = 0; good != NULL && i < count; i++) {
+        good[kept] = candidates[i];
+        kept += is_in_by_standing(building, &good[kept]) && !has_refused(building, candidates[i].index);
+    }
+    if (kept > 0)
+        memcpy(candidates, good, kept * sizeof *good);
+    free(good);
+    return kept > 0 || may_be_empty ? kept : count;
+}
+
+static void build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct kept_view *kept)
 {
     const struct topology *topology = epoch->topology;
     struct balance_candidate *candidates = malloc((topology->node_count + 1) * sizeof *candidates);
+    struct building building = {.epoch = epoch, .kind = kind, .stale_ms = UINT64_MAX, .trial = -1};
     size_t count = 0;
     for (unsigned i = 0; candidates != NULL && i < topology->node_count; i++) {
         const struct topology_node *node = &topology->nodes[i];
         if (classify_node_is_preferred(node, kind->route->capabilities, preferred) &&
             roster_node_is_usable(epoch->nodes[i], kind->class) &&
             (!kind->needs_http2 || speaks_http2(node, epoch->nodes[i])))
-            candidates[count++] = (struct balance_candidate){(uint16_t)i, node->weight};
+            candidates[count++] = (struct balance_candidate){.index = (uint16_t)i, .weight = node->weight};
     }
-    if (!kind->takes_unknown)
+    if (!kind->takes_unknown) {
         count = leave_out_unknown(epoch, candidates, count);
-    balance_view_build(view, candidates, count);
+        count = leave_out_aside(&building, candidates, count, preferred != 0);
+    }
+    kept->stale_ms = building.stale_ms;
+    kept->trial = building.trial;
+    balance_view_build(&kept->view, candidates, count);
     free(candidates);
 }
 
@@ -122,7 +207,7 @@ static struct kept_view *find_view(struct lease_views *views, const struct lease
     return &views->kept[views->number_of[key] - 1];
 }
 
-static struct balance_view *get_view(struct lease *lease, const struct lease_kind *kind, unsigned preferred)
+static struct kept_view *get_view(struct lease *lease, const struct lease_kind *kind, unsigned preferred)
 {
     struct lease_views *views = lease->views;
     /* Acquire: what a writer changed before it touched the roster is seen by the build below. */
@@ -134,21 +219,26 @@ static struct balance_view *get_view(struct lease *lease, const struct lease_kin
     struct kept_view *kept = find_view(views, kind, preferred);
     if (kept == NULL)
         return &views->none;
-    if (kept->built != views->build) {
+    if (kept->built != views->build || kind->now_ms >= kept->stale_ms) {
         kept->built = views->build;
-        build_view(lease->epoch, kind, preferred, &kept->view);
+        build_view(lease->epoch, kind, preferred, kept);
     }
-    return &kept->view;
+    return kept;
 }
 
 struct balance_view *lease_usable(struct lease *lease, const struct lease_kind *kind)
 {
-    return get_view(lease, kind, 0);
+    return &get_view(lease, kind, 0)->view;
+}
+
+int lease_trial(struct lease *lease, const struct lease_kind *kind)
+{
+    return get_view(lease, kind, 0)->trial;
 }
 
 struct balance_view *lease_preferred(struct lease *lease, const struct lease_kind *kind)
 {
-    return get_view(lease, kind, kind->route->preferred);
+    return &get_view(lease, kind, kind->route->preferred)->view;
 }
 
 /* ---- where write-back comes from ---- */

@@ -43,13 +43,20 @@ struct lease_kind {
     enum request_class class;
     const struct route *route;
     bool needs_http2;             /* gRPC: not those that are known to speak HTTP/1 only */
-    bool takes_unknown;           /* those that no probe has reached yet as well, though others are known to be up */
+    bool takes_unknown;           /* those that no probe has reached yet, and those that are set aside, as well, though there are others */
+    uint64_t now_ms;              /* when it is asked */
 };
 
 /*
  * The nodes of this kind that are usable now. A node that has just come with a reload, and may be no node at all, gets nothing until it has
- * answered a probe, as long as others have: at the start, where none has, all are taken. Valid until the next call for this lease; never NULL (without memory it is empty). */
+ * answered a probe, as long as others have: at the start, where none has, all are taken. So it is with nodes that their
+ * own answers have set aside (upstream/standings.h); one that starts slowly again has a part of its share. Valid until the next call for this lease; never NULL (without memory it is empty). */
 struct balance_view *lease_usable(struct lease *lease, const struct lease_kind *kind);
+/*
+ * The index of one that is set aside for its answers and may be tried now, or -1. It is in no list until one request has shown that it works again
+ * (standings_begin_trial). Classes whose requests stay with one node have no trials: there it is in the list again.
+ */
+int lease_trial(struct lease *lease, const struct lease_kind *kind);
 /* Of them those that the route prefers; the same view where it has no preference. */
 struct balance_view *lease_preferred(struct lease *lease, const struct lease_kind *kind);
 

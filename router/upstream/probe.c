@@ -14,6 +14,7 @@
 #include "upstream/dial.h"
 #include "upstream/epoch.h"
 #include "upstream/probe_token.h"
+#include "upstream/standings.h"
 
 /* Rounds after which a node that spoke HTTP/1 only is asked again. */
 #define VERSION_ROUNDS 15
@@ -156,8 +157,12 @@ static void report(struct probe *probe, enum health_result result)
     if (is_passive_down && !probe->was_passive_down && !is_good)
         log_line(LOG_LEVEL_WARNING, "event=node_set_aside node=%s reason=connection_failures", shared->node_id);
     probe->was_passive_down = is_passive_down && !is_good;
-    if (is_good)
+    if (is_good) {
         roster_node_note_connect(shared, false);
+        standings_forgive(shared);
+    }
+    if (changed && probe->health.state == HEALTH_UP)
+        standings_forget(shared, loop_now_ms(prober->loop));
     if (changed)
         log_line(probe->health.state == HEALTH_DOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
                  "event=node_health node=%s state=%s result=%s", shared->node_id, health_state_name(probe->health.state),
@@ -481,6 +486,7 @@ static void start_over(struct probe *probe)
 {
     let_go(probe);
     roster_node_forget_place(probe->shared);
+    standings_forget(probe->shared, loop_now_ms(probe->prober->loop));
     probe->step = 0;
     probe->http2_failures = 0;
     probe->version_rounds = 0;

@@ -233,3 +233,15 @@ void roster_node_note_connect(struct roster_node *node, bool failed)
             roster_touch(node->roster);
     }
 }
+
+/* ---- repeats ---- */
+
+bool roster_take_retry(struct roster *roster, const struct retry_budget_rates *rates, uint64_t now_ms, uint64_t *wait_ms)
+{
+    lock_take(roster->lock);
+    retry_budget_fill(&roster->retry_budget, rates, atomic_exchange_explicit(&roster->requests, 0, memory_order_relaxed), now_ms);
+    bool is_taken = retry_budget_take(&roster->retry_budget);
+    *wait_ms = retry_budget_wait_ms(&roster->retry_budget, rates);
+    lock_give(roster->lock);
+    return is_taken;
+}

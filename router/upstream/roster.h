@@ -17,6 +17,8 @@
 #include "http/message.h"
 #include "net/address.h"
 #include "routing/health.h"
+#include "routing/retry_budget.h"
+#include "routing/standing.h"
 #include "routing/slow_write.h"
 #include "topology/topology.h"
 
@@ -47,10 +49,19 @@ struct roster_node {
     atomic_ulong requests;                   /* attempts begun since start */
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
     atomic_uint write_average;               /* slow_write_average: acknowledgements, all workers (of two at once, one may be lost) */
+    atomic_uint owed;                        /* failed attempts that still count as load, all workers (dispatch/debts.h) */
+    atomic_uint good[REQUEST_CLASS_COUNT];   /* answers; this and what follows is for upstream/standings.h */
+    atomic_uint bad_in_row[REQUEST_CLASS_COUNT];
+    atomic_uint took[REQUEST_CLASS_COUNT];   /* an average of good answers; 0: there was none */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
     atomic_uint suspected;                   /* it is silent while work waits, and was not probed since; writers: workers, control takes it back */
     atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
     atomic_uint admin[REQUEST_CLASS_COUNT];  /* enum node_admin; writer: control */
+    atomic_uint standing[REQUEST_CLASS_COUNT]; /* enum standing_state, for those who do not hold the lock; writer: standings.c */
+    _Atomic uint64_t since_ms[REQUEST_CLASS_COUNT]; /* of that */
+    _Atomic uint64_t until_ms[REQUEST_CLASS_COUNT];
+    _Atomic uint64_t refused_ms;             /* when it said that it serves no writes; 0: it has not */
+    struct standing standings[REQUEST_CLASS_COUNT]; /* under the roster's lock */
     atomic_uint http_version;                /* 0: not known yet, 1, 2; writers: control, and pools that learn it by ALPN */
     atomic_uint http2_streams;               /* that it allows on a connection, 0: not known yet; any thread that learns it */
     atomic_uint address_version;             /* odd while the address is being written (a sequence lock) */
@@ -69,10 +80,12 @@ struct roster {
     atomic_uint catalog_node;                /* handle of the sticky node of class catalog, or 0 */
     atomic_uint draining;                    /* SIGTERM was seen */
     atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
+    atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
     uint64_t started_ms;
     char via[MESSAGE_VERSION_COUNT][40];     /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
     struct wakeup *suspicions;               /* ref: of the prober, as long as workers run; or NULL */
     struct lock *lock;                       /* of what follows */
+    struct retry_budget retry_budget;
     uint32_t admitted;                       /* nodes so far: makes handles different */
     struct roster_node *slots[ROSTER_SLOTS];
 };
@@ -127,5 +140,13 @@ static inline void roster_node_note_write(struct roster_node *node, uint64_t too
 void roster_node_note_connect(struct roster_node *node, bool failed);
 /* The node has another place: which HTTP it speaks and whether connections come about there is not known yet. */
 void roster_node_forget_place(struct roster_node *node);
+
+/* So many requests have come: they bring tokens for repeats. */
+static inline void roster_count_requests(struct roster *roster, unsigned count)
+{
+    atomic_fetch_add_explicit(&roster->requests, count, memory_order_relaxed);
+}
+/* From any thread. Takes a token for a repeat; false when the process has none, and then there may be one in *wait_ms. */
+bool roster_take_retry(struct roster *roster, const struct retry_budget_rates *rates, uint64_t now_ms, uint64_t *wait_ms);
 
 #endif

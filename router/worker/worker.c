@@ -108,6 +108,7 @@ static void set_limits(struct worker *worker, const struct topology *topology)
     worker->h1.limits = (struct h1_limits){topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields};
     worker->h1.body_limit_bytes = topology->limits.body_bytes;
     worker->h1.linger_ms = topology->timeouts.linger_ms;
+    worker->h1.keep_alive_s = session_told_keep_alive_s(topology->timeouts.keep_alive_ms);
 }
 
 static struct h2_settings h2_settings_of(struct worker *worker, const struct topology *topology)

@@ -42,6 +42,15 @@ class Explain(CommandTest):
                      '            ingester-02: up, maint:query\n'
                      'retries     ')
 
+    def test_a_node_that_its_answers_have_set_aside(self):
+        replies = cluster()
+        nodes = [node(1, node_id='ingester-01', mode=['ingest'], admin=states(), ejected=['write']),
+                 node(2, node_id='ingester-02', mode=['ingest'], admin=states(), ejected=['query'])]
+        self.explain({**replies, 'GET /status': answer(200, status(nodes))}, ['POST', '/write?db=x'],
+                     '            ingester-01: up, ready; its answers have set it aside for class write\n'
+                     '            ingester-02: up, ready\n'
+                     'retries     ')
+
     def test_one_in_maintenance_and_one_that_is_not_known_there(self):
         self.explain(cluster(), ['POST', '/api/v3/query_sql'],
                      'now         as ADDRESS says, epoch 5\n'

@@ -32,6 +32,7 @@ struct fake_node {
     enum fake_supply supply;
     enum fault refusal;
     bool is_slow;     /* its streams are congested from the start, and again with each piece */
+    bool ends_link;   /* its link takes nothing more */
     struct fake_stream streams[ATTEMPTS];
     unsigned attempts;
     unsigned links_out;
@@ -83,7 +84,12 @@ static inline struct stream *open_fake_stream(struct link *link)
     return &stream->stream;
 }
 
-static const struct link_verbs fake_link_verbs = {.open_stream = open_fake_stream};
+static inline bool is_fake_link_spent(const struct link *link)
+{
+    return ((const struct fake_node *)(const void *)link)->ends_link;
+}
+
+static const struct link_verbs fake_link_verbs = {.open_stream = open_fake_stream, .is_spent = is_fake_link_spent};
 
 /* Nobody but the test's epochs admits nodes, in the order of their topology: slot and index are the same. */
 static inline struct fake_node *fake_node_of(struct pool *pool, const struct roster_node *node)
@@ -183,7 +189,8 @@ static inline void cluster_start(void)
     cluster.topology = (struct topology){
         .cluster_id = "test", .nodes = cluster.nodes, .node_count = 2,
         .timeouts = {.response_ms = 60000, .idle_ms = 5000, .queue_ms = 2000, .write_deadline_ms = 4000, .write_response_ms = 30000},
-        .limits = {.replay_bytes = 1024, .replay_total_bytes = 4096}};
+        .limits = {.replay_bytes = 1024, .replay_total_bytes = 4096},
+        .retries = {.floor = 1000}};
     cluster.roster = roster_create();
     assert_non_null(cluster.roster);
     list_init(&cluster.leases);

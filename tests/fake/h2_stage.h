@@ -176,6 +176,7 @@ static void on_trailers(void *owner, const struct message_head *head)
     for (size_t i = 0; i < head->field_count; i++)
         note("%s%.*s=%.*s", i == 0 ? "" : " ", TEXT_ARGUMENTS(head->fields[i].name), TEXT_ARGUMENTS(head->fields[i].value));
     note("} ");
+    interfere();
 }
 
 static void on_end(void *owner)

@@ -24,7 +24,7 @@ FENCES = {
     "event2/util.h": {"net/resolver.c"},
     "event2/": set(),
     "openssl/": {"control/admin_access.c", "net/tls_channel.c", "net/tls_client.c", "net/tls_context.c", "net/tls_files.c", "net/tls_server.c"},
-    "nghttp2/": {"http/h2_head.h", "http/h2_link.h"},  # the private headers of the HTTP/2 files
+    "nghttp2/": {"http/h2_head.h", "http/h2_link.h", "http/h2_memory.h"},  # the private headers of the HTTP/2 files
     "llhttp.h": {"http/h1_parse.c"},
     "yaml.h": {"topology/yaml_tree.c"},
     "xxhash.h": {"base/hash.h"},
@@ -426,6 +426,7 @@ def judge_mirror():
 def main():
     router = sorted(ROUTER.glob("*/*.[ch]"))
     tests = sorted((ROOT / "tests").glob("unit/*/*.[ch]")) + sorted((ROOT / "tests").glob("fake/*.[ch]"))
+    tests += sorted((ROOT / "tests").glob("fuzz/*.[ch]"))
     judge_floors(router)
     judge_circles(router)
     judge_fences(router)

@@ -8,8 +8,11 @@
 
 #include "base/slab.h"
 
+/* How gcc says it, and clang. */
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS 0
+#elif defined(__has_feature)
+#define KEEPS !__has_feature(address_sanitizer)
 #else
 #define KEEPS 1
 #endif
@@ -93,6 +96,21 @@ static void a_slab_keeps_a_bounded_amount(void **state)
     slab_destroy(slab);
 }
 
+static void an_object_of_no_slab_goes_to_any_or_back_to_the_system(void **state)
+{
+    (void)state;
+    struct slab *slab = slab_create();
+    void *given = slab_take_unpooled(100);
+    void *kept = slab_take_unpooled(100);
+    memset(kept, 1, 100);
+    assert_int_equal(slab_usable_bytes(kept), 100);
+    slab_give(slab, given);
+    assert_int_equal(slab_kept_bytes(slab), 0);
+    slab_destroy(slab);
+    slab_give_unpooled(kept);
+    slab_give_unpooled(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +119,7 @@ int main(void)
         cmocka_unit_test(zeroed_means_zeroed_also_the_second_time),
         cmocka_unit_test(an_object_that_grows_keeps_what_is_in_it),
         cmocka_unit_test(a_slab_keeps_a_bounded_amount),
+        cmocka_unit_test(an_object_of_no_slab_goes_to_any_or_back_to_the_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,6 +249,19 @@ static void appending(void **state)
     assert_string_equal(buffer, "abc45xy");
 }
 
+static void a_value_is_found_by_its_key(void **state)
+{
+    (void)state;
+    struct text query = TEXT("class=write&wait=30s&class=query&flag&=x&level=a=b");
+    assert_true(text_equals(text_query_value(query, TEXT("class")), TEXT("write")));
+    assert_true(text_equals(text_query_value(query, TEXT("wait")), TEXT("30s")));
+    assert_true(text_equals(text_query_value(query, TEXT("level")), TEXT("a=b")));
+    assert_int_equal(text_query_value(query, TEXT("flag")).length, 0);
+    assert_int_equal(text_query_value(query, TEXT("lev")).length, 0);
+    assert_int_equal(text_query_value(query, TEXT("levels")).length, 0);
+    assert_int_equal(text_query_value(TEXT_EMPTY, TEXT("class")).length, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +271,7 @@ int main(void)
         cmocka_unit_test(finding),        cmocka_unit_test(trimming),  cmocka_unit_test(cutting),
         cmocka_unit_test(numbers),        cmocka_unit_test(durations), cmocka_unit_test(sizes),
         cmocka_unit_test(copies),         cmocka_unit_test(distances), cmocka_unit_test(appending),
+        cmocka_unit_test(a_value_is_found_by_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,21 +203,6 @@ static void without_a_token_in_the_file_nobody_gets_in(void **state)
     assert_non_null(strstr(error, "admin.token_file"));
 }
 
-/* ---- queries ---- */
-
-static void a_value_is_found_by_its_key(void **state)
-{
-    (void)state;
-    struct text query = TEXT("class=write&wait=30s&class=query&flag&=x&level=a=b");
-    assert_true(text_equals(admin_query_value(query, TEXT("class")), TEXT("write")));
-    assert_true(text_equals(admin_query_value(query, TEXT("wait")), TEXT("30s")));
-    assert_true(text_equals(admin_query_value(query, TEXT("level")), TEXT("a=b")));
-    assert_int_equal(admin_query_value(query, TEXT("flag")).length, 0);
-    assert_int_equal(admin_query_value(query, TEXT("lev")).length, 0);
-    assert_int_equal(admin_query_value(query, TEXT("levels")).length, 0);
-    assert_int_equal(admin_query_value(TEXT_EMPTY, TEXT("class")).length, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,7 +216,6 @@ int main(void)
         TEST(basic_that_is_too_long_is_refused),
         TEST(the_token_is_the_first_line_of_the_file),
         TEST(without_a_token_in_the_file_nobody_gets_in),
-        TEST(a_value_is_found_by_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

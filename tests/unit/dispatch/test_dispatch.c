@@ -436,7 +436,8 @@ static void a_request_is_served_by_the_nodes_that_it_began_with(void **state)
     node_data(!first, "a");
     node_end(!first);
     assert_string_equal(stage.caller->node_id, first != 0 ? "query-01" : "query-02");
-    rig_turn(&cluster.rig);
+    /* A failed attempt counts as load a little longer. */
+    pass(200);
     assert_int_equal(count_roster(cluster.roster), 1);
 }
 

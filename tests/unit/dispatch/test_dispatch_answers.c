@@ -164,6 +164,38 @@ static void what_looked_like_a_refusal_and_is_none_is_passed_on_whole(void **sta
     assert_string_equal(stage.caller->trailers, "x-checksum: 1\n");
 }
 
+/* The page of some proxy, or of a node that knows no such route: its first words are enough, and none of it is the client's. */
+static void a_refusal_may_be_of_any_length(void **state)
+{
+    (void)state;
+    char words[700];
+    memset(words, 'x', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    cluster_serve(2, NODE_CAPABILITY_INGEST);
+    write_lines("m v=1");
+    unsigned first = asked_node();
+    node_head(first, 404, BODY_STREAM, "");
+    /* Its beginning tells; the rest is not waited for. */
+    node_data(first, words);
+    assert_int_equal(attempts(), 1);
+    node_data(first, words);
+    assert_heard("");
+    assert_int_equal(attempts(), 2);
+    answer(!first, 204, "");
+    assert_int_equal(stage.caller->status, 204);
+    begin_anew();
+    /* The other way round: words that a client acts on are its own, however long. */
+    write_lines("m v=1");
+    first = asked_node();
+    node_head(first, 404, BODY_STREAM, "");
+    node_data(first, "database not found: ");
+    for (int i = 0; i < 3; i++)
+        node_data(first, words);
+    node_end(first);
+    assert_int_equal(stage.caller->status, 404);
+    assert_int_equal(stage.caller->body_length, 20 + 3 * (sizeof words - 1));
+}
+
 static void what_is_too_long_for_a_refusal_is_passed_on_at_once(void **state)
 {
     (void)state;
@@ -290,6 +322,7 @@ int main(void)
         TEST(a_refusal_is_kept_from_the_caller),
         TEST(when_all_refuse_the_caller_hears_of_it),
         TEST(what_looked_like_a_refusal_and_is_none_is_passed_on_whole),
+        TEST(a_refusal_may_be_of_any_length),
         TEST(what_is_too_long_for_a_refusal_is_passed_on_at_once),
         TEST(an_answer_that_breaks_off_while_it_is_kept_is_tried_again),
         TEST(a_fan_out_asks_every_node),

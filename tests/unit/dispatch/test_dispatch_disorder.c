@@ -170,6 +170,9 @@ static void node_speaks(unsigned node)
         return;
     struct stream *stream = &fake->stream;
     enum phase *phase = &play.phases[node][number];
+    /* All was said, and the answer is still being thought about. */
+    if (*phase == PHASE_OVER)
+        return;
     if (chance(8) == 0) {
         fail_stream(stream, phase);
     } else if (fake->is_congested) {

@@ -241,6 +241,23 @@ static void a_late_write_stays_where_all_are_slow_and_where_it_has_no_times(void
     assert_int_equal(attempts(), 1);
 }
 
+/* Whoever is slow costs no repeat that somebody with a fault would need. */
+static void a_late_write_without_a_token_stays(void **state)
+{
+    (void)state;
+    cluster_serve(2, NODE_CAPABILITY_INGEST);
+    cluster.topology.retries.floor = 0;
+    acknowledge_quickly(0);
+    acknowledge_quickly(1);
+    write_lines("m v=1 1000");
+    pass(2300);
+    settle();
+    pass(600);
+    assert_int_equal(attempts(), 1);
+    answer(asked_node(), 204, "");
+    assert_heard("he");
+}
+
 static void acknowledgements_are_measured(void **state)
 {
     (void)state;
@@ -273,6 +290,7 @@ int main(void)
         TEST(without_another_node_it_is_waited_for),
         TEST(a_late_write_goes_to_a_node_that_is_quicker),
         TEST(a_late_write_stays_where_all_are_slow_and_where_it_has_no_times),
+        TEST(a_late_write_without_a_token_stays),
         TEST(acknowledgements_are_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

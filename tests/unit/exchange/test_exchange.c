@@ -27,6 +27,41 @@ static void write_lines(const char *lines)
     client_end();
 }
 
+/* ---- what Sluice answers itself ---- */
+
+static unsigned ask_health(const char *target)
+{
+    client_asks("GET", target, "", BODY_NONE);
+    unsigned status = stage.client.status;
+    another_client();
+    return status;
+}
+
+static void it_is_ready_while_it_serves_something_and_does_not_drain(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/ready", "/health", "/api/v1/health"};
+    char target[64];
+    serve_with(2, NODE_CAPABILITY_QUERY);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_int_equal(ask_health(paths[i]), 200);
+        snprintf(target, sizeof target, "%s?class=query", paths[i]);
+        assert_int_equal(ask_health(target), 200);
+        snprintf(target, sizeof target, "%s?class=write", paths[i]);
+        assert_int_equal(ask_health(target), 503);
+        atomic_store(&cluster.roster->draining, 1);
+        assert_int_equal(ask_health(paths[i]), 503);
+        snprintf(target, sizeof target, "%s?class=query", paths[i]);
+        assert_int_equal(ask_health(target), 503);
+        atomic_store(&cluster.roster->draining, 0);
+    }
+    take_down(0);
+    assert_int_equal(ask_health("/ready"), 200);
+    take_down(1);
+    assert_int_equal(ask_health("/ready"), 503);
+    assert_int_equal(ask_health("/ready?class=nothing"), 400);
+}
+
 /* ---- what goes through ---- */
 
 static void a_query_passes_and_is_counted(void **state)
@@ -443,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(it_is_ready_while_it_serves_something_and_does_not_drain),
         TEST(a_query_passes_and_is_counted),
         TEST(trailers_of_any_answer_are_passed_on),
         TEST(trailers_that_may_not_travel_leave_nothing_behind),

@@ -4,7 +4,7 @@
  */
 #include "fake/exchange_stage.h"
 
-#define DO_GET "/arrow.flight.protocol.FlightService/DoGet"
+#define GET_INFO "/arrow.flight.protocol.FlightService/GetFlightInfo"
 #define GRPC "content-type: application/grpc\n"
 
 /* A call whose request is one message. */
@@ -22,7 +22,7 @@ static void call(const char *path, const char *lines)
 static void a_call_passes_piece_by_piece(void **state)
 {
     (void)state;
-    client_asks("POST", DO_GET, GRPC "authorization: Bearer t\n", BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC "authorization: Bearer t\n", BODY_STREAM);
     unsigned node = asked_node();
     /* Nothing is held back: neither the head nor a piece nor the end. */
     assert_string_equal(at_node(node)->verbs, "h");
@@ -52,7 +52,7 @@ static void a_call_passes_piece_by_piece(void **state)
 static void a_status_of_the_node_is_passed_on_and_counted(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     node_head(asked_node(), 200, BODY_NONE, GRPC "grpc-status: 7\ngrpc-message: no%20token\n");
     node_end(asked_node());
     assert_string_equal(stage.client.verbs, "hel");
@@ -65,7 +65,7 @@ static void a_status_of_the_node_is_passed_on_and_counted(void **state)
 static void an_answer_without_a_status_is_broken(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     node_head(asked_node(), 200, BODY_STREAM, GRPC);
     node_data(asked_node(), "A");
     node_end(asked_node());
@@ -78,7 +78,7 @@ static void an_answer_without_a_status_is_broken(void **state)
 static void a_status_in_front_of_a_body_means_nothing(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     node_head(asked_node(), 200, BODY_STREAM, GRPC "grpc-status: 14\n");
     /* Nor is another node asked about it. */
     assert_string_equal(stage.client.verbs, "h");
@@ -90,7 +90,7 @@ static void a_status_in_front_of_a_body_means_nothing(void **state)
 static void trailers_of_a_request_reach_the_node_before_the_end(void **state)
 {
     (void)state;
-    client_asks("POST", DO_GET, GRPC, BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC, BODY_STREAM);
     client_data("a");
     client_trailers("x-checksum: 1\ntransfer-encoding: chunked\nauthorization: Bearer other\n");
     client_end();
@@ -106,7 +106,7 @@ static void trailers_of_a_request_reach_the_node_before_the_end(void **state)
 static void a_cancelled_call_is_cancelled_on_the_node(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     client_fails(FAULT_DOWNSTREAM_GONE);
     assert_string_equal(at_node(asked_node())->verbs, "hdel");
     assert_string_equal(stage.client.verbs, "l");
@@ -117,7 +117,7 @@ static void a_cancelled_call_is_cancelled_on_the_node(void **state)
 static void an_attacker_gets_no_answer(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     client_fails(FAULT_DOWNSTREAM_ABUSE);
     assert_string_equal(stage.client.verbs, "l");
     assert_int_equal(count_fault(FAULT_DOWNSTREAM_ABUSE), 0); /* the connection is counted, once */
@@ -129,7 +129,7 @@ static void calls_go_to_nodes_that_speak_http2(void **state)
 {
     (void)state;
     roster_node_set_version(shared(0), 1);
-    call(DO_GET, "");
+    call(GET_INFO, "");
     assert_int_equal(cluster.pool.nodes[0].attempts, 0);
     assert_int_equal(cluster.pool.nodes[1].attempts, 1);
     node_fails(1, FAULT_UPSTREAM_RESET);
@@ -142,7 +142,7 @@ static void a_call_is_not_sent_over_http1(void **state)
 {
     (void)state;
     cluster.pool.nodes[0].link.is_http2 = cluster.pool.nodes[1].link.is_http2 = false;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     settle();
     assert_int_equal(attempts(), 0);
     assert_string_equal(stage.client.verbs, "hel");
@@ -168,7 +168,7 @@ static void a_fault_is_told_in_one_head(void **state)
     (void)state;
     take_down(0);
     take_down(1);
-    call(DO_GET, "x-request-id: id-1\n");
+    call(GET_INFO, "x-request-id: id-1\n");
     settle();
     assert_string_equal(stage.client.verbs, "hel");
     assert_int_equal(stage.client.status, 200);
@@ -190,7 +190,7 @@ static void begin_answer(unsigned node)
 static void a_broken_answer_ends_with_the_status_of_its_fault(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     begin_answer(asked_node());
     node_fails(asked_node(), FAULT_UPSTREAM_TRUNCATED);
     assert_string_equal(stage.client.verbs, "hdtel");
@@ -203,7 +203,7 @@ static void a_broken_answer_ends_with_the_status_of_its_fault(void **state)
 static void a_client_that_takes_nothing_gets_a_reset(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     node_head(asked_node(), 200, BODY_STREAM, GRPC);
     stage.client.is_congested = true;
     node_data(asked_node(), "A");
@@ -216,7 +216,7 @@ static void a_client_that_takes_nothing_gets_a_reset(void **state)
 static void an_announced_length_leaves_no_room_for_a_status(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     node_head(asked_node(), 200, BODY_LENGTH, GRPC);
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
     assert_string_equal(stage.client.verbs, "hl");
@@ -225,7 +225,7 @@ static void an_announced_length_leaves_no_room_for_a_status(void **state)
 static void a_status_is_sent_once(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     begin_answer(asked_node());
     node_trailers(asked_node(), "grpc-status: 0\n");
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
@@ -236,7 +236,7 @@ static void a_status_is_sent_once(void **state)
 static void a_drain_that_is_over_says_so(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     begin_answer(asked_node());
     exchange_cut_all(&stage.context);
     assert_string_equal(stage.client.verbs, "hdtel");
@@ -247,7 +247,7 @@ static void a_drain_that_is_over_says_so(void **state)
 static void a_stalled_answer_ends_with_a_status(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     begin_answer(asked_node());
     pass(59000);
     assert_string_equal(stage.client.verbs, "hd");
@@ -262,7 +262,7 @@ static void a_stalled_answer_ends_with_a_status(void **state)
 static void a_deadline_before_the_answer_is_told_in_one_head(void **state)
 {
     (void)state;
-    call(DO_GET, "grpc-timeout: 3S\n");
+    call(GET_INFO, "grpc-timeout: 3S\n");
     assert_has(at_node(asked_node())->fields, "grpc-timeout: 3S\n");
     pass(2980);
     assert_string_equal(stage.client.verbs, "");
@@ -279,7 +279,7 @@ static void a_deadline_before_the_answer_is_told_in_one_head(void **state)
 static void a_deadline_within_the_answer_is_told_in_trailers(void **state)
 {
     (void)state;
-    call(DO_GET, "grpc-timeout: 3S\n");
+    call(GET_INFO, "grpc-timeout: 3S\n");
     begin_answer(asked_node());
     /* Pieces do not move it. */
     for (unsigned i = 0; i < 5; i++) {
@@ -299,12 +299,12 @@ static void a_deadline_holds_while_the_call_waits_and_while_it_is_sent(void **st
 {
     (void)state;
     cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_WAITS;
-    client_asks("POST", DO_GET, GRPC "grpc-timeout: 500m\n", BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC "grpc-timeout: 500m\n", BODY_STREAM);
     pass(560);
     assert_has(stage.client.fields, "grpc-status: 4\n");
     another_client();
     cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_READY;
-    client_asks("POST", DO_GET, GRPC "grpc-timeout: 500m\n", BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC "grpc-timeout: 500m\n", BODY_STREAM);
     client_data("a");
     pass(560);
     assert_has(stage.client.fields, "grpc-status: 4\n");
@@ -314,7 +314,7 @@ static void a_deadline_holds_while_the_call_waits_and_while_it_is_sent(void **st
 static void a_call_without_time_is_not_sent(void **state)
 {
     (void)state;
-    client_asks("POST", DO_GET, GRPC "grpc-timeout: 0S\n", BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC "grpc-timeout: 0S\n", BODY_STREAM);
     assert_string_equal(stage.client.verbs, "hel");
     assert_has(stage.client.fields, "grpc-status: 4\n");
     assert_int_equal(attempts(), 0);
@@ -324,7 +324,7 @@ static void the_node_is_told_what_is_left(void **state)
 {
     (void)state;
     cluster.pool.nodes[0].supply = cluster.pool.nodes[1].supply = SUPPLY_WAITS;
-    call(DO_GET, "grpc-timeout: 10S\n");
+    call(GET_INFO, "grpc-timeout: 10S\n");
     pass(160);
     unsigned first = cluster.pool.nodes[1].waiting != NULL;
     node_serve(first);
@@ -342,11 +342,11 @@ static void the_node_is_told_what_is_left(void **state)
 static void no_timeout_is_invented_and_none_that_is_malformed_obeyed(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     assert_has_not(at_node(asked_node())->fields, "grpc-timeout");
     client_fails(FAULT_DOWNSTREAM_GONE);
     another_client();
-    call(DO_GET, "grpc-timeout: 3 S\n");
+    call(GET_INFO, "grpc-timeout: 3 S\n");
     /* The node's own judgement is asked for. */
     assert_has(at_node(asked_node())->fields, "grpc-timeout: 3 S\n");
     pass(10000);
@@ -357,7 +357,7 @@ static void no_timeout_is_invented_and_none_that_is_malformed_obeyed(void **stat
 static void a_silent_node_is_not_cut_before_the_clients_time_is_over(void **state)
 {
     (void)state;
-    call(DO_GET, "grpc-timeout: 5M\n");
+    call(GET_INFO, "grpc-timeout: 5M\n");
     pass(120000);
     assert_string_equal(stage.client.verbs, "");
     begin_answer(asked_node());
@@ -371,7 +371,7 @@ static void a_silent_node_is_not_cut_before_the_clients_time_is_over(void **stat
 static void a_silent_node_is_cut_after_our_time_when_the_client_names_none(void **state)
 {
     (void)state;
-    call(DO_GET, "");
+    call(GET_INFO, "");
     unsigned first = asked_node();
     pass(60100);
     /* Safe to repeat: the other node gets as long. */
@@ -401,7 +401,7 @@ static void a_client_that_waits_for_its_turn_is_not_slow(void **state)
 static void a_client_that_takes_nothing_is_cut_in_spite_of_its_deadline(void **state)
 {
     (void)state;
-    call(DO_GET, "grpc-timeout: 5M\n");
+    call(GET_INFO, "grpc-timeout: 5M\n");
     node_head(asked_node(), 200, BODY_STREAM, GRPC);
     stage.client.is_congested = true;
     node_data(asked_node(), "A");
@@ -414,7 +414,7 @@ static void a_node_that_takes_nothing_of_a_call_is_given_up(void **state)
 {
     (void)state;
     cluster.pool.nodes[0].is_slow = cluster.pool.nodes[1].is_slow = true;
-    client_asks("POST", DO_GET, GRPC "grpc-timeout: 5M\n", BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC "grpc-timeout: 5M\n", BODY_STREAM);
     client_data("a");
     assert_string_equal(stage.client.verbs, "p");
     unsigned first = asked_node();
@@ -442,7 +442,7 @@ static void say_unavailable(unsigned node, const char *message)
 static void another_node_is_asked_about_unavailable(void **state)
 {
     (void)state;
-    call(DO_GET, "grpc-timeout: 10S\n");
+    call(GET_INFO, "grpc-timeout: 10S\n");
     unsigned first = asked_node();
     say_unavailable(first, "one");
     assert_string_equal(stage.client.verbs, "");
@@ -467,7 +467,7 @@ static void the_second_node_has_the_last_word(void **state)
 {
     (void)state;
     serve_with(3, NODE_CAPABILITY_QUERY);
-    call(DO_GET, "");
+    call(GET_INFO, "");
     say_unavailable(asked_node(), "one");
     unsigned second = asked_node();
     say_unavailable(second, "two");
@@ -484,7 +484,7 @@ static void where_no_other_node_is_left_the_nodes_own_words_are_passed_on(void *
 {
     (void)state;
     take_down(1);
-    call(DO_GET, "");
+    call(GET_INFO, "");
     say_unavailable(0, "one");
     assert_string_equal(stage.client.verbs, "hel");
     assert_has(stage.client.fields, "grpc-message: one\n");
@@ -500,7 +500,7 @@ static void unavailable_is_final_for_what_cannot_be_repeated(void **state)
     assert_has(stage.client.fields, "grpc-message: one\n");
 
     another_client();
-    client_asks("POST", DO_GET, GRPC, BODY_STREAM);
+    client_asks("POST", GET_INFO, GRPC, BODY_STREAM);
     char large[1100];
     memset(large, 'a', sizeof large - 1);
     large[sizeof large - 1] = '\0';
@@ -511,18 +511,18 @@ static void unavailable_is_final_for_what_cannot_be_repeated(void **state)
     assert_int_equal(attempts(), 1);
 }
 
-static void only_unavailable_alone_is_asked_about(void **state)
+static void only_a_node_that_cannot_is_asked_about(void **state)
 {
     (void)state;
-    call(DO_GET, "");
-    node_head(asked_node(), 200, BODY_NONE, GRPC "grpc-status: 8\n");
+    call(GET_INFO, "");
+    node_head(asked_node(), 200, BODY_NONE, GRPC "grpc-status: 13\n");
     node_end(asked_node());
-    assert_has(stage.client.fields, "grpc-status: 8\n");
-    assert_int_equal(count_grpc(GRPC_STATUS_RESOURCE_EXHAUSTED), 1);
+    assert_has(stage.client.fields, "grpc-status: 13\n");
+    assert_int_equal(count_grpc(GRPC_STATUS_INTERNAL), 1);
 
     /* A head has gone out, so it is too late. */
     another_client();
-    call(DO_GET, "");
+    call(GET_INFO, "");
     node_head(asked_node(), 200, BODY_STREAM, GRPC);
     node_trailers(asked_node(), "grpc-status: 14\n");
     node_end(asked_node());
@@ -579,7 +579,7 @@ int main(void)
         TEST(the_second_node_has_the_last_word),
         TEST(where_no_other_node_is_left_the_nodes_own_words_are_passed_on),
         TEST(unavailable_is_final_for_what_cannot_be_repeated),
-        TEST(only_unavailable_alone_is_asked_about),
+        TEST(only_a_node_that_cannot_is_asked_about),
         TEST(a_refused_stream_is_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,15 +22,19 @@ struct outcome {
     size_t rest; /* bytes behind the end that were not taken */
 };
 
-static void feed(struct h1_body body, struct text bytes, const struct split *split, struct outcome *outcome)
+/* Merged or not, all bytes and results are the same. */
+static void feed(struct h1_body body, struct text bytes, const struct split *split, bool is_merged, struct outcome *outcome)
 {
+    char room[H1_BODY_ROOM_BYTES];
     *outcome = (struct outcome){.result = H1_BODY_RESULT_MORE};
     for (size_t from = 0, to; (to = split_end(split, from)) > from; from = to) {
         struct text input = text_of(bytes.bytes + from, to - from);
         struct text data;
-        while ((outcome->result = h1_body_next(&body, &input, &data)) == H1_BODY_RESULT_DATA) {
+        while ((outcome->result = is_merged ? h1_body_next_merged(&body, &input, &data, room)
+                                            : h1_body_next(&body, &input, &data)) == H1_BODY_RESULT_DATA) {
             assert_true(data.length > 0);
-            assert_in_range((uintptr_t)data.bytes, (uintptr_t)(bytes.bytes + from), (uintptr_t)(bytes.bytes + to - 1));
+            if (data.bytes != room)
+                assert_in_range((uintptr_t)data.bytes, (uintptr_t)(bytes.bytes + from), (uintptr_t)(bytes.bytes + to - 1));
             memcpy(outcome->data + outcome->data_length, data.bytes, data.length);
             outcome->data_length += data.length;
         }
@@ -46,8 +50,12 @@ static void assert_outcome(const struct h1_body *start, struct text bytes, enum 
                            size_t rest)
 {
     for (struct split split = split_first(bytes.length); !split.is_done; split_next(&split)) {
-        static struct outcome outcome;
-        feed(*start, bytes, &split, &outcome);
+        static struct outcome outcome, merged;
+        feed(*start, bytes, &split, false, &outcome);
+        feed(*start, bytes, &split, true, &merged);
+        assert_int_equal(merged.result, outcome.result);
+        assert_int_equal(merged.rest, outcome.rest);
+        assert_true(text_equals(text_of(merged.data, merged.data_length), text_of(outcome.data, outcome.data_length)));
         bool is_same = outcome.result == result && text_equals(text_of(outcome.data, outcome.data_length), data) &&
                        (result != H1_BODY_RESULT_END || outcome.rest == rest);
         if (!is_same)
@@ -222,7 +230,7 @@ static void trailers_have_a_bound(void **state)
         for (int way = 0; way < 2; way++, split_next(&split)) {
             static struct outcome outcome;
             h1_body_start_chunked(&body, 0);
-            feed(body, whole, &split, &outcome);
+            feed(body, whole, &split, false, &outcome);
             assert_int_equal(outcome.result, more ? BAD : END);
         }
     }
@@ -272,6 +280,74 @@ static void a_body_above_its_limit_is_refused_before_it_is_read(void **state)
     assert_outcome(&body, TEXT("3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"), TOO_LARGE, TEXT("abc"), 0);
 }
 
+static char input_bytes[65536];
+
+/* The pieces of a body that comes in chunks of `length`, with room for the next one; returns how many there were. */
+static unsigned count_pieces(size_t count, size_t length, size_t *largest)
+{
+    char room[H1_BODY_ROOM_BYTES];
+    struct h1_body body;
+    size_t used = 0;
+    unsigned pieces = 0;
+    for (size_t i = 0; i < count; i++) {
+        used = text_append(input_bytes, sizeof input_bytes, used, "%zx\r\n", length);
+        for (size_t j = 0; j < length; j++)
+            input_bytes[used++] = (char)('a' + (i * length + j) % 26);
+        used = text_append(input_bytes, sizeof input_bytes, used, "\r\n");
+    }
+    used = text_append(input_bytes, sizeof input_bytes, used, "0\r\n\r\n");
+    struct text input = text_of(input_bytes, used);
+    struct text data;
+    size_t total = 0;
+    *largest = 0;
+    h1_body_start_chunked(&body, 0);
+    while (h1_body_next_merged(&body, &input, &data, room) == H1_BODY_RESULT_DATA) {
+        for (size_t i = 0; i < data.length; i++)
+            assert_int_equal(data.bytes[i], 'a' + (total + i) % 26);
+        pieces++;
+        total += data.length;
+        *largest = data.length > *largest ? data.length : *largest;
+    }
+    assert_int_equal(total, count * length);
+    assert_int_equal(input.length, 0);
+    assert_int_equal(h1_body_next_merged(&body, &input, &data, room), H1_BODY_RESULT_END);
+    return pieces;
+}
+
+static void small_chunks_of_one_read_are_one_piece(void **state)
+{
+    (void)state;
+    size_t largest;
+    assert_int_equal(count_pieces(1, 1, &largest), 1);
+    assert_int_equal(count_pieces(700, 1, &largest), 1);
+    assert_int_equal(largest, 700);
+    assert_int_equal(count_pieces(8000, 1, &largest), 2);
+    assert_in_range(largest, H1_BODY_ROOM_BYTES - 16, H1_BODY_ROOM_BYTES);
+    assert_int_equal(count_pieces(100, 100, &largest), 3);
+    /* Larger ones stay where they are. */
+    assert_int_equal(count_pieces(50, 512, &largest), 50);
+    assert_int_equal(count_pieces(10, 5000, &largest), 10);
+}
+
+static void a_piece_before_a_flaw_comes_first(void **state)
+{
+    (void)state;
+    char room[H1_BODY_ROOM_BYTES];
+    struct h1_body body;
+    struct text data;
+    struct text input = TEXT("1\r\na\r\n1\r\nb\r\nx");
+    h1_body_start_chunked(&body, 0);
+    assert_int_equal(h1_body_next_merged(&body, &input, &data, room), H1_BODY_RESULT_DATA);
+    assert_true(text_equals(data, TEXT("ab")));
+    assert_int_equal(h1_body_next_merged(&body, &input, &data, room), H1_BODY_RESULT_BAD);
+    assert_int_equal(h1_body_next_merged(&body, &input, &data, room), H1_BODY_RESULT_BAD);
+    input = TEXT("1\r\na\r\n1\r\nb\r\n1\r\nc\r\n");
+    h1_body_start_chunked(&body, 2);
+    assert_int_equal(h1_body_next_merged(&body, &input, &data, room), H1_BODY_RESULT_DATA);
+    assert_true(text_equals(data, TEXT("ab")));
+    assert_int_equal(h1_body_next_merged(&body, &input, &data, room), H1_BODY_RESULT_TOO_LARGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_length_takes_exactly_its_bytes),
         cmocka_unit_test(a_body_until_close_never_ends_by_itself),
         cmocka_unit_test(a_body_above_its_limit_is_refused_before_it_is_read),
+        cmocka_unit_test(small_chunks_of_one_read_are_one_piece),
+        cmocka_unit_test(a_piece_before_a_flaw_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

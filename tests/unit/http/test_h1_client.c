@@ -381,6 +381,21 @@ static void a_link_is_not_paused_for_the_next_request(void **state)
     assert_transcript("204[]200[abc]");
 }
 
+static void a_stream_that_was_paused_and_never_used_leaves_no_paused_link(void **state)
+{
+    (void)state;
+    open_stream();
+    stream_pause(stage.stream);
+    let_go();
+    assert_int_equal(stage.link->used, 0);
+    ask("GET");
+    hear();
+    say_words("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_transcript("204[]");
+    let_go();
+    assert_true(is_kept());
+}
+
 static void a_reset_cancels_at_once_and_silently(void **state)
 {
     (void)state;
@@ -442,6 +457,7 @@ int main(void)
         TEST(an_early_answer_is_heard_and_ends_the_link),
         TEST(a_paused_answer_waits),
         TEST(a_link_is_not_paused_for_the_next_request),
+        TEST(a_stream_that_was_paused_and_never_used_leaves_no_paused_link),
         TEST(a_reset_cancels_at_once_and_silently),
         TEST(letting_go_before_the_end_closes_the_link),
         TEST(a_large_head_is_sent_whole),

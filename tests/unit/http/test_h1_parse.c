@@ -326,11 +326,21 @@ static void strange_targets_and_hosts_are_refused(void **state)
         if (parse(request).fault != FAULT_REQUEST_MALFORMED)
             fail_msg("target %s: %s", targets[i], fault_row(parse(request).fault)->name);
     }
-    static const char *const hosts[] = {"a/b", "a?b", "a@b", "a b", "a\tb", "a\"b", "a\\b", "a<b", "a{b}", "\xe4"};
+    static const char *const hosts[] = {"a/b",   "a?b",   "a@b",      "a b",   "a\tb",  "a\"b", "a\\b",  "a<b",     "a{b}",
+                                        "\xe4",  "a,b",   "a:80:80",  "a:8x",  ":80",   "a:-1", "a:65536", "a:000080", "a%zz",
+                                        "a%2",   "[::1",  "[",        "[]",    "::1",   "::1]", "[::1]]",  "[::1]a",
+                                        "[:1]",  "[a]",   "[1.2.3.4]", "[::g]", "[::1%]", "[::1]:8x", "[1:2:3:4:5:6:7:8:9:a]"};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
         if (parse(request).fault != FAULT_REQUEST_MALFORMED)
             fail_msg("Host: %s: %s", hosts[i], fault_row(parse(request).fault)->name);
+    }
+    static const char *const good[] = {"a", "a.example:8181", "a:", "a:0", "a:65535", "127.0.0.1:80", "a_b-c~d", "b%c3%bc.example", "[::1]", "[::1]:", "[::]:1",
+                                       "[2001:db8::1]:8181", "[::ffff:1.2.3.4]", "[1:2:3:4:5:6:7:8]", "[fe80::1%25eth0]:80", "[fe80::1%eth0]"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", good[i]);
+        if (parse(request).fault != FAULT_NONE)
+            fail_msg("Host: %s: %s", good[i], fault_row(parse(request).fault)->name);
     }
     assert_int_equal(parse("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").fault, FAULT_NONE);
     assert_int_equal(parse("GET / HTTP/1.1\r\nHost:\r\n\r\n").fault, FAULT_NONE);
@@ -338,11 +348,11 @@ static void strange_targets_and_hosts_are_refused(void **state)
     assert_int_equal(parse("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n").fault, FAULT_REQUEST_MALFORMED);
 }
 
-/* RFC 3986 section 3.2.2: a name or an address, and a port; nothing that begins a path, a query or user information. */
+/* RFC 3986 section 3.2.2: a name; nothing that begins a port, a path, a query or user information, and no list. */
 static void each_byte_of_a_host_is_one_of_a_host(void **state)
 {
     (void)state;
-    static const char marks[] = "!#$%&'*+-.^_`|~:[](),;=";
+    static const char marks[] = "!$&'*+-._~();=";
     for (int c = 1; c < 256; c++) {
         char request[] = "GET / HTTP/1.1\r\nHost: acb\r\n\r\n";
         bool is_alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -384,6 +394,26 @@ static void how_a_request_is_framed(void **state)
     assert_int_equal(parsed.head.version, MESSAGE_HTTP_1_0);
     assert_int_equal(parsed.head.content_length, 3);
     assert_false(parsed.framing.keep_alive);
+}
+
+static void a_body_of_http_1_0_needs_a_length(void **state)
+{
+    (void)state;
+    static const char *const needy[] = {"POST", "PUT", "PATCH", "PROPFIND", "SEARCH"};
+    static const char *const others[] = {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+    char request[100];
+    for (size_t i = 0; i < sizeof needy / sizeof needy[0]; i++) {
+        snprintf(request, sizeof request, "%s / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", needy[i]);
+        assert_int_equal(parse(request).fault, FAULT_REQUEST_LENGTH);
+        snprintf(request, sizeof request, "%s / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", needy[i]);
+        assert_int_equal(parse(request).fault, FAULT_NONE);
+        snprintf(request, sizeof request, "%s / HTTP/1.1\r\nHost: h\r\n\r\n", needy[i]);
+        assert_int_equal(parse(request).fault, FAULT_NONE);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(request, sizeof request, "%s / HTTP/1.0\r\n\r\n", others[i]);
+        assert_int_equal(parse(request).fault, FAULT_NONE);
+    }
 }
 
 static bool expects_continue(const char *request)
@@ -522,6 +552,7 @@ int main(void)
         cmocka_unit_test(each_byte_of_a_host_is_one_of_a_host),
         cmocka_unit_test(methods_that_make_tunnels_are_refused),
         cmocka_unit_test(how_a_request_is_framed),
+        cmocka_unit_test(a_body_of_http_1_0_needs_a_length),
         cmocka_unit_test(what_a_client_may_expect),
         cmocka_unit_test(hop_fields_end_here),
         cmocka_unit_test(how_a_response_is_framed),

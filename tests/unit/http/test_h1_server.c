@@ -98,6 +98,39 @@ static void the_link_tells_when_a_head_begins_and_when_it_is_idle(void **state)
     assert_int_equal(stage.idle, 2);
 }
 
+/* A line of HTTP/0.9 is all that such a client sends. What comes behind a first line changes nothing, in whatever pieces it comes. */
+static void a_first_line_of_another_version_is_not_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said;
+        const char *expected;
+    } rows[] = {
+        {"GET /\r\n", "(400)"},
+        {"\r\nGET /\r\n", "(400)"},
+        {"GET / HTTP/3.0\r\n", "(505)"},
+        {"GET / HTTP/3.0\r\nX: a\nb", "(505)"},
+        {"GET  / HTTP/1.1\r\nX: a", "(400)"},
+        {"GET / HTTP/1.1\r\nX: a\nb", "(400)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (size_t piece = strlen(rows[i].said); piece > 0; piece--) {
+            client_goes();
+            client_comes();
+            for (size_t at = 0; at < strlen(rows[i].said); at += piece) {
+                size_t left = strlen(rows[i].said) - at;
+                say(text_of(rows[i].said + at, left < piece ? left : piece));
+            }
+            if (strcmp(stage.transcript, rows[i].expected) != 0)
+                fail_msg("\"%s\" in pieces of %zu: %s", rows[i].said, piece, stage.transcript);
+        }
+    }
+    client_goes();
+    client_comes();
+    say_words("GET / HTTP/1.1\r\n");
+    assert_transcript("");
+}
+
 static void a_body_above_the_limit_is_refused(void **state)
 {
     (void)state;
@@ -224,6 +257,23 @@ static void responses_are_framed_for_who_asked(void **state)
     assert_heard("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello");
 }
 
+static void a_client_is_told_how_long_its_connection_is_kept(void **state)
+{
+    (void)state;
+    stage.answers = 0;
+    stage.settings.keep_alive_s = 7;
+    say_words(GET_HEAD "\r\n");
+    send_response(200, BODY_LENGTH, "hello");
+    assert_heard("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\nKeep-Alive: timeout=7\r\n\r\nhello");
+    say_words("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    send_response(200, BODY_LENGTH, "hello");
+    assert_heard("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\nKeep-Alive: timeout=7\r\n\r\nhello");
+    say_words(GET_HEAD "Connection: close\r\n\r\n");
+    send_response(200, BODY_LENGTH, "hello");
+    assert_int_equal(hear(), FAR_ENDED);
+    assert_heard("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+}
+
 static void a_response_to_head_has_no_body(void **state)
 {
     (void)state;
@@ -286,12 +336,14 @@ int main(void)
         TEST(requests_come_in_pieces_of_any_size),
         TEST(pipelined_requests_are_answered_one_by_one),
         TEST(the_link_tells_when_a_head_begins_and_when_it_is_idle),
+        TEST(a_first_line_of_another_version_is_not_waited_for),
         TEST(a_body_above_the_limit_is_refused),
         TEST(a_paused_stream_gets_nothing),
         TEST(a_pause_behind_the_last_byte_holds_back_the_end),
         TEST(a_paused_upload_does_not_fill_the_memory),
         TEST(a_congested_response_says_when_to_go_on),
         TEST(responses_are_framed_for_who_asked),
+        TEST(a_client_is_told_how_long_its_connection_is_kept),
         TEST(a_response_to_head_has_no_body),
         TEST(interim_answers_come_before_the_final_one),
         TEST(a_large_head_is_sent_whole),

@@ -85,6 +85,13 @@ static void a_response_head_is_written_in_each_form(void **state)
     assert_response(
         &head, (struct h1_response_form){.connection = H1_CONNECTION_KEEP_ALIVE},
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\n");
+    assert_response(
+        &head, (struct h1_response_form){.connection = H1_CONNECTION_KEEP_ALIVE, .keep_alive_s = 305},
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: keep-alive\r\nKeep-Alive: timeout=305\r\n\r\n");
+    assert_response(&head, (struct h1_response_form){.connection = H1_CONNECTION_CLOSE, .keep_alive_s = 305},
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: close\r\n\r\n");
+    assert_response(&head, (struct h1_response_form){.keep_alive_s = 305},
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\n");
     head.field_count = 0;
     head.body = BODY_STREAM;
     assert_response(&head, (struct h1_response_form){.is_chunked = true},
@@ -126,7 +133,7 @@ static void the_bound_holds_for_every_status_and_form(void **state)
     (void)state;
     for (unsigned status = 100; status < 600; status++) {
         struct message_head head = {.status = status, .body = BODY_LENGTH, .content_length = UINT64_MAX};
-        struct h1_response_form form = {.connection = H1_CONNECTION_KEEP_ALIVE, .is_chunked = true};
+        struct h1_response_form form = {.connection = H1_CONNECTION_KEEP_ALIVE, .is_chunked = true, .keep_alive_s = UINT64_MAX};
         char out[512];
         assert_true(h1_write_response_head(out, &head, &form) <= h1_response_head_bytes(&head));
     }

@@ -335,6 +335,77 @@ static void a_request_has_left_when_end_stream_has(void **state)
     assert_true(stream_has_left(actor->stream));
 }
 
+/* The node reads nothing, and the kernel's room is used up: what is sent now stays in the conn. */
+static struct h2_actor *fill_the_socket(size_t conn_bytes)
+{
+    struct h2_actor *actor = upload();
+    far_window(&stage.far, 0, 1 << 24);
+    far_window(&stage.far, 1, 1 << 24);
+    say();
+    while (conn_output_bytes(stage.link->conn) <= conn_bytes) {
+        stream_send_data(actor->stream, long_text(16384));
+        rig_settle(&stage.rig);
+    }
+    return actor;
+}
+
+/* A reset of the stream goes behind it; only the end of the connection would keep it back. */
+static void a_request_whose_end_is_in_the_conn_has_left(void **state)
+{
+    (void)state;
+    struct h2_actor *actor = fill_the_socket(0);
+    assert_false(stream_has_left(actor->stream));
+    stream_send_end(actor->stream);
+    rig_settle(&stage.rig);
+    assert_true(conn_output_bytes(stage.link->conn) > 0);
+    assert_true(stream_has_left(actor->stream));
+    stream_reset(actor->stream, FAULT_UPSTREAM_TIMEOUT);
+    let_go(actor);
+    hear();
+    hear();
+    assert_non_null(strstr(stage.far.words, "1[]. 1!8 "));
+}
+
+static void the_end_of_a_request_that_is_reset_does_not_leave(void **state)
+{
+    (void)state;
+    fill_the_socket(65536);
+    struct h2_actor *late = open_stream();
+    send_head(late, "POST", BODY_LENGTH, 10);
+    hear();
+    rig_settle(&stage.rig);
+    while (!conn_is_congested(stage.link->conn)) {
+        stream_send_data(stage.actors[0].stream, long_text(16384));
+        rig_settle(&stage.rig);
+    }
+    stream_send_data(late->stream, long_text(10));
+    stream_send_end(late->stream);
+    rig_settle(&stage.rig);
+    assert_false(stream_has_left(late->stream));
+    stream_reset(late->stream, FAULT_UPSTREAM_TIMEOUT);
+    let_go(late);
+    far_forget(&stage.far);
+    for (unsigned i = 0; i < 10; i++)
+        hear();
+    assert_null(strstr(stage.far.words, "3["));
+    assert_non_null(strstr(stage.far.words, "3!8 "));
+}
+
+/* nghttp2 may have made its frame already, and no reset overtakes it. */
+static void a_request_that_ends_with_a_head_that_waits_has_left(void **state)
+{
+    (void)state;
+    fill_the_socket(65536);
+    struct h2_actor *late = submit("POST");
+    rig_settle(&stage.rig);
+    assert_true(stream_has_left(late->stream));
+    stream_reset(late->stream, FAULT_UPSTREAM_TIMEOUT);
+    let_go(late);
+    for (unsigned i = 0; i < 10; i++)
+        hear();
+    assert_non_null(strstr(stage.far.words, "3{:method=POST :scheme=http :authority=n :path=/}. 3!8 "));
+}
+
 static void an_upload_without_window_is_congested(void **state)
 {
     (void)state;
@@ -456,6 +527,9 @@ int main(void)
         TEST(data_behind_a_resume_waits_for_what_came_before),
         TEST(an_upload_without_window_is_congested),
         TEST(a_request_has_left_when_end_stream_has),
+        TEST(a_request_whose_end_is_in_the_conn_has_left),
+        TEST(the_end_of_a_request_that_is_reset_does_not_leave),
+        TEST(a_request_that_ends_with_a_head_that_waits_has_left),
         TEST(a_reset_before_the_head_may_have_been_read),
         TEST(a_refused_stream_was_not_read),
         TEST(a_reset_behind_the_head_cuts_the_answer),

@@ -177,6 +177,15 @@ static void long_cookies_are_joined(void **state)
     assert_text(head.target, "/");
 }
 
+static void blanks_around_a_value_are_left_out(void **state)
+{
+    (void)state;
+    assert_int_equal(read_request(GET "x-a:  b c\t\nx-b:  \t \ncookie:  a=1\ncookie: b=2 \n", true), FAULT_NONE);
+    assert_string_equal(listed(), "x-a=b c x-b= cookie=a=1; b=2");
+    gather(true, ":method: GET\n:scheme: http\n:authority: h\n:path:  /\n");
+    assert_int_not_equal(h2_read_request(block, &limits, true, &head), FAULT_NONE);
+}
+
 static void te_is_for_us_alone(void **state)
 {
     (void)state;
@@ -356,7 +365,8 @@ static void an_answer_without_a_good_status_is_malformed(void **state)
     (void)state;
     static const char *const bad[] = {"", ":status: \n", ":status: 99\n", ":status: 600\n", ":status: 2e2\n", ":status: -200\n",
                                       ":status: 18446744073709551816\n", ":status: 200\ncontent-length: x\n",
-                                      ":status: 200\ncontent-length: 9223372036854775808\n"};
+                                      ":status: 200\ncontent-length: 9223372036854775808\n",
+                                      ":status: 200\ncontent_length: 5\n", ":status: 200\ntransfer_encoding: chunked\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (read_response(bad[i], false) != FAULT_UPSTREAM_MALFORMED)
             fail_msg("%s is not malformed", bad[i]);
@@ -373,6 +383,8 @@ static void trailers_are_fields_alone(void **state)
     assert_int_equal(h2_read_trailers(block, true, &head), FAULT_REQUEST_MALFORMED);
     gather(false, "connection: authorization\nauthorization: t\n");
     assert_int_equal(h2_read_trailers(block, false, &head), FAULT_UPSTREAM_MALFORMED);
+    gather(true, "content_length: 5\n");
+    assert_int_equal(h2_read_trailers(block, true, &head), FAULT_REQUEST_MALFORMED);
     char lines[1000];
     size_t used = 0;
     for (int i = 0; i < 21; i++)
@@ -502,6 +514,7 @@ int main(void)
         TEST(a_length_makes_the_body_known),
         TEST(the_pieces_of_a_cookie_are_joined),
         TEST(long_cookies_are_joined),
+        TEST(blanks_around_a_value_are_left_out),
         TEST(te_is_for_us_alone),
         TEST(authority_rules_over_host),
         TEST(hop_by_hop_fields_are_left_out),

@@ -191,6 +191,28 @@ static void trailers_of_a_paused_stream_wait_behind_its_body(void **state)
     assert_transcript("A[abc] A{a=b} A. ");
 }
 
+static void pause_first(void)
+{
+    stage.interfere = NULL;
+    stream_pause(stage.actors[0].stream);
+}
+
+static void a_pause_within_the_trailers_keeps_the_end_back(void **state)
+{
+    (void)state;
+    far_head(&stage.far, 1, H2_POST, false);
+    far_data(&stage.far, 1, TEXT("abc"), false);
+    say();
+    assert_transcript("A=POST / A[abc] ");
+    stage.interfere = pause_first;
+    far_head(&stage.far, 1, "a: b\n", true);
+    say();
+    assert_transcript("A{a=b} ");
+    stream_resume(stage.actors[0].stream);
+    rig_settle(&stage.rig);
+    assert_transcript("A. ");
+}
+
 static void a_request_that_is_reset_in_the_same_read_reaches_nobody(void **state)
 {
     (void)state;
@@ -479,6 +501,7 @@ int main(void)
         TEST(a_body_that_breaks_its_length_is_no_whole_request),
         TEST(trailers_come_before_the_end),
         TEST(trailers_of_a_paused_stream_wait_behind_its_body),
+        TEST(a_pause_within_the_trailers_keeps_the_end_back),
         TEST(a_request_that_is_reset_in_the_same_read_reaches_nobody),
         TEST(a_refused_request_is_answered_and_the_others_go_on),
         TEST(what_was_understood_is_handed_up_with_a_refusal),

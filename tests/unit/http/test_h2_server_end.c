@@ -271,8 +271,6 @@ static void resets_run_out(void **state)
     flood(speak_reset, 200, 20);
     rig_settle(&stage.rig);
     assert_transcript("");
-    flood(speak_reset, 1, 1);
-    /* Stream 1 again is another mistake: a new one. */
     far_head(&stage.far, 1001, H2_GET, true);
     far_reset(&stage.far, 1001, 8);
     say();
@@ -377,6 +375,7 @@ static void what_comes_slowly_is_no_abuse(void **state)
     assert_transcript("A=GET / A. ");
 }
 
+/* As grpc-go does, which measures the path: a ping and window for each DATA frame, at any rate. */
 static void a_client_that_answers_our_data_is_no_abuser(void **state)
 {
     (void)state;
@@ -388,12 +387,61 @@ static void a_client_that_answers_our_data_is_no_abuser(void **state)
         rig_turn(&stage.rig);
         far_window(&stage.far, 0, 1);
         far_window(&stage.far, 1, 1);
+        far_ping(&stage.far, false);
         far_flush(&stage.far);
         rig_turn(&stage.rig);
         far_hear_some(&stage.far, sizeof stage.far.heard);
         far_forget(&stage.far);
     }
     assert_transcript("A=GET / A. ");
+}
+
+static void a_client_that_pings_with_its_own_data_is_no_abuser(void **state)
+{
+    (void)state;
+    begin_upload();
+    for (int i = 0; i < 1000; i++) {
+        far_data(&stage.far, 1, TEXT("x"), false);
+        far_ping(&stage.far, false);
+        far_flush(&stage.far);
+        rig_turn(&stage.rig);
+        far_hear_some(&stage.far, sizeof stage.far.heard);
+        far_forget(&stage.far);
+    }
+    assert_transcript("A=POST / A[#1000] ");
+}
+
+/* As browsers and curl do. */
+static void a_client_that_enlarges_each_window_is_no_abuser(void **state)
+{
+    (void)state;
+    stage.answers = 204;
+    for (int i = 0; i < 3000; i++) {
+        far_head(&stage.far, 2 * i + 1, H2_GET, true);
+        far_window(&stage.far, 2 * i + 1, 100000);
+        far_flush(&stage.far);
+        rig_turn(&stage.rig);
+        far_hear_some(&stage.far, sizeof stage.far.heard);
+        far_forget(&stage.far);
+        stage.actor_count = 0;
+        assert_int_equal(stage.link->end_reason == NULL, true);
+        forget();
+    }
+}
+
+/* Bytes that nobody wants buy nothing: this stream was answered and reset. */
+static void data_without_a_reader_buys_no_pings(void **state)
+{
+    (void)state;
+    answer(post(1), 204);
+    hear();
+    forget();
+    for (int i = 0; i < 500; i++) {
+        far_data(&stage.far, 1, TEXT("x"), false);
+        far_ping(&stage.far, false);
+    }
+    say();
+    assert_abuse("ping");
 }
 
 /* The same few bytes of HPACK again and again. */
@@ -439,8 +487,8 @@ static void an_abuser_that_does_not_read_is_cut_off(void **state)
     let_go(actor);
     rig_settle(&stage.rig);
     forget();
-    for (int i = 0; i < 450; i++)
-        speak_ping(i);
+    for (int i = 0; i < 1100; i++)
+        speak_priority(i);
     say();
     assert_transcript("closed(abuse) ");
 }
@@ -506,6 +554,9 @@ int main(void)
         TEST(a_flood_in_one_piece_is_abuse_too),
         TEST(what_comes_slowly_is_no_abuse),
         TEST(a_client_that_answers_our_data_is_no_abuser),
+        TEST(a_client_that_pings_with_its_own_data_is_no_abuser),
+        TEST(a_client_that_enlarges_each_window_is_no_abuser),
+        TEST(data_without_a_reader_buys_no_pings),
         TEST(a_head_that_unfolds_without_end_is_abuse),
         TEST(an_abuser_takes_its_streams_along),
         TEST(an_abuser_that_does_not_read_is_cut_off),

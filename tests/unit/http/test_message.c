@@ -179,6 +179,19 @@ static void every_status_of_the_router_has_a_reason(void **state)
     assert_string_equal(message_reason(503), "Service Unavailable");
     assert_string_equal(message_reason(599), "Unknown");
     assert_string_equal(message_reason(0), "Unknown");
+    static const struct {
+        unsigned first, last;
+    } registered[] = {{100, 104}, {200, 208}, {226, 226}, {300, 308}, {400, 418}, {421, 426}, {428, 429}, {431, 431}, {451, 451},
+                      {500, 508}, {510, 511}};
+    for (size_t i = 0; i < sizeof registered / sizeof registered[0]; i++) {
+        for (unsigned status = registered[i].first; status <= registered[i].last; status++) {
+            if (strcmp(message_reason(status), "Unknown") == 0)
+                fail_msg("%u has no reason phrase", status);
+        }
+    }
+    assert_string_equal(message_reason(427), "Unknown");
+    assert_string_equal(message_reason(600), "Unknown");
+    assert_string_equal(message_reason(999), "Unknown");
     for (int fault = FAULT_NONE + 1; fault < FAULT_COUNT; fault++) {
         const struct fault_row *row = fault_row((enum fault)fault);
         /* 499 is never sent: that client has gone. */

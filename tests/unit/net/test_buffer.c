@@ -183,6 +183,8 @@ static void an_empty_queue_holds_no_memory_and_the_pool_a_bounded_amount(void **
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /* A sanitizer's own allocator ends the process where malloc would say no. */
 #define CAN_RUN_OUT_OF_MEMORY false
+#elif defined(__has_feature)
+#define CAN_RUN_OUT_OF_MEMORY (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer))
 #else
 #define CAN_RUN_OUT_OF_MEMORY true
 #endif

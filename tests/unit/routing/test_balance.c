@@ -52,7 +52,7 @@ static void build(struct balance_view *view, uint64_t mask, const uint32_t *weig
     size_t count = 0;
     for (unsigned i = 0; i < 64; i++) {
         if ((mask >> i & 1) != 0)
-            candidates[count++] = (struct balance_candidate){(uint16_t)i, weights == NULL ? 1 : weights[i]};
+            candidates[count++] = (struct balance_candidate){.index = (uint16_t)i, .weight = weights == NULL ? 1 : weights[i]};
     }
     assert_true(balance_view_build(view, candidates, count));
 }
@@ -185,7 +185,7 @@ static void a_full_view_neither_overflows_nor_starves_anybody(void **state)
     static struct balance_candidate candidates[TOPOLOGY_NODES_MAXIMUM];
     static unsigned served[TOPOLOGY_NODES_MAXIMUM];
     for (unsigned i = 0; i < TOPOLOGY_NODES_MAXIMUM; i++)
-        candidates[i] = (struct balance_candidate){(uint16_t)i, i % 2 == 0 ? UINT32_MAX : 1};
+        candidates[i] = (struct balance_candidate){.index = (uint16_t)i, .weight = i % 2 == 0 ? UINT32_MAX : 1};
     stage.view.now = (UINT64_C(1) << 62) - 1000;
     assert_true(balance_view_build(&stage.view, candidates, TOPOLOGY_NODES_MAXIMUM));
     for (int i = 0; i < 10 * TOPOLOGY_NODES_MAXIMUM / 2; i++)

@@ -195,6 +195,24 @@ static struct retry_question question_of(const struct row *row)
     };
 }
 
+static void an_attempt_that_was_passed_over_is_none(void **state)
+{
+    (void)state;
+    static const unsigned both = RETRY_LINK_WAS_REUSED | RETRY_LINK_IS_SPENT;
+    for (int fault = FAULT_NONE; fault < FAULT_COUNT; fault++) {
+        struct retry_question question = {.fault = (enum fault)fault, .facts = both};
+        bool is_unread = fault == FAULT_LINK_CLOSED_UNREAD || fault == FAULT_UPSTREAM_REFUSED_STREAM;
+        assert_int_equal(retry_was_passed_over(&question), is_unread);
+        question.facts = both | RETRY_BODY_IS_KEPT | RETRY_REQUEST_HAS_LEFT | RETRY_OTHERS_USABLE;
+        assert_int_equal(retry_was_passed_over(&question), is_unread);
+        /* Nobody was served before it on this link, or the link lives: then the node refuses this one. */
+        question.facts = RETRY_LINK_IS_SPENT;
+        assert_false(retry_was_passed_over(&question));
+        question.facts = RETRY_LINK_WAS_REUSED;
+        assert_false(retry_was_passed_over(&question));
+    }
+}
+
 static const char *const decision_names[] = {"again here", "again elsewhere", "give up"};
 
 static void each_question_has_its_verdict(void **state)
@@ -239,94 +257,28 @@ static void it_always_ends(void **state)
     }
 }
 
-static const struct {
-    enum request_class class;
-    unsigned status;
-    const char *body;
-    bool is_refusal;
-} answers[] = {
-    {REQUEST_CLASS_WRITE, 500, "write buffer error: cannot write to a read-only server: must enable ingest mode",
-     true},
-    {REQUEST_CLASS_WRITE, 500, "write buffer error: cannot write to a compactor-only server", true},
-    {REQUEST_CLASS_WRITE, 500, "cannot write to a compactor-only server", true},
-    {REQUEST_CLASS_WRITE, 400,
-     "{\"code\":\"invalid\",\"message\":\"write buffer error: cannot write to a read-only server: must enable\"}",
-     true},
-    {REQUEST_CLASS_WRITE, 400,
-     "{ \"code\": \"invalid\", \"message\": \"write buffer error: cannot write to a read-only server\" }", true},
-    {REQUEST_CLASS_WRITE, 500,
-     "{\"error\":\"write buffer error: cannot write to a read-only server\",\"data\":null}", true},
-    {REQUEST_CLASS_WRITE, 500, "write buffer error: error from wal: wal is shutdown and not accepting writes",
-     true},
-    {REQUEST_CLASS_WRITE, 503, "write buffer error: error from wal: wal is shutdown and not accepting writes\n",
-     true},
-    {REQUEST_CLASS_WRITE, 503, "WAL is shutting down", true},
-    {REQUEST_CLASS_WRITEBACK, 500, "write buffer error: cannot write to a read-only server", true},
-    {REQUEST_CLASS_WRITEBACK, 400,
-     "{\"code\":\"invalid\",\"message\":\"write buffer error: error from wal: wal is shutdown\"}", true},
-
-    /* Another status, another class, other words. */
-    {REQUEST_CLASS_WRITE, 403, "write buffer error: cannot write to a read-only server", false},
-    {REQUEST_CLASS_WRITE, 204, "", false},
-    {REQUEST_CLASS_QUERY, 500, "write buffer error: cannot write to a read-only server", false},
-    {REQUEST_CLASS_WRITE, 500, "", false},
-    {REQUEST_CLASS_WRITE, 500, "write buffer error: ", false},
-    {REQUEST_CLASS_WRITE, 500, "write buffer error: disk full", false},
-    {REQUEST_CLASS_WRITE, 503, "service unavailable", false},
-    {REQUEST_CLASS_WRITE, 400, "{\"error\":\"partial write of line protocol occurred\",\"data\":[]}", false},
-    {REQUEST_CLASS_WRITE, 400, "{\"message\":null,\"error\":\"cannot write to a read-only server\"}", false},
-    {REQUEST_CLASS_WRITE, 400, "{\"message\":", false},
-    {REQUEST_CLASS_WRITE, 400, "{", false},
-    /* A line that the node quotes is the client's, not the node's. */
-    {REQUEST_CLASS_WRITE, 400, "line protocol parsing error: cannot write to a read-only server", false},
-    {REQUEST_CLASS_WRITE, 400,
-     "{\"error\":\"partial write of line protocol occurred\",\"data\":[{\"original_line\":\"wal is shutdown\"}]}",
-     false},
-    {REQUEST_CLASS_WRITE, 400,
-     "{\"error\":\"partial write of line protocol "
-     "occurred\",\"data\":[{\"original_line\":\"\\\"message\\\":\\\"wal is shutdown\"}]}",
-     false},
-
-    {REQUEST_CLASS_ENGINE, 404, "{error: \"not found\"}", true},
-    {REQUEST_CLASS_ENGINE, 405, "Current node mode does not use the processing engine", true},
-    {REQUEST_CLASS_ENGINE, 404, "{\"error\": \"not found\"}", false},
-    {REQUEST_CLASS_ENGINE, 404, "{error: \"not found\"}\n", false},
-    {REQUEST_CLASS_ENGINE, 404, "{error: \"not found\"}x", false},
-    {REQUEST_CLASS_ENGINE, 404, "", false},
-    {REQUEST_CLASS_ENGINE, 500, "{error: \"not found\"}", false},
-    {REQUEST_CLASS_CATALOG, 404, "{error: \"not found\"}", false},
-};
-
-static void refusals_are_told_from_answers(void **state)
+static void what_was_not_read_is_repeated_for_nothing(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        /* On the heap without a NUL, so that the sanitizers see a read beyond the end. */
-        size_t length = strlen(answers[i].body);
-        char *body = malloc(length + 1);
-        memcpy(body, answers[i].body, length);
-        char *exact = realloc(body, length > 0 ? length : 1);
-        bool is_refusal = retry_is_refusal(answers[i].class, answers[i].status, text_of(exact, length));
-        if (is_refusal != answers[i].is_refusal)
-            fail_msg("%s %u %s", request_class_name(answers[i].class), answers[i].status, answers[i].body);
-        if (is_refusal)
-            assert_true(retry_may_be_refusal(answers[i].class, answers[i].status));
-        free(exact);
-    }
-}
-
-static void only_few_heads_are_worth_a_look_at_the_body(void **state)
-{
-    (void)state;
-    for (int class = 0; class < REQUEST_CLASS_COUNT; class ++) {
-        for (unsigned status = 100; status < 600; status++) {
-            bool expected = false;
-            if (class == REQUEST_CLASS_WRITE || class == REQUEST_CLASS_WRITEBACK)
-                expected = status == 400 || status == 500 || status == 503;
-            if (class == REQUEST_CLASS_ENGINE)
-                expected = status == 404 || status == 405;
-            assert_int_equal(retry_may_be_refusal((enum request_class) class, status), expected);
-        }
+    static const struct {
+        enum fault fault;
+        unsigned facts;
+        bool is_free;
+    } costs[] = {
+        {FAULT_CONNECT_REFUSED, 0, true},
+        {FAULT_UPSTREAM_REFUSED_STREAM, RETRY_REQUEST_HAS_LEFT, true},
+        {FAULT_UPSTREAM_REFUSED_ROLE, RETRY_REQUEST_HAS_LEFT, true},
+        {FAULT_LINK_CLOSED_UNREAD, RETRY_REQUEST_HAS_LEFT, true},
+        {FAULT_UPSTREAM_RESET, 0, true},
+        {FAULT_UPSTREAM_RESET, RETRY_REQUEST_HAS_LEFT, false},
+        {FAULT_UPSTREAM_TIMEOUT, RETRY_REQUEST_HAS_LEFT, false},
+        {FAULT_UPSTREAM_FAILED, RETRY_REQUEST_HAS_LEFT, false},
+        {FAULT_UPSTREAM_UNAVAILABLE, RETRY_REQUEST_HAS_LEFT, false},
+    };
+    for (size_t i = 0; i < sizeof costs / sizeof costs[0]; i++) {
+        struct retry_question question = {.fault = costs[i].fault, .facts = costs[i].facts};
+        if (retry_is_free(&question) != costs[i].is_free)
+            fail_msg("%s", fault_row(costs[i].fault)->name);
     }
 }
 
@@ -334,10 +286,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_question_has_its_verdict),
+        cmocka_unit_test(an_attempt_that_was_passed_over_is_none),
         cmocka_unit_test(without_a_deadline_it_is_never_late),
         cmocka_unit_test(it_always_ends),
-        cmocka_unit_test(refusals_are_told_from_answers),
-        cmocka_unit_test(only_few_heads_are_worth_a_look_at_the_body),
+        cmocka_unit_test(what_was_not_read_is_repeated_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

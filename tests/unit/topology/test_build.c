@@ -97,7 +97,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(t->timeouts.response_ms, 600000);
     assert_int_equal(t->timeouts.idle_ms, 60000);
     assert_int_equal(t->timeouts.request_head_ms, 10000);
-    assert_int_equal(t->timeouts.keep_alive_ms, 300000);
+    assert_int_equal(t->timeouts.keep_alive_ms, 310000);
     assert_int_equal(t->timeouts.upstream_idle_ms, 55000);
     assert_int_equal(t->timeouts.queue_ms, 2000);
     assert_int_equal(t->timeouts.drain_ms, 30000);

@@ -30,6 +30,7 @@ static size_t width_of(enum schema_type type)
     case SCHEMA_SIZE:
     case SCHEMA_DURATION:
         return sizeof(uint64_t);
+    case SCHEMA_SHARE:
     case SCHEMA_MODES:
     case SCHEMA_FILE_MODE:
     case SCHEMA_CLASS:

@@ -86,17 +86,17 @@ static unsigned members_of(const struct balance_view *view)
 
 static unsigned usable(enum request_class class, const struct route *route)
 {
-    return members_of(lease_usable(lease, &(struct lease_kind){class, route, false, false}));
+    return members_of(lease_usable(lease, &(struct lease_kind){class, route, false, false, 0}));
 }
 
 static unsigned preferred(enum request_class class, const struct route *route)
 {
-    return members_of(lease_preferred(lease, &(struct lease_kind){class, route, false, false}));
+    return members_of(lease_preferred(lease, &(struct lease_kind){class, route, false, false, 0}));
 }
 
 static unsigned for_calls(void)
 {
-    return members_of(lease_usable(lease, &(struct lease_kind){REQUEST_CLASS_FLIGHT, &any_route, true, false}));
+    return members_of(lease_usable(lease, &(struct lease_kind){REQUEST_CLASS_FLIGHT, &any_route, true, false, 0}));
 }
 
 #define BIT(node) (1u << (node))
@@ -118,7 +118,7 @@ static void a_preference_makes_a_list_of_its_own(void **state)
     assert_int_equal(usable(REQUEST_CLASS_CATALOG, &preferring_route), BIT(INGESTER) | BIT(QUERY) | BIT(BOTH));
     assert_int_equal(preferred(REQUEST_CLASS_CATALOG, &preferring_route), BIT(INGESTER) | BIT(BOTH));
     /* Without a preference it is the same list. */
-    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false, false};
+    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false, false, 0};
     assert_ptr_equal(lease_preferred(lease, &kind), lease_usable(lease, &kind));
     /* Nobody of them is usable: the list is empty, and the other one is not. */
     roster_node_set_health(epoch->nodes[INGESTER], HEALTH_DOWN);
@@ -151,7 +151,7 @@ static void lists_follow_the_roster(void **state)
 static void a_node_that_no_probe_has_reached_waits_while_others_are_up(void **state)
 {
     (void)state;
-    struct lease_kind all = {REQUEST_CLASS_QUERY, &query_route, false, true};
+    struct lease_kind all = {REQUEST_CLASS_QUERY, &query_route, false, true, 0};
     assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
     roster_node_set_health(epoch->nodes[QUERY], HEALTH_UP);
     assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY));
@@ -213,7 +213,7 @@ static void two_workers_have_lists_of_their_own(void **state)
     struct list others;
     list_init(&others);
     struct lease *other = lease_create(epoch, &others, NULL, NULL);
-    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false, false};
+    struct lease_kind kind = {REQUEST_CLASS_QUERY, &query_route, false, false, 0};
     assert_ptr_not_equal(lease_usable(other, &kind), lease_usable(lease, &kind));
     assert_int_equal(members_of(lease_usable(other, &kind)), BIT(QUERY) | BIT(BOTH));
     lease_release(other);
@@ -226,7 +226,7 @@ static void every_kind_there_is_has_room(void **state)
     size_t count = 0;
     for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class++) {
         for (unsigned http2 = 0; http2 < 2; http2++) {
-            struct lease_kind kind = {(enum request_class)class, &query_route, http2 != 0, false};
+            struct lease_kind kind = {(enum request_class)class, &query_route, http2 != 0, false, 0};
             struct balance_view *view = lease_usable(lease, &kind);
             assert_int_equal(members_of(view), BIT(QUERY) | BIT(BOTH));
             for (size_t i = 0; i < count; i++)

@@ -7,7 +7,7 @@ from wire.lib.house import case
 from wire.lib.hpack import index, indexed_literal
 from wire.lib.http1_node import Script, answer
 from wire.lib.http1_verbs import hold as hold_link, silence
-from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, connect, serve, serve_version
+from wire.lib.http2_house import LINES, QUERY, WRITE, check_alive, connect, half_of, serve, serve_version
 from wire.lib.http2_node import hang, hold, reply
 from wire.lib.large import check_growth
 
@@ -127,6 +127,17 @@ def a_client_that_cancels_now_and_then_is_served(house):
         for _ in range(50):
             client.begin("GET", QUERY).reset()
             assert client.ask("GET", QUERY).status == 200
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0
+
+
+@case((1,), (2,))
+def streams_that_are_given_up_in_their_answer_are_no_abuse(house, back):
+    with serve_version(house, back) as sluice, connect(sluice, 2) as client:
+        sluice.q1.script.put(*[half_of(back)] * 420)
+        for _ in range(7):
+            streams = [client.begin("GET", QUERY) for _ in range(60)]
+            client.send(b"".join(h2.rst(stream.wait_received(1).number) for stream in streams))
+        assert client.ask("GET", QUERY).status == 200
         assert not client.goaways and sluice.count_lines("event=abuse") == 0
 
 
@@ -387,27 +398,47 @@ def a_wrong_frame_ends_its_stream(house, _, pieces, code):
         check_alive(sluice)
 
 
-@case()
-def a_stream_number_is_used_once(house):
-    """It may end the connection or be passed over; it is never served."""
-    with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
-        assert client.ask("GET", QUERY).status == 200
-        client.send(h2.headers(1, GOOD, end=True))
-        if not client.exchange_pings():
-            assert client.goaways[-1].code in (h2.STREAM_CLOSED, h2.PROTOCOL_ERROR), client.goaways
-        assert len(sluice.q1.seen) == 1
-        check_alive(sluice)
+# What the client itself has ended stays so, and what it has skipped is used up (RFC 9113 sections 5.1 and 5.1.1).
+ENDED = served_1()
+RESET = at_stream_1(h2.rst(1))
+SKIPPED = h2.headers(5, GOOD, end=True)
+
+
+@case(("DATA behind an answered stream", ENDED, h2.data(1, b"more"), CLOSED),
+      ("an end behind an answered stream", ENDED, h2.data(1, b"", True), CLOSED),
+      ("HEADERS behind an answered stream", ENDED, h2.headers(1, GOOD, end=True), CLOSED),
+      ("trailers behind an answered stream", ENDED, h2.headers(1, [("x", "y")], end=True), CLOSED),
+      ("DATA behind a reset", RESET, h2.data(1, b"more"), CLOSED),
+      ("HEADERS behind a reset", RESET, h2.headers(1, [("x", "y")], end=True), CLOSED),
+      ("CONTINUATION behind a reset", RESET, h2.continuation(1, b""), PROTOCOL),
+      ("HEADERS on a stream that was skipped", SKIPPED, h2.headers(3, GOOD, end=True), PROTOCOL),
+      ("DATA on a stream that was skipped", SKIPPED, h2.data(3, b"more"), PROTOCOL))
+def a_frame_on_a_closed_stream_ends_the_connection(house, _, first, then, code):
+    for at_once in (False, True):
+        with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
+            if at_once and first == RESET:
+                client.send(first + then)
+            else:
+                client.send(first)
+                client.wait(lambda: first == RESET or any(stream.is_over() for stream in client.streams.values()))
+                client.exchange_pings()
+                client.send(then)
+            client.wait_closed()
+            assert client.goaways and client.goaways[-1].code == code, client.goaways
+            assert len(sluice.q1.seen) <= 1 and not any(request.is_whole for request in sluice.i1.seen)
+            check_alive(sluice)
 
 
 @case()
-def stream_numbers_only_rise(house):
-    """As above."""
+def what_was_under_way_when_sluice_reset_a_stream_is_ignored(house):
+    """An answer before the end of the upload: the rest of it, and its trailers, may have been sent already."""
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
-        client.send(h2.headers(5, GOOD, end=True))
-        client.wait(lambda: 5 in client.streams and client.streams[5].is_over())
-        client.send(h2.headers(3, GOOD, end=True))
-        assert not client.exchange_pings() or 3 not in client.streams, client.streams
-        assert len(sluice.q1.seen) == 1
+        for _ in range(40):
+            stream = client.open("POST", "/x//y", end=False)
+            stream.wait_over().wait_reset(h2.NO_ERROR)
+        numbers = range(1, 80, 2)
+        client.send(b"".join(h2.data(number, b"more") + h2.headers(number, [("x", "y")], end=True) for number in numbers))
+        assert client.exchange_pings() and client.ask("GET", QUERY).status == 200 and not client.goaways
 
 
 @case()

@@ -13,6 +13,7 @@ from wire.lib.http2_node import close, fields_of, grpc_refusal, grpc_reply, hang
 
 UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN = 14, 4, 13, 2
 CALL = message("ticket")
+PART = message("schema") + message("rows")
 OTHER_CALLS = tuple(f"/arrow.flight.protocol.FlightService/{name}" for name in ("GetFlightInfo", "DoAction", "Handshake", "DoPut"))
 
 
@@ -41,10 +42,19 @@ def seen(sluice):
 
 
 def first_part(then):
-    """A verb that commits: a head and a whole message, then something else."""
+    """A verb that commits: a head and two whole messages, then something else."""
     def verb(stream, request):
         stream.send_head(fields_of(200, {"content_type": "application/grpc"}))
-        stream.send_data(message("rows"))
+        stream.send_data(PART)
+        then(stream, request)
+    return verb
+
+
+def schema_only(then):
+    """A verb that has not committed yet, for a second: a head and the first message, then something else."""
+    def verb(stream, request):
+        stream.send_head(fields_of(200, {"content_type": "application/grpc"}))
+        stream.send_data(message("schema"))
         then(stream, request)
     return verb
 
@@ -177,7 +187,7 @@ def a_deadline_after_the_first_byte(house):
         sluice.q1.script.put(first_part(hang))
         stream = call(client, {"grpc-timeout": f"{house.milliseconds(400)}m"}).wait_over()
         assert stream.seconds > 0.3, stream.seconds
-        assert stream.body == message("rows"), stream
+        assert stream.body == PART, stream
         assert stream.grpc_status == DEADLINE_EXCEEDED or stream.reset_code in (h2.CANCEL, h2.INTERNAL_ERROR), stream
         sluice.q1.seen[0].stream.wait_reset(h2.CANCEL)
 
@@ -252,7 +262,16 @@ def unavailable_never_ejects_a_node(house):
         assert len(sluice.q1.seen) == 21
 
 
-@case(*[(status,) for status in (1, 2, 3, 5, 7, 8, 12, 13, 16)])
+@case(("Resources exhausted", 2), ("grpc-timeout%20elapsed", 1))
+def exhausted_memory_is_asked_about_and_the_calls_own_deadline_is_not(house, words, tries):
+    with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
+        two_nodes(sluice, grpc_refusal(8, words))
+        answered = call(client).wait_over()
+        assert answered.grpc_status == (0 if tries == 2 else 8), answered
+        assert seen(sluice) == tries
+
+
+@case(*[(status,) for status in (1, 2, 3, 5, 7, 12, 13, 16)])
 def any_other_status_is_final(house, status):
     with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
         two_nodes(sluice, grpc_refusal(status, "so%20it%20is"))
@@ -278,14 +297,50 @@ def a_call_that_fails_before_the_first_byte_is_repeated(house, _, verb):
         assert call(client).wait_over().grpc_status == 0 and seen(sluice) == 2
 
 
+def ends_with(status):
+    return lambda stream, _: stream.send_head([("grpc-status", str(status)), ("grpc-message", "late")], end=True)
+
+
+@case(("memory", ends_with(8)), ("unavailable", ends_with(14)), ("reset", reset(h2.INTERNAL_ERROR)), ("lost", close))
+def what_fails_behind_the_schema_goes_to_another_node(house, _, then):
+    with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
+        two_nodes(sluice, schema_only(then))
+        answered = call(client).wait_over()
+        assert answered.grpc_status == 0 and seen(sluice) == 2, answered
+        assert b"schema" not in answered.body and answered.body.endswith(b"}"), answered
+
+
 @case()
-def nothing_is_repeated_after_the_first_byte(house):
-    refuse = lambda stream, _: stream.send_head([("grpc-status", "14"), ("grpc-message", "late")], end=True)  # noqa: E731
+def an_error_of_the_query_behind_the_schema_is_the_clients(house):
+    with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
+        two_nodes(sluice, schema_only(ends_with(13)))
+        answered = call(client).wait_over()
+        assert answered.grpc_status == INTERNAL and answered.body == message("schema") and seen(sluice) == 1, answered
+
+
+@case()
+def a_head_does_not_wait_for_the_first_message(house):
+    release = threading.Event()
+    def verb(stream, request):
+        stream.send_head(fields_of(200, {"content_type": "application/grpc"}))
+        hold(release, lambda late, _: (late.send_data(message("rows")), ends_with(0)(late, None)))(stream, request)
+    with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
+        two_nodes(sluice, verb)
+        answered = call(client)
+        answered.wait(lambda: answered.status == 200, "a head")
+        assert not answered.pieces and not answered.is_ended, answered
+        release.set()
+        assert answered.wait_over().body == message("rows") and answered.grpc_status == 0, answered
+
+
+@case()
+def nothing_is_repeated_after_the_second_message(house):
+    refuse = ends_with(14)
     with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
         two_nodes(sluice, first_part(refuse))
         answered = call(client).wait_over()
         assert answered.grpc_status == UNAVAILABLE and answered.trailer("grpc-message") == "late", answered
-        assert answered.body == message("rows") and seen(sluice) == 1
+        assert answered.body == PART and seen(sluice) == 1
 
 
 @case(("reset", reset(h2.INTERNAL_ERROR)), ("lost", close), ("no trailers", lambda stream, _: stream.send_end()))
@@ -293,7 +348,7 @@ def a_call_that_breaks_off_never_ends_well(house, _, then):
     with serve(house, "IQQC") as sluice, connect(sluice, 2) as client:
         two_nodes(sluice, first_part(then))
         answered = call(client).wait_over()
-        assert answered.body == message("rows") and seen(sluice) == 1, answered
+        assert answered.body == PART and seen(sluice) == 1, answered
         if answered.reset_code is None:
             assert answered.grpc_status in (UNAVAILABLE, INTERNAL, UNKNOWN), answered
         else:
@@ -322,3 +377,30 @@ def a_cancelled_call_is_cancelled_at_the_node(house):
         sluice.q1.seen[0].stream.wait_reset(h2.CANCEL)
         assert call(client).wait_over().grpc_status == 0
         assert len({request.link_number for request in sluice.q1.seen}) == 1
+
+
+# ---- what libraries say beside their calls ----
+
+@case()
+def measuring_the_path_is_no_abuse(house):
+    """grpc-go sends a ping and window with each DATA frame that it reads while no other ping is under way: 4,000 small messages, each as
+    soon as the one before has come."""
+    came = threading.Semaphore(0)
+
+    def rows(stream, _):
+        stream.send_head(fields_of(200, {"content_type": "application/grpc"}))
+        for _ in range(4000):
+            stream.send_data(message(b"row"))
+            came.acquire(timeout=60)
+        stream.send_head([("grpc-status", "0")], end=True)
+
+    def measure(stream):
+        if stream.received:
+            stream.peer.send(h2.ping())
+            came.release()
+    with serve(house, "IQC") as sluice, connect(sluice, 2) as client:
+        sluice.q1.script.put(rows)
+        client.on_stream = measure
+        answered = call(client).wait_over()
+        assert answered.grpc_status == 0 and answered.received == 4000 * len(message(b"row")), answered
+        assert not client.goaways and sluice.count_lines("event=abuse") == 0

@@ -386,6 +386,42 @@ def an_answer_that_breaks_off_never_ends_cleanly(house, front, how):
             assert client.ask("GET", QUERY).status == 200, "the connection lives"
 
 
+@case(*[(back, more) for back in (1, 2) for more in ("more", "reset", "silence")])
+def a_request_whose_length_was_a_lie_is_never_whole(house, back, more):
+    """As many bytes as were announced have come, and no end: a node of HTTP/1 would take them for all."""
+    with serve_version(house, back) as sluice, connect(sluice, 2) as client:
+        stream = client.open("POST", WRITE, {"content-length": str(len(LINES))}, end=False)
+        client.send(h2.data(stream.number, LINES))
+        assert client.exchange_pings()
+        sluice.i1.wait(lambda: sluice.i1.seen)
+        if more == "more":
+            client.send(h2.data(stream.number, b"m f=1 1\n", True))
+            stream.wait_reset(h2.PROTOCOL_ERROR)
+        elif more == "reset":
+            stream.reset()
+        else:
+            client.close()
+        request = sluice.i1.seen[0]
+        assert sluice.i1.link_of(request).ended.wait(PATIENCE_SECONDS) if back == 1 else request.stream.wait_over(), request
+        assert not request.is_whole and len(sluice.i1.seen) == 1, "the node got it whole"
+
+
+@case(("reset", h2.INTERNAL_ERROR), ("close", None))
+def an_answer_with_all_of_its_length_and_no_end_is_cut(house, how, code):
+    def lie(stream, _):
+        stream.send_head(fields_of(200, {"content_length": "10"}))
+        stream.send_data(b"0123456789")
+        stream.peer.wait(lambda: release.is_set(), "the client")
+        stream.reset(code) if how == "reset" else stream.peer.close()
+    release = threading.Event()
+    with serve(house, "IQC") as sluice, connect(sluice, 1) as client:
+        sluice.q1.script.put(lie)
+        client.send("GET", QUERY)
+        release.set()
+        answered = client.read()
+        assert answered.status in (0, 200, 502) and not (answered.status == 200 and answered.is_whole), answered
+
+
 @case((SHORT,), (head_of(200, {"Transfer-Encoding": "chunked"}) + b"10\r\nabc",))
 def an_http1_answer_that_breaks_off_resets_the_stream(house, start):
     with serve(house, "iqc") as sluice, connect(sluice, 2) as client:
@@ -424,6 +460,19 @@ def goaway_loses_nothing(house, front):
         assert [request.link_number == link.link.number for request in sluice.i1.seen] == [True, True, False, False]
         for client in clients:
             client.close()
+
+
+@case(("GET", QUERY, b""), ("POST", WRITE, BARE))
+def a_node_that_serves_one_stream_a_link_serves_all(house, method, target, body):
+    """GOAWAY behind the first stream of each link, while twenty are on their way: each round serves one, and nobody's tries are used up."""
+    def only_the_first(stream, request):
+        if stream.number == 1:
+            stream.peer.send(h2.goaway(1))
+            stream.peer.node.own_h2_answer(stream, request)
+    with serve(house, "IQC") as sluice, connect(sluice, 2) as client:
+        sluice.i1.script = sluice.q1.script = Script(*[only_the_first] * 1000)
+        streams = [client.begin(method, target, body) for _ in range(20)]
+        assert all(stream.wait_over().status in (200, 204) for stream in streams), streams
 
 
 @case((1,), (2,))

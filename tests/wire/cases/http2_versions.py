@@ -6,8 +6,8 @@ from wire.lib import http2_peer as h2
 from wire.lib.house import case
 from wire.lib.http1_client import check_fault
 from wire.lib.http1_node import answer, head_of
-from wire.lib.http2_house import GRPC, LINES, QUERY, VERSIONS, WRITE, connect, say, serve, serve_version
-from wire.lib.http2_node import leaves_body, reply
+from wire.lib.http2_house import FLIGHT, GRPC, LINES, QUERY, VERSIONS, WRITE, connect, say, serve, serve_version
+from wire.lib.http2_node import grpc_reply, leaves_body, reply
 
 LARGE = hashlib.sha256(b"seed").digest() * (10 * 1024 * 1024 // 32)
 
@@ -75,6 +75,27 @@ def a_post_without_a_length_arrives_without_one(house, front, back):
         request = sluice.i1.seen[0]
         assert request.body == LINES and "content-length" not in request.headers, request.headers
         assert request.headers.get("transfer-encoding") == (None if back == 2 else "chunked"), request.headers
+
+
+@case((1, 1), *VERSIONS)
+def tiny_pieces_go_on_together(house, front, back):
+    """A chunk or frame for each byte, all in one read: the node does not get as many."""
+    with serve_version(house, back) as sluice, connect(sluice, front) as client:
+        if front == 1:
+            client.send("POST", WRITE, chunked=True, only_head=True)
+        else:
+            stream = client.open("POST", WRITE, end=False)
+        sluice.i1.wait(lambda: sluice.i1.seen)
+        with sluice.stopped():
+            if front == 1:
+                client.send_raw(b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+            else:
+                client.send(h2.data(stream.number, b"x") * 1000 + h2.data(stream.number, b"", True))
+        answered = client.read() if front == 1 else stream.wait_over()
+        request = sluice.i1.seen[0]
+        assert answered.status == 204 and request.body == b"x" * 1000, answered
+        count = request.chunks if back == 1 else len(request.stream.pieces)
+        assert 0 < count < 20, f"{count} pieces"
 
 
 @case(*VERSIONS)
@@ -174,6 +195,28 @@ def cookie_crumbs_are_put_together(house, back):
         request = sluice.q1.seen[0]
         values = [request.headers["cookie"]] if back == 1 else [v for n, v in request.fields if n == "cookie"]
         assert "; ".join(values) == "a=1; b=2; c=3", values
+
+
+@case((1,), (2,))
+def blanks_around_a_value_are_left_out(house, back):
+    """Tokens and names of databases as they were pasted: over HTTP/1 they are trimmed."""
+    with serve_version(house, back) as sluice, connect(sluice, 2) as client:
+        sluice.q1.script.put(say(back, 200, "{}", x_note=" a b\t", x_empty=" "))
+        fields = [("authorization", "Bearer token "), ("cookie", " a=1 "), ("cookie", "b=2\t"), ("x-blank", " \t")]
+        answered = client.ask("GET", QUERY, b"", fields)
+        assert answered.status == 200 and answered.is_whole, answered
+        assert (answered.field("x-note"), answered.field("x-empty")) == ("a b", ""), answered
+        seen = sluice.q1.seen[0].headers
+        assert seen["authorization"] == "Bearer token" and seen["cookie"] == "a=1; b=2" and seen["x-blank"] == "", seen
+
+
+@case()
+def blanks_around_a_value_of_trailers_are_left_out(house):
+    with serve_version(house, 2) as sluice, connect(sluice, 2) as client:
+        sluice.q1.script.put(grpc_reply(text=" good\t", x_rows=" 3 "))
+        answered = client.begin("POST", FLIGHT, b"", {**GRPC, "database": "sensors "}, True).wait_over()
+        assert answered.grpc_status == 0 and answered.trailer("grpc-message") == "good" and answered.trailer("x-rows") == "3", answered
+        assert sluice.q1.seen[0].headers["database"] == "sensors"
 
 
 @case((1,), (2,))

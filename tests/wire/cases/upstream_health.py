@@ -212,34 +212,54 @@ def with_no_usable_node_the_answer_comes_at_once(house, _, method, target):
 
 # ---- the cluster's health ----
 
-@case(("all", "iqc", "", 200, True, True, True), ("no ingest node", "iqc", "i", 503, False, True, True),
-      ("no query node", "iqc", "q", 503, True, False, True), ("no compactor", "iqc", "c", 200, True, True, False),
-      ("one of two", "iiqqc", "1", 200, True, True, False))
-def health_and_ready_tell_the_clusters_state(house, _, letters, bad, status, write, query, compaction):
+@case(("all", "iqc", "", True, True, True), ("no ingest node", "iqc", "i", False, True, True),
+      ("no query node", "iqc", "q", True, False, True), ("no compactor", "iqc", "c", True, True, False),
+      ("compactor alone", "iqc", "iq", False, False, True), ("nobody", "iqc", "iqc", False, False, False),
+      ("one of two", "iiqqc", "1", True, True, False))
+def health_and_ready_tell_the_clusters_state(house, _, letters, bad, write, query, compaction):
+    """Any class that can be served is enough, and one alone is asked for by its name; by HEAD as by GET."""
+    def is_bad(node):
+        return any(letter in node.name for letter in bad)
+
     def prepare(nodes):
-        for name, node in nodes.items():
-            if bad and bad in name:
+        for node in nodes.values():
+            if is_bad(node):
                 node.on_probe = no
+    can = {"write": write, "query": query, "compaction": compaction, "engine": False}
     with house.serve(letters, prepare=prepare) as sluice:
         for target in ("/health", "/ready", "/api/v1/health"):
-            reply, body = health_of(sluice, target)
-            assert reply.status == status and reply.field("content-type") == "application/json", reply
-            assert body["status"] == ("pass" if status == 200 else "fail") and body["cluster_id"] == "wire", body
-            assert (body["write"], body["query"], body["compaction"]) == (write, query, compaction), body
-            expected = {node.name: not (bad and bad in node.name) for node in sluice.nodes}
-            assert {node["node_id"]: node["usable"] for node in body["nodes"]} == expected, body
+            for asked, expected in [("", any(can.values())), *((f"?class={name}", is_served) for name, is_served in can.items())]:
+                status = 200 if expected else 503
+                reply, body = health_of(sluice, target + asked)
+                assert reply.status == status and reply.field("content-type") == "application/json", reply
+                assert body["status"] == ("pass" if expected else "fail") and body["cluster_id"] == "wire", body
+                assert {name: body[name] for name in can} == can and body["draining"] is False, body
+                usable_nodes = {node.name: not is_bad(node) for node in sluice.nodes}
+                assert {node["node_id"]: node["usable"] for node in body["nodes"]} == usable_nodes, body
+                head = sluice.ask("HEAD", target + asked)
+                assert head.status == status and not head.body, head
+                assert head.field("content-length") == reply.field("content-length"), (head, reply)
         assert not [node.name for node in sluice.nodes if node.seen]
+
+
+@case()
+def an_unknown_class_is_told_apart_from_an_outage(house):
+    with house.serve("iqc") as sluice:
+        reply, body = health_of(sluice, "/ready?class=writes")
+        assert reply.status == 400 and "class" in body["error"], reply
+        assert health_of(sluice, "/ready?x=1&class=write")[0].status == 200
 
 
 @case()
 def live_failures_show_in_the_clusters_health(house):
     with house.serve("iqc") as sluice:
-        assert health_of(sluice)[0].status == 200
+        assert health_of(sluice, "/ready?class=write")[0].status == 200
         sluice.i1.refuse()
         for _ in range(3):
             assert sluice.ask("POST", WRITE, LINES).status == 503
-        assert health_of(sluice)[0].status == 503
-        assert health_of(sluice, "/ready")[0].status == 503
+        assert health_of(sluice, "/health?class=write")[0].status == 503
+        assert health_of(sluice, "/ready?class=write")[0].status == 503
+        assert health_of(sluice, "/ready")[0].status == 200, "queries are served"
         check_fault(sluice.ask("POST", WRITE, LINES), 503, "no_node")
 
 

@@ -70,7 +70,7 @@ def write_back_asks_no_third_node(house, when):
         sluice.wait_line("event=attempt_failed", 2)
 
 
-@case((500,), (502,), (503,), (429,), (401,), (403,), (400,), (404,), (422,))
+@case((500,), (502,), (503,), (401,), (403,), (400,), (422,))
 def write_back_takes_a_status_as_the_answer(house, status):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(status, "no", content_type="text/plain"))
@@ -162,7 +162,11 @@ def json_refusal(text):
       ("v3 compactor", WRITE, 500, COMPACTOR_ONLY),
       ("v1 wal 500", "/write?db=d", 500, WAL),
       ("v2 wal 400", "/api/v2/write?bucket=d", 400, json_refusal(WAL)),
-      ("v3 wal 503", WRITE, 503, WAL))
+      ("v3 wal 503", WRITE, 503, WAL),
+      ("v1 no route", "/write?db=d", 404, "Not found"),
+      ("v2 no route", "/api/v2/write?bucket=d", 404, ""),
+      ("v3 a long page", WRITE, 404, "<html>" + "no such page " * 5000),
+      ("v3 no method", WRITE, 405, "<html>Method Not Allowed</html>"))
 def a_node_that_refuses_unseen_is_passed_over(house, _, target, status, body):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(status, body))
@@ -172,7 +176,7 @@ def a_node_that_refuses_unseen_is_passed_over(house, _, target, status, body):
         assert sluice.i2.seen[0].body == BARE
 
 
-@case(("v2", "/api/v2/write?bucket=d", 400), ("v1", "/write?db=d", 500), ("v3", WRITE, 503))
+@case(("v2", "/api/v2/write?bucket=d", 400), ("v1", "/write?db=d", 500), ("v3", WRITE, 503), ("no route", WRITE, 404), ("no method", WRITE, 405))
 def a_refusal_by_all_nodes_is_a_503_that_no_client_drops(house, _, target, status):
     with house.serve("iiqc") as sluice:
         for node in (sluice.i1, sluice.i2):
@@ -181,12 +185,36 @@ def a_refusal_by_all_nodes_is_a_503_that_no_client_drops(house, _, target, statu
         assert names([sluice.i1, sluice.i2]) == {"i1": 1, "i2": 1}
 
 
+STORE = "write buffer error: error from wal: object store error: no route"
+
+
+@case(("v2 role 404", "/api/v2/write?bucket=d", 404, b""), ("v1 role 405", "/write?db=d", 405, b""),
+      ("v3 500", WRITE, 500, b"disk full"), ("v3 503", WRITE, 503, b"busy"), ("v3 429", WRITE, 429, b""),
+      ("v2 object store", "/api/v2/write?bucket=d", 400, json_refusal(STORE)),
+      ("v2 too old", "/api/v2/write?bucket=d", 400, json_refusal("write buffer error: Catalog modification failed: node is running an older version")))
+def a_timestamped_write_goes_elsewhere_when_it_is_the_nodes_fault(house, _, target, status, body):
+    with house.serve("iiqc") as sluice:
+        sluice.i1.script.put(answer(status, body))
+        reply = sluice.ask("POST", target, LINES)
+        assert (reply.status, reply.node) == (204, "i2"), reply
+        assert sluice.i2.seen[0].body == LINES
+
+
+@case(("v2 object store", "/api/v2/write?bucket=d", 400, json_refusal(STORE)), ("v3 429", WRITE, 429, b""))
+def a_4xx_that_is_the_nodes_fault_becomes_a_503_that_no_client_drops(house, _, target, status, body):
+    with house.serve("iiqc") as sluice:
+        sluice.i1.script.put(answer(status, body))
+        check_fault(sluice.ask("POST", target, BARE), 503, "upstream_failed", target)
+        assert not sluice.i2.seen
+
+
 @case(("partial write", 400, PARTIAL),
       ("long partial write", 400, PARTIAL[:-2] + b"," + b",".join([PARTIAL[64:-2]] * 80) + b"]}"),
       ("quoted refusal", 400, b'{"error":"line protocol parsing error","data":{"original_line":"wal is shutdown"}}'),
       ("refusal further on", 400, b'{"error":"bad line: write buffer error: cannot write to a read-only server"}'),
       ("other write buffer error", 500, b"write buffer error: object store failed"),
       ("empty", 400, b""),
+      ("unknown database of 1.x", 404, b'{"error":"database not found: \\"d\\""}'),
       ("limit", 422, b'{"error":"table limit"}'),
       ("size", 413, b"max request size (10485760 bytes) exceeded"),
       ("no token", 401, b'{"error": "the request was not authenticated"}'),
@@ -196,7 +224,7 @@ def a_refusal_by_all_nodes_is_a_503_that_no_client_drops(house, _, target, statu
 def a_nodes_own_error_reaches_the_client_as_it_is(house, _, status, body):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(status, body, content_type="application/x-own", cluster_uuid="u-1"))
-        reply = sluice.ask("POST", WRITE, LINES)
+        reply = sluice.ask("POST", WRITE, BARE if status >= 500 else LINES)
         assert reply.is_whole and (reply.status, reply.body, reply.node) == (status, body, "i1"), reply
         assert reply.field("content-type") == "application/x-own" and reply.field("cluster-uuid") == "u-1", reply
         assert not sluice.i2.seen
@@ -206,7 +234,7 @@ def a_nodes_own_error_reaches_the_client_as_it_is(house, _, status, body):
 def a_nodes_retry_after_passes(house, _, fields, expected):
     with house.serve("iiqc") as sluice:
         sluice.i1.script.put(answer(503, "busy", retry_after="7"))
-        reply = sluice.ask("POST", WRITE, LINES, fields)
+        reply = sluice.ask("POST", WRITE, BARE, fields)
         assert (reply.status, reply.field("retry-after")) == (503, expected), reply
 
 

@@ -27,6 +27,7 @@ class Request:
         self.path = target.split("?")[0]
         self.headers = headers  # names in lower case; repeated ones joined with a comma
         self.body = b""
+        self.chunks = 0  # as which it came
         self.link_number = link_number
         self.is_whole = False
         self.at = time.monotonic()
@@ -91,6 +92,7 @@ class Link:
                 while size := int(self.read_until(b"\r\n"), 16):
                     self.read_exactly(size, pieces)
                     self.read_exactly(2, [])
+                    request.chunks += 1
                 self.read_until(b"\r\n")
             else:
                 self.read_exactly(int(request.headers.get("content-length", "0")), pieces)

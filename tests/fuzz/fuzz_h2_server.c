@@ -1,0 +1,92 @@
+/*
+ * A downstream link of HTTP/2: a client who says frames, right and wrong, in any order, and an owner who acts inside of events. Each stream that
+ * the client hears is a head, a body with the bytes that were sent, and one end; each body that it sends arrives byte by byte.
+ *
+ * The input: flags (bit 1 small limits, bit 2 no greeting), the length of the owner's tape, the tape, the client's script.
+ */
+#include "fuzz/fuzz_h2.h"
+
+static unsigned choice;
+static struct text script;
+
+static void say_request(unsigned what)
+{
+    static const char *const methods[] = {"GET", "POST", "HEAD", "OPTIONS", "CONNECT", "PUT", "get", "POST"};
+    struct far_block block = {.length = 0};
+    bool is_end = (what & 8) != 0;
+    uint32_t id = (what & 16) != 0 ? any_id() : far.next_id;
+    far.next_id += id == far.next_id ? 2 : 0;
+    far_field(&block, ":method", text_of_string(methods[what & 7]));
+    far_field(&block, ":scheme", TEXT("http"));
+    far_field(&block, ":authority", TEXT("h"));
+    far_field(&block, ":path", (what & 32) != 0 ? tape_text(&far.script, tape_byte(&far.script)) : TEXT("/x"));
+    if ((what & 64) != 0) {
+        static const char *const names[] = {"content-length", "te", "cookie", "expect", "x-a", "host", "connection", "X-B"};
+        unsigned which = tape_byte(&far.script);
+        far_field(&block, names[which & 7], tape_text(&far.script, which >> 3));
+        far_field(&block, "cookie", TEXT("a=b"));
+    }
+    far_say_block(id, &block, is_end, (what & 128) != 0);
+}
+
+static void say_trailers(void)
+{
+    struct far_block block = {.length = 0};
+    far_field(&block, "x-t", TEXT("1"));
+    far_field(&block, "content-length", tape_text(&far.script, tape_byte(&far.script) & 1));
+    far_say_block(any_id(), &block, true, false);
+}
+
+static void say_body(void)
+{
+    unsigned what = tape_byte(&far.script);
+    size_t length = (what & 4) != 0 ? tape_byte(&far.script) * 60u : tape_byte(&far.script);
+    far_say_data(any_id(), length, (what & 1) != 0, (what & 2) != 0);
+}
+
+static void play(void)
+{
+    world.knows_bodies = true;
+    world.hear = far_hear;
+    world.has_greeted = (choice & 4) == 0;
+    if ((choice & 4) == 0) {
+        world_say(TEXT(H2_PREFACE));
+        far_frame(FAR_SETTINGS, 0, 0, NULL, 0);
+    }
+    while (far.script.left > 0) {
+        unsigned what = tape_byte(&far.script) % 16;
+        if (what < 4)
+            say_request(tape_byte(&far.script));
+        else if (what == 4)
+            say_body();
+        else if (what == 5)
+            say_trailers();
+        else if (what == 6)
+            owner_acts();
+        else if (what == 7)
+            far_hear();
+        else
+            far_say_common(what - 8);
+        /* Half of what is said comes in one piece with what is said next. */
+        if (what % 2 == 0)
+            world_turn();
+    }
+    world_settle();
+    far_conclude();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static bool is_warm;
+    size_t before = allocated_bytes();
+    struct tape input = {data, size};
+    choice = tape_byte(&input);
+    struct text taped = tape_text(&input, tape_byte(&input));
+    script = tape_text(&input, 2048);
+    far_begin(script);
+    world_live(play, true, true, (choice & 2) != 0, (struct tape){(const uint8_t *)taped.bytes, taped.length}, false);
+    far_end();
+    expect(!is_warm || allocated_bytes() == before);
+    is_warm = true;
+    return 0;
+}

@@ -1,0 +1,28 @@
+#ifndef SLUICE_SIM_KERNEL_DESCRIPTOR_H
+#define SLUICE_SIM_KERNEL_DESCRIPTOR_H
+/* The descriptors of Sluice's process. */
+#include <stdbool.h>
+#include <stddef.h>
+
+struct plan;
+struct sim_socket;
+struct watch;
+
+#define DESCRIPTOR_FIRST 1000
+#define DESCRIPTORS_MAXIMUM 4096
+
+struct descriptor {
+    struct sim_socket *socket; /* NULL: made and neither bound nor connected */
+    struct watch *readable;    /* those that are added */
+    struct watch *writable;
+    enum { DESCRIPTOR_FREE, DESCRIPTOR_OPEN, DESCRIPTOR_QUEUED } state; /* QUEUED: its poller is to look at it */
+};
+
+void descriptors_begin(const struct plan *plan);
+/* NULL for a number that is none of an open descriptor. */
+struct descriptor *descriptor_of(int fd);
+size_t descriptor_count(void);
+/* What a kernel does when the process has ended. */
+void descriptors_close_all(void);
+
+#endif
