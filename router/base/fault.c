@@ -83,6 +83,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                               UNKNOWN, UPSTREAM, false},
     [FAULT_UPSTREAM_TIMEOUT] = {"upstream_timeout", "the node did not answer in time", 504, 503, 4, UNKNOWN, UPSTREAM,
                                 false},
+    [FAULT_LINK_SILENT] = {"link_silent", "the connection to the node has died without a word", 504, 503, 14, UNKNOWN, UPSTREAM,
+                           false},
     [FAULT_UPSTREAM_MALFORMED] = {"upstream_malformed", "the node's answer is not valid HTTP", 502, 503, 13, UNKNOWN,
                                   UPSTREAM, false},
     [FAULT_UPSTREAM_HEAD_TOO_LARGE] = {"upstream_head_too_large", "the node's header fields exceed the limit", 502, 503,

@@ -408,11 +408,11 @@ static void print_timeouts(const struct explanation *explanation)
     const struct topology_timeouts *timeouts = &explanation->topology->timeouts;
     print_timeout("timeouts", "waiting for a free connection", timeouts->queue_ms, "queue");
     print_timeout("", "connecting to a node", timeouts->connect_ms, "connect");
-    if (is_write(explanation->answer.class))
-        print_timeout("", "all attempts together until the answer begins", timeouts->write_deadline_ms,
-                      "write_deadline");
-    else
-        print_timeout("", "each attempt until its answer begins", timeouts->response_ms, "response");
+    bool is_of_write = is_write(explanation->answer.class);
+    if (is_of_write)
+        print_timeout("", "last byte until the last attempt may begin", timeouts->write_deadline_ms, "write_deadline");
+    print_timeout("", "each attempt until its answer begins", is_of_write ? timeouts->write_response_ms : timeouts->response_ms,
+                  is_of_write ? "write_response" : "response");
     print_timeout("", "silence in the middle of a message", timeouts->idle_ms, "idle");
     if (explanation->request->is_grpc)
         printf("            with a grpc-timeout: that is for all attempts and all of the answer, in place of timeouts.response\n");

@@ -164,6 +164,7 @@ static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh
         return;
     }
     dispatch_arm(dispatch);
+    dispatch_note_pace(dispatch);
     /* The owner may have stopped while there was nobody to take more. */
     if (dispatch->state == DISPATCH_TRYING && !attempt_is_congested(&dispatch->attempt))
         dispatch->stream.events->on_drained(dispatch->stream.owner);
@@ -223,14 +224,21 @@ static void decide(struct dispatch *dispatch, enum fault fault)
     dispatch_arm(dispatch);
 }
 
-/* False when memory is out: then nobody will know. */
-static bool begin_check(struct dispatch *dispatch)
+/* False when memory is out: then nobody will know. One may be under way, since its node was to be left. */
+static bool start_check(struct dispatch *dispatch)
 {
     struct body_checks *checks = &dispatch->context->checks;
-    if (!body_check_start(checks, &dispatch->check, body_text(&dispatch->request.body), request_is_gzip(&dispatch->request))) {
-        dispatch->timestamps = TIMESTAMP_DOUBT;
+    if (body_check_is_under_way(&dispatch->check) ||
+        body_check_start(checks, &dispatch->check, body_text(&dispatch->request.body), request_is_gzip(&dispatch->request)))
+        return true;
+    dispatch->timestamps = TIMESTAMP_DOUBT;
+    return false;
+}
+
+static bool begin_check(struct dispatch *dispatch)
+{
+    if (!start_check(dispatch))
         return false;
-    }
     dispatch_enter(dispatch, DISPATCH_CHECKING);
     dispatch_arm(dispatch);
     return true;
@@ -254,6 +262,8 @@ void dispatch_on_checked(void *owner, enum timestamp_result result)
 {
     struct dispatch *dispatch = owner;
     dispatch->timestamps = result;
+    if (dispatch->state != DISPATCH_CHECKING)
+        return;
     if (dispatch->attempt.state == ATTEMPT_HOLDING)
         decide_held(dispatch);
     else
@@ -279,6 +289,33 @@ void dispatch_after_fault(struct dispatch *dispatch, enum fault fault)
         dispatch_arm(dispatch);
     else if (!needs_check(dispatch, fault) || !begin_check(dispatch))
         decide(dispatch, fault);
+}
+
+static bool has_token(struct dispatch *dispatch, const struct retry_question *question)
+{
+    const struct topology_retries *retries = &dispatch_topology(dispatch)->retries;
+    struct retry_budget_rates rates = {.share_thousandths = retries->share, .floor = retries->floor};
+    if (retry_is_free(question) || repeats_take(&dispatch->context->repeats, &dispatch->repeat, &rates))
+        return true;
+    repeats_cancel(&dispatch->repeat);
+    return false;
+}
+
+void dispatch_leave_node(struct dispatch *dispatch, enum fault fault)
+{
+    if (dispatch->state != DISPATCH_TRYING)
+        return;
+    if (needs_check(dispatch, fault)) {
+        start_check(dispatch);
+        return;
+    }
+    struct retry_question question = make_question(dispatch, fault, dispatch->timestamps == TIMESTAMP_EACH_LINE);
+    if (retry_decide(&question) != RETRY_AGAIN_ELSEWHERE || !has_token(dispatch, &question))
+        return;
+    loop_timer_clear(dispatch->context->loop, &dispatch->timer);
+    attempt_end(&dispatch->attempt, ATTEMPT_FAILED, fault);
+    dispatch->fault = fault;
+    repeat(dispatch, &question);
 }
 
 /* ---- kept answers ---- */

@@ -23,6 +23,11 @@ bool dispatch_has_untried(const struct dispatch *dispatch);
 void dispatch_try_next(struct dispatch *dispatch);
 /* The attempt is over with a fault, and nothing has gone to the owner. */
 void dispatch_after_fault(struct dispatch *dispatch, enum fault fault);
+/*
+ * Its node is lost, or late with a write: what may be repeated, and has a token, goes elsewhere now, for all the time that its own limit would still
+ * give it. What may not goes on, since its node may have an answer after all. A write's timestamps are looked at meanwhile: call it again then.
+ */
+void dispatch_leave_node(struct dispatch *dispatch, enum fault fault);
 /* The node has given an answer that is not the client's: the next one of the sweep. False: none is left. */
 bool dispatch_sweep_on(struct dispatch *dispatch);
 

@@ -76,14 +76,13 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
     struct dispatch_context *context = attempt->context;
     if (attempt->state == ATTEMPT_NONE)
         return;
-    if (attempt->state == ATTEMPT_WAITING)
-        attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
     if (attempt_has_left(attempt))
         attempt->progress = ATTEMPT_LEFT;
     attempt->link_is_spent = outcome == ATTEMPT_FAILED && attempt->link != NULL && link_is_spent(attempt->link);
     outcome_count(attempt, outcome, fault);
     attempt->purpose = ATTEMPT_FOR_ITSELF;
     enter(attempt, ATTEMPT_NONE);
+    vigil_end(&context->vigils, &attempt->vigil);
     context->pool_verbs->cancel(context->pool, &attempt->ticket);
     if (attempt->stream != NULL)
         stream_release(attempt->stream);
@@ -93,6 +92,9 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
     attempt->link = NULL;
     drop_held(attempt);
     first_message_drop(&attempt->first, loop_slab(context->loop));
+    /* The link that it was on has gone with it, or asks by itself; the others may lead into the same silence. */
+    if (fault == FAULT_UPSTREAM_TIMEOUT || fault == FAULT_LINK_SILENT)
+        context->pool_verbs->suspect(context->pool, attempt->node);
 }
 
 /* The attempt is over by itself: the owner hears of it. */
@@ -339,7 +341,10 @@ static void end_held(struct attempt *attempt)
 static void on_head(void *owner, const struct message_head *head)
 {
     struct attempt *attempt = owner;
+    if (policy_of(attempt->class)->deadline == POLICY_DEADLINE_WRITE && head->status / 100 == 2)
+        roster_node_note_write(attempt->node, now_ms(attempt) - attempt->active_ms);
     attempt->active_ms = now_ms(attempt);
+    vigils_note(&attempt->context->vigils, attempt->node, attempt->active_ms);
     attempt->status = head->status;
     switch (screen_head(attempt->question, head)) {
     case SCREEN_MALFORMED:
@@ -446,13 +451,43 @@ static const struct stream_events node_stream_events = {
     .on_failed = on_failed,
 };
 
+/* ---- while the node says nothing ---- */
+
+/* A client that sends slowly is not the node's silence. */
+static uint64_t silent_since_ms(const void *owner)
+{
+    const struct attempt *attempt = owner;
+    bool owes = attempt->state == ATTEMPT_OPEN && (attempt->progress == ATTEMPT_SENT || attempt_is_congested(attempt));
+    if (!owes)
+        return UINT64_MAX;
+    return attempt->active_ms > attempt->link->heard_ms ? attempt->active_ms : attempt->link->heard_ms;
+}
+
+static void on_lost(void *owner)
+{
+    struct attempt *attempt = owner;
+    if (attempt->state == ATTEMPT_WAITING || attempt->state == ATTEMPT_OPEN)
+        attempt->events->on_lost(attempt->owner);
+}
+
+static void on_look(void *owner)
+{
+    struct attempt *attempt = owner;
+    if (attempt->state == ATTEMPT_OPEN && attempt->progress == ATTEMPT_SENT)
+        attempt->events->on_waiting(attempt->owner, now_ms(attempt) - attempt->active_ms);
+}
+
+static const struct vigil_events vigil_events = {
+    .on_look = on_look,
+    .silent_since_ms = silent_since_ms,
+    .on_lost = on_lost,
+};
+
 /* ---- the beginning ---- */
 
 /* There is a stream: the request goes out. */
 static enum fault open_on(struct attempt *attempt, struct link *link, struct stream *stream)
 {
-    if (attempt->state == ATTEMPT_WAITING)
-        attempt->waited_ms += now_ms(attempt) - attempt->active_ms;
     attempt->link = link;
     attempt->stream = stream;
     attempt->link_was_reused = link->used > 1;
@@ -510,8 +545,11 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->ticket.owner = attempt;
     attempt->ticket.needs_http2 = attempt->request->is_grpc;
     attempt->ticket.wants_fresh = wants_fresh_link;
+    attempt->vigil.events = &vigil_events;
+    attempt->vigil.owner = attempt;
     count_begin(attempt);
     enter(attempt, ATTEMPT_WAITING);
+    vigil_begin(&context->vigils, &attempt->vigil, node);
     struct stream *stream = context->pool_verbs->take(context->pool, node, &attempt->ticket, &link, &fault);
     if (stream != NULL)
         fault = open_on(attempt, link, stream);

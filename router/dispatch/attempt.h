@@ -26,6 +26,7 @@
 #include "dispatch/first_message.h"
 #include "dispatch/request.h"
 #include "dispatch/screen.h"
+#include "dispatch/vigil.h"
 #include "http/stream.h"
 #include "upstream/pool.h"
 
@@ -74,6 +75,10 @@ struct attempt_events {
      * the outcome that belongs to the verdict; LATER, for a whole one: attempt_relay_held or attempt_end follows.
      */
     enum attempt_verdict (*on_screened)(void *owner, enum screen_result result, bool is_whole);
+    /* The node is lost and nothing of an answer has come. The owner may end the attempt; else it goes on, and this comes again. */
+    void (*on_lost)(void *owner);
+    /* The node has had the whole request for `waited_ms`, and nothing of an answer has come. Comes now and then; the same holds. */
+    void (*on_waiting)(void *owner, uint64_t waited_ms);
     /* The attempt is over and holds nothing any more; another may be started within the call. After ANSWERED nothing follows. */
     void (*on_outcome)(void *owner, enum attempt_outcome outcome, enum fault fault);
 };
@@ -91,6 +96,7 @@ struct attempt {
     void *owner;
     struct roster_node *node;           /* ref: the newest one, also when the attempt is over */
     unsigned number;                    /* of all attempts of the request, for the log */
+    struct vigil vigil;
     struct pool_ticket ticket;
     struct link *link;                  /* out of the pool while there is a stream */
     struct stream *stream;
@@ -105,7 +111,6 @@ struct attempt {
     enum answer_cause cause;            /* why the answer is an error, as far as it has come */
     uint64_t begun_ms;
     uint64_t active_ms;                 /* the last byte in either direction; in WAITING, when the wait began */
-    uint64_t waited_ms;                 /* spent in WAITING by all attempts */
 };
 
 /*

@@ -31,6 +31,10 @@ void body_checks_clear(struct body_checks *checks);
 
 /* on_checked comes later, from the loop. False when memory is out: then it does not come. `body` must stay until it came, or body_check_cancel. */
 bool body_check_start(struct body_checks *checks, struct body_check *check, struct text body, bool is_gzip);
+static inline bool body_check_is_under_way(const struct body_check *check)
+{
+    return check->check != NULL;
+}
 /* Harmless when none is under way. */
 void body_check_cancel(struct body_checks *checks, struct body_check *check);
 

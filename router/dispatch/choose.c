@@ -182,3 +182,15 @@ bool choice_has_untried(const struct choice *choice, struct lease *lease, const 
     struct lease_kind any = any_health(&choice->kind);
     return balance_has_untried(lease_usable(lease, &any), tried);
 }
+
+slow_write_average choice_quickest_write(const struct choice *choice, struct lease *lease, const struct node_set *tried)
+{
+    slow_write_average quickest = 0;
+    for (unsigned i = 0; i < lease->epoch->topology->node_count; i++) {
+        slow_write_average average = atomic_load_explicit(&lease->epoch->nodes[i]->write_average, memory_order_relaxed);
+        bool is_quicker = average != 0 && (quickest == 0 || average < quickest);
+        if (is_quicker && !was_tried(tried, i) && is_usable(choice, lease, i))
+            quickest = average;
+    }
+    return quickest;
+}

@@ -41,6 +41,8 @@ int choice_pick(const struct choice *choice, struct lease *lease, struct dispatc
 int choice_pick_trial(const struct choice *choice, struct lease *lease);
 /* Could a node that was not tried be asked now? */
 bool choice_has_untried(const struct choice *choice, struct lease *lease, const struct node_set *tried);
+/* Of those, the quickest one's average of late for a write; 0: there is none, or nothing is known of them. Looks at each node. */
+slow_write_average choice_quickest_write(const struct choice *choice, struct lease *lease, const struct node_set *tried);
 /* How many nodes of the configuration could serve it, whatever their state. */
 size_t choice_count(const struct choice *choice, const struct lease *lease);
 

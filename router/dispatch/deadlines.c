@@ -2,10 +2,38 @@
 
 #include "dispatch/state.h"
 
+/* ---- until when attempts begin ---- */
+
+void dispatch_note_pace(struct dispatch *dispatch)
+{
+    uint64_t now_ms = dispatch_now_ms(dispatch);
+    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE)
+        return;
+    if (dispatch->stopped_since_ms != 0)
+        dispatch->stopped_ms += now_ms - dispatch->stopped_since_ms;
+    bool is_stopped = !dispatch->request.is_complete && attempt_is_congested(&dispatch->attempt);
+    dispatch->stopped_since_ms = is_stopped ? now_ms : 0;
+}
+
+void dispatch_move_deadline(struct dispatch *dispatch)
+{
+    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE)
+        return;
+    dispatch_note_pace(dispatch);
+    uint64_t write_ms = dispatch_topology(dispatch)->timeouts.write_deadline_ms;
+    uint64_t left_ms = write_ms > dispatch->stopped_ms ? write_ms - dispatch->stopped_ms : 0;
+    dispatch->deadline_ms = dispatch_now_ms(dispatch) + left_ms;
+}
+
+/* ---- how long the present state may last ---- */
+
 /* How long a node may think: planning a query is silent for as long as it takes, so a client's own limit goes before ours. */
 static uint64_t thinking_limit_ms(const struct dispatch *dispatch)
 {
-    return dispatch->request.call_deadline_ms != 0 ? 0 : dispatch_topology(dispatch)->timeouts.response_ms;
+    const struct topology_timeouts *timeouts = &dispatch_topology(dispatch)->timeouts;
+    if (dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE && !attempt_is_committed(&dispatch->attempt))
+        return timeouts->write_response_ms;
+    return dispatch->request.call_deadline_ms != 0 ? 0 : timeouts->response_ms;
 }
 
 /* How long the attempt may go without a byte; 0: for ever. */
@@ -22,7 +50,7 @@ static uint64_t silence_limit_ms(const struct dispatch *dispatch)
         /* While the client's bytes are still to come, its own slowness is for the owner to judge; the node's is not to take them. */
         if (attempt->progress == ATTEMPT_SENDING)
             return attempt_is_congested(attempt) ? timeouts->idle_ms : 0;
-        return dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE ? 0 : thinking_limit_ms(dispatch);
+        return thinking_limit_ms(dispatch);
     case ATTEMPT_BEGUN:
     case ATTEMPT_AWAITING_TRAILERS:
     case ATTEMPT_RELAYING:
@@ -36,15 +64,13 @@ static uint64_t silence_limit_ms(const struct dispatch *dispatch)
 }
 
 /*
- * Does the deadline for all attempts hold in this state? The client's own upload does not count, our search for a node does. That of a gRPC call
- * is the owner's to keep, to the end of the answer: here it only says until when attempts begin.
+ * Could an attempt still begin in this state? One that a node is working on goes on. The deadline of a gRPC call is the owner's to keep, to the
+ * end of the answer: here it only says until when attempts begin.
  */
-static bool has_total_deadline(const struct dispatch *dispatch)
+static bool may_begin(const struct dispatch *dispatch)
 {
-    const struct attempt *attempt = &dispatch->attempt;
-    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE || attempt_is_committed(attempt))
-        return false;
-    return attempt->state == ATTEMPT_NONE || attempt->state == ATTEMPT_WAITING || attempt->progress != ATTEMPT_SENDING;
+    enum attempt_state state = dispatch->attempt.state;
+    return dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE && (state == ATTEMPT_NONE || state == ATTEMPT_WAITING);
 }
 
 uint64_t dispatch_settles_at_ms(const struct dispatch *dispatch)
@@ -58,7 +84,7 @@ static uint64_t limit_at_ms(const struct dispatch *dispatch)
 {
     uint64_t limit_ms = silence_limit_ms(dispatch);
     uint64_t silent_at_ms = limit_ms == 0 ? 0 : dispatch->attempt.active_ms + limit_ms;
-    uint64_t total_at_ms = has_total_deadline(dispatch) ? dispatch->deadline_ms : 0;
+    uint64_t total_at_ms = may_begin(dispatch) ? dispatch->deadline_ms : 0;
     if (silent_at_ms == 0 || total_at_ms == 0)
         return silent_at_ms + total_at_ms;
     return silent_at_ms < total_at_ms ? silent_at_ms : total_at_ms;

@@ -24,6 +24,7 @@ static const struct dispatch *reading_dispatch_of(const struct stream *stream)
 static void on_attempt_drained(void *owner)
 {
     struct dispatch *dispatch = owner;
+    dispatch_note_pace(dispatch);
     dispatch_arm(dispatch);
     dispatch->stream.events->on_drained(dispatch->stream.owner);
 }
@@ -38,6 +39,7 @@ static void on_attempt_interim(void *owner, const struct message_head *head)
 static void commit(struct dispatch *dispatch)
 {
     dispatch_enter(dispatch, DISPATCH_RELAYING);
+    body_check_cancel(&dispatch->context->checks, &dispatch->check);
     dispatch_settle_epoch(dispatch);
     dispatch_arm(dispatch);
 }
@@ -125,6 +127,28 @@ static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum f
     }
 }
 
+/* Nothing is to be expected of the node. */
+static void on_attempt_lost(void *owner)
+{
+    struct dispatch *dispatch = owner;
+    dispatch_leave_node(dispatch, dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT);
+}
+
+/* A write that its node keeps for longer than another one would have taken. */
+static void on_attempt_waiting(void *owner, uint64_t waited_ms)
+{
+    struct dispatch *dispatch = owner;
+    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE || waited_ms < SLOW_WRITE_MINIMUM_MS || dispatch->lease == NULL)
+        return;
+    struct slow_write_question question = {
+        .waited_ms = waited_ms,
+        .own = atomic_load_explicit(&dispatch->attempt.node->write_average, memory_order_relaxed),
+        .other = choice_quickest_write(&dispatch->choice, dispatch->lease, &dispatch->tried),
+    };
+    if (slow_write_is_late(&question))
+        dispatch_leave_node(dispatch, FAULT_UPSTREAM_TIMEOUT);
+}
+
 static const struct attempt_events attempt_events = {
     .on_drained = on_attempt_drained,
     .on_interim = on_attempt_interim,
@@ -133,6 +157,8 @@ static const struct attempt_events attempt_events = {
     .on_data = on_attempt_data,
     .on_trailers = on_attempt_trailers,
     .on_screened = dispatch_judge,
+    .on_lost = on_attempt_lost,
+    .on_waiting = on_attempt_waiting,
     .on_outcome = on_attempt_outcome,
 };
 
@@ -173,15 +199,6 @@ static void on_deadline(void *owner)
 
 /* ---- the owner's verbs ---- */
 
-static void move_deadline(struct dispatch *dispatch)
-{
-    if (dispatch_policy(dispatch)->deadline != POLICY_DEADLINE_WRITE)
-        return;
-    uint64_t write_ms = dispatch_topology(dispatch)->timeouts.write_deadline_ms;
-    uint64_t waited_ms = dispatch->attempt.waited_ms;
-    dispatch->deadline_ms = dispatch_now_ms(dispatch) + (write_ms > waited_ms ? write_ms - waited_ms : 0);
-}
-
 static void send_head(struct stream *stream, const struct message_head *head)
 {
     (void)head; /* the one that the dispatch was opened with */
@@ -216,12 +233,13 @@ static void send_data(struct stream *stream, struct text bytes)
         .all_bytes = limits->replay_total_bytes,
         .kept_bytes = &dispatch->context->roster->kept_body_bytes,
     };
-    move_deadline(dispatch);
+    dispatch_move_deadline(dispatch);
     if (!body_append(&dispatch->request.body, bytes, &body_limits, attempt_is_behind(&dispatch->attempt))) {
         fail_for_memory(dispatch);
         return;
     }
     attempt_feed(&dispatch->attempt, bytes);
+    dispatch_note_pace(dispatch);
     if (attempt_is_congested(&dispatch->attempt))
         dispatch_arm(dispatch);
 }
@@ -238,7 +256,7 @@ static void send_end(struct stream *stream)
 {
     struct dispatch *dispatch = dispatch_of(stream);
     dispatch->request.is_complete = true;
-    move_deadline(dispatch);
+    dispatch_move_deadline(dispatch);
     attempt_feed(&dispatch->attempt, TEXT_EMPTY);
     if (dispatch->state == DISPATCH_TRYING)
         dispatch_arm(dispatch);
@@ -380,32 +398,7 @@ bool dispatch_has_node(struct stream *stream)
     return dispatch_has_untried(dispatch);
 }
 
-unsigned dispatch_attempts(const struct stream *stream)
-{
-    return reading_dispatch_of(stream)->attempt.number;
-}
-
-const char *dispatch_node_id(const struct stream *stream)
-{
-    const struct roster_node *node = reading_dispatch_of(stream)->attempt.node;
-    return node == NULL ? "" : node->node_id;
-}
-
 void dispatch_leave_epoch(struct stream *stream)
 {
     dispatch_let_epoch_go(dispatch_of(stream));
-}
-
-void dispatch_context_init(struct dispatch_context *context)
-{
-    body_checks_init(&context->checks, context->loop);
-    repeats_init(&context->repeats, context->loop, context->roster, context->metrics);
-    debts_init(&context->debts, context->loop);
-}
-
-void dispatch_context_clear(struct dispatch_context *context)
-{
-    body_checks_clear(&context->checks);
-    repeats_clear(&context->repeats);
-    debts_clear(&context->debts);
 }

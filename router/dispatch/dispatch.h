@@ -27,6 +27,7 @@
 #include "dispatch/debts.h"
 #include "dispatch/repeats.h"
 #include "dispatch/request.h"
+#include "dispatch/vigil.h"
 #include "http/stream.h"
 #include "net/loop.h"
 #include "routing/classify.h"
@@ -50,6 +51,7 @@ struct dispatch_context {
     struct log_limit failures[ROSTER_SLOTS];   /* of the lines about each node's failed attempts */
     roster_handle nodes_of_paths[256];         /* who answered for an engine path, by hash; 0: nobody */
     struct body_checks checks;
+    struct vigils vigils;
     struct repeats repeats;
     struct debts debts;
     struct log_limit standing_lines;           /* of those about nodes that are set aside */

@@ -24,3 +24,21 @@ void dispatch_enter(struct dispatch *dispatch, enum dispatch_state next)
     machine_check(&dispatch_machine, dispatch->state, next);
     dispatch->state = next;
 }
+
+/* ---- for the record ---- */
+
+static const struct dispatch *reading(const struct stream *stream)
+{
+    return (const struct dispatch *)(const void *)stream;
+}
+
+unsigned dispatch_attempts(const struct stream *stream)
+{
+    return reading(stream)->attempt.number;
+}
+
+const char *dispatch_node_id(const struct stream *stream)
+{
+    const struct roster_node *node = reading(stream)->attempt.node;
+    return node == NULL ? "" : node->node_id;
+}

@@ -1,6 +1,6 @@
 #ifndef SLUICE_DISPATCH_STATE_H
 #define SLUICE_DISPATCH_STATE_H
-/* The dispatch's own data, for dispatch.c, deadlines.c and state.c (its machine). */
+/* The dispatch's own data, for dispatch.c, deadlines.c and state.c (its machine, and what its record says). */
 #include "dispatch/attempt.h"
 #include "dispatch/choose.h"
 #include "dispatch/dispatch.h"
@@ -48,7 +48,9 @@ struct dispatch {
     bool is_begun;                     /* the owner has the head; what else it hears may be another attempt's */
     struct lease *own_lease;           /* owned: the epoch that the owner has left before the answer was settled, or NULL */
     enum fault fault;                  /* the last one */
-    uint64_t deadline_ms;              /* no attempt begins after it, and a write has its answer by then; 0: none */
+    uint64_t deadline_ms;              /* no attempt begins after it; 0: none */
+    uint64_t stopped_since_ms;         /* we keep a write's client from sending, since then; 0: we do not */
+    uint64_t stopped_ms;               /* how long we have done so, before that */
     struct loop_timer timer;
     struct loop_task fail_task;
     struct body_check check;

@@ -13,6 +13,7 @@
 #include "http/sanitise.h"
 #include "observe/access_log.h"
 #include "observe/metrics.h"
+#include "routing/policy.h"
 #include "upstream/lease.h"
 
 /* ---- the client's side ---- */
@@ -73,12 +74,19 @@ static void on_failed(void *owner, enum fault fault)
     }
 }
 
+static bool on_half_closed(void *owner)
+{
+    const struct exchange *exchange = owner;
+    return policy_of(exchange->class)->fin == POLICY_FIN_MAY_READ;
+}
+
 static const struct stream_events downstream_events = {
     .on_data = on_data,
     .on_trailers = on_trailers,
     .on_end = on_end,
     .on_drained = on_drained,
     .on_failed = on_failed,
+    .on_half_closed = on_half_closed,
 };
 
 /* ---- the beginning ---- */

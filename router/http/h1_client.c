@@ -302,6 +302,8 @@ static size_t on_bytes(void *owner, struct text bytes)
 {
     struct h1_client *client = owner;
     struct text input = bytes;
+    if (bytes.length > 0)
+        client->link.heard_ms = loop_now_ms(client->loop);
     if (bytes.length > 0 && client->state == CLIENT_IDLE)
         fail_link(client, FAULT_UPSTREAM_MALFORMED); /* nobody asked */
     else if (bytes.length > 0 && client->state == CLIENT_RECEIVED)
@@ -578,7 +580,7 @@ struct link *h1_client_create(struct loop *loop, struct conn *conn, const struct
         conn_close(conn);
         return NULL;
     }
-    client->link = (struct link){.verbs = &client_link_verbs, .events = events, .owner = owner, .conn = conn};
+    client->link = (struct link){.verbs = &client_link_verbs, .events = events, .owner = owner, .conn = conn, .heard_ms = loop_now_ms(loop)};
     client->stream.verbs = &client_stream_verbs;
     client->loop = loop;
     client->settings = settings;

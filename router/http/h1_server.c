@@ -180,6 +180,25 @@ static void take_body(struct h1_server *server, struct text *input)
                                      too_large ? FAULT_REQUEST_BODY_TOO_LARGE : FAULT_REQUEST_MALFORMED);
 }
 
+/* Behind this much that nobody wants, reading stops. */
+#define DROPPED_MAXIMUM_BYTES (4 * 1024 * 1024)
+
+/*
+ * A pipelined request waits in the conn. Behind more than that, the client's going would stay unseen (its FIN waits for the window), so the
+ * surplus is dropped, and the present answer is the last one: who pipelines has to ask again then (RFC 9112 section 9.3.2).
+ */
+static void drop_surplus(struct h1_server *server, struct text *input)
+{
+    bool is_wanted = server->persistence == H1_PERSISTENCE_KEEP_ALIVE && input->length < server->settings->limits.head_bytes;
+    if (server->state != H1_SERVER_RECEIVED || is_wanted)
+        return;
+    h1_server_end_persistence(server);
+    server->dropped_bytes += input->length;
+    *input = text_of(input->bytes + input->length, 0);
+    if (server->dropped_bytes > DROPPED_MAXIMUM_BYTES)
+        conn_pause(server->link.conn);
+}
+
 static size_t on_bytes(void *owner, struct text bytes)
 {
     struct h1_server *server = owner;
@@ -199,8 +218,8 @@ static size_t on_bytes(void *owner, struct text bytes)
             take_body(server, &input);
             break;
         default:
-            /* A pipelined request waits in the conn, which reads on up to its bound: so the client's going is seen. */
             again = false;
+            drop_surplus(server, &input);
         }
     }
     return bytes.length - input.length;
@@ -211,6 +230,25 @@ static void on_drained(void *owner)
     struct h1_server *server = owner;
     if (h1_server_is_owned(server) && server->stream.events != NULL)
         server->stream.events->on_drained(server->stream.owner);
+}
+
+/* Is it certain that the end of the request's body never came? Of chunks nobody knows, of a length the kernel does. */
+static bool lacks_bytes(const struct h1_server *server)
+{
+    return server->state == H1_SERVER_PAUSED && server->body.state == H1_BODY_LENGTH &&
+           server->body.left > conn_input_bytes(server->link.conn) + conn_unread_bytes(server->link.conn);
+}
+
+static bool on_peer_closed(void *owner)
+{
+    struct h1_server *server = owner;
+    bool may_be_whole = server->state == H1_SERVER_RECEIVED || (server->state == H1_SERVER_PAUSED && !lacks_bytes(server));
+    const struct stream_events *events = server->stream.events;
+    if (!may_be_whole || events == NULL || events->on_half_closed == NULL || !events->on_half_closed(server->stream.owner))
+        return false;
+    /* Nothing can be asked any more but what waits in the conn, and that is not answered: the answer says so. */
+    h1_server_end_persistence(server);
+    return true;
 }
 
 static void on_ended(void *owner, enum conn_end end)
@@ -231,6 +269,7 @@ static void on_finished(void *owner)
 const struct conn_events h1_server_conn_events = {
     .on_bytes = on_bytes,
     .on_drained = on_drained,
+    .on_peer_closed = on_peer_closed,
     .on_ended = on_ended,
     .on_finished = on_finished,
 };

@@ -76,6 +76,7 @@ struct h1_server {
     bool to_head_request;
     bool waits_for_continue;   /* the client may never send the body that it announced */
     enum fault pending_fault;  /* of fail_task */
+    size_t dropped_bytes;      /* read behind the last request that is answered */
     struct h1_search search;
     struct h1_body body;
     struct h1_announced announced; /* the response's body */

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/machine.h"
 #include "http/h2_connection.h"
 
 /* Whatever the node allows: a link is not made fuller than this, so that its loss loses only so much. */
@@ -7,11 +8,45 @@
 /* A node may take many cancelled streams for an attack on it and end the connection: before that, it is left to run out. */
 #define RESETS_MAXIMUM 256
 #define INTERIM_MAXIMUM 20
-/* A request that is given up after this long without a byte from the node is followed by a keep-alive ping, whose answer has so long. */
-#define SILENCE_MS 500
-#define PING_MS 2000
+/* A node is asked for a sign of life: when streams wait and nothing has come for so long, ... */
+#define SILENCE_MS 2000
+/* ... when a request is given up after this long without a byte, ... */
+#define GIVEN_UP_MS 500
+/* ... and when a stream is opened on a link that has heard nothing for so long. */
+#define STALE_MS 5000
+/* How long the answer may take. */
+#define PING_MS 1500
+/* A ping on the wire (RFC 9113 section 6.7). */
+#define PING_FRAME_BYTES 17
 /* How long a reset that follows a FIN may take: more than a round trip, and than a delayed acknowledgement. */
 #define CONFIRM_MS 60
+
+/*
+ * A connection whose other end is gone without a word (a machine without power, a firewall that has forgotten it) would take one request after the
+ * other into silence. HTTP/1 closes it with the first that times out; here others may be under way, so a ping decides.
+ *
+ *   NONE --a stream on a link that was silent for long--> CHECKING
+ *    |  ^--any byte (from all)                               | no answer in time, or as below
+ *    +--streams wait in silence, one is given up, or   --> SUSPECTED --no answer in time, and nothing of the output arrives--> the link is dead
+ *       another link to the node has died
+ */
+enum ping_state {
+    PING_NONE,
+    PING_CHECKING,  /* out, and the link is used meanwhile */
+    PING_SUSPECTED, /* out, and the link has no room until a byte comes */
+};
+
+static const char *const ping_state_names[] = {"none", "checking", "suspected"};
+
+#define TO(state) MACHINE_TO(PING_##state)
+static const uint32_t ping_moves[] = {
+    [PING_NONE] = TO(CHECKING) | TO(SUSPECTED),
+    [PING_CHECKING] = TO(NONE) | TO(SUSPECTED),
+    [PING_SUSPECTED] = TO(NONE),
+};
+#undef TO
+
+static const struct machine ping_machine = {"h2_ping", ping_state_names, ping_moves};
 
 struct h2_client {
     struct h2_link link;             /* first */
@@ -19,8 +54,11 @@ struct h2_client {
     uint32_t resets;                 /* streams that we cancelled */
     bool has_goaway;                 /* the node takes no more streams */
     bool had_room;                   /* when that was last asked: on_room tells of a change */
-    uint64_t heard_ms;               /* when a byte came last */
-    struct loop_timer ping_timer;    /* set while a keep-alive ping is out, and no byte has come since */
+    enum ping_state ping;
+    uint64_t asked_ms;               /* when a stream was opened while there was no other */
+    uint64_t ping_at_bytes;          /* SUSPECTED: where the ping ends in the conn's output, or a little before */
+    uint64_t arrived_bytes;          /* SUSPECTED: of that output, what the node's kernel had when it was last looked at */
+    struct loop_timer ping_timer;    /* the answer's deadline, or in NONE, while there are streams, when silence is looked for */
     struct loop_timer confirm_timer; /* set in ENDED: then the kernel knows which requests were read */
 };
 
@@ -86,7 +124,7 @@ static bool has_room(const struct link *base)
 {
     const struct h2_client *client = (const struct h2_client *)(const void *)base;
     const struct h2_link *link = &client->link;
-    if (is_spent(base) || loop_timer_is_set(&client->ping_timer))
+    if (is_spent(base) || client->ping == PING_SUSPECTED)
         return false;
     uint32_t maximum = link->peer_streams_maximum < STREAMS_MAXIMUM ? link->peer_streams_maximum : STREAMS_MAXIMUM;
     return link->streams.count < maximum;
@@ -232,13 +270,104 @@ static void on_ended(void *owner, enum conn_end end)
         loop_timer_set(link->context->loop, &client->confirm_timer, loop_now_ms(link->context->loop) + CONFIRM_MS);
 }
 
+/* ---- signs of life ---- */
+
+/* The only writer of the state. */
+static void enter_ping(struct h2_client *client, enum ping_state next)
+{
+    machine_check(&ping_machine, client->ping, next);
+    client->ping = next;
+}
+
+static void look_for_silence(struct h2_client *client, uint64_t since_ms)
+{
+    loop_timer_set(client->link.context->loop, &client->ping_timer, since_ms + SILENCE_MS);
+}
+
+/* Any byte shows that the node is there. */
+static void note_life(struct h2_client *client)
+{
+    enter_ping(client, PING_NONE);
+    look_for_silence(client, client->link.link.heard_ms);
+}
+
+static void send_ping(struct h2_client *client, enum ping_state state)
+{
+    struct h2_link *link = &client->link;
+    struct loop *loop = link->context->loop;
+    bool is_out = client->ping != PING_NONE;
+    enter_ping(client, state);
+    client->had_room = client->had_room && state == PING_CHECKING;
+    if (!is_out && nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL) != 0)
+        h2_link_break(link);
+    h2_link_touch(link);
+    if (state == PING_SUSPECTED) {
+        client->ping_at_bytes = conn_sent_bytes(link->link.conn) + conn_output_bytes(link->link.conn) + PING_FRAME_BYTES;
+        client->arrived_bytes = conn_acknowledged_bytes(link->link.conn);
+    }
+    loop_timer_set(loop, &client->ping_timer, loop_now_ms(loop) + PING_MS);
+}
+
+static void suspect(struct link *base)
+{
+    struct h2_client *client = (struct h2_client *)base;
+    if (client->link.state == H2_LINK_OPEN && client->ping != PING_SUSPECTED)
+        send_ping(client, PING_SUSPECTED);
+}
+
+/* A slow network may need longer to bring the ping behind what was sent before it; as long as some of that arrives, the node is there. */
+static bool is_on_its_way(struct h2_client *client)
+{
+    uint64_t before_bytes = client->arrived_bytes;
+    client->arrived_bytes = conn_acknowledged_bytes(client->link.link.conn);
+    return client->arrived_bytes > before_bytes && client->arrived_bytes < client->ping_at_bytes;
+}
+
+static void on_ping_timer(void *owner)
+{
+    struct h2_client *client = owner;
+    struct h2_link *link = &client->link;
+    struct loop *loop = link->context->loop;
+    uint64_t heard_ms = link->link.heard_ms;
+    uint64_t since_ms = heard_ms > client->asked_ms ? heard_ms : client->asked_ms;
+    bool is_silent = loop_now_ms(loop) >= since_ms + SILENCE_MS;
+    if (link->state != H2_LINK_OPEN)
+        return;
+    if (client->ping == PING_SUSPECTED && !is_on_its_way(client))
+        h2_connection_fail(link, FAULT_LINK_SILENT);
+    else if (client->ping == PING_SUSPECTED)
+        loop_timer_set(loop, &client->ping_timer, loop_now_ms(loop) + PING_MS);
+    else if (client->ping == PING_CHECKING || (link->streams.count > 0 && is_silent))
+        send_ping(client, PING_SUSPECTED);
+    else if (link->streams.count > 0)
+        look_for_silence(client, since_ms);
+}
+
+/* A stream has been opened. */
+static void note_asking(struct h2_client *client)
+{
+    uint64_t now_ms = loop_now_ms(client->link.context->loop);
+    if (client->link.streams.count > 1)
+        return;
+    client->asked_ms = now_ms;
+    if (client->ping != PING_NONE)
+        return;
+    if (now_ms >= client->link.link.heard_ms + STALE_MS)
+        send_ping(client, PING_CHECKING);
+    else if (!loop_timer_is_set(&client->ping_timer))
+        look_for_silence(client, now_ms);
+}
+
+/* ---- the conn's events ---- */
+
 static size_t on_bytes(void *owner, struct text bytes)
 {
     struct h2_client *client = owner;
     struct loop *loop = client->link.context->loop;
     if (bytes.length > 0) {
-        client->heard_ms = loop_now_ms(loop);
-        loop_timer_clear(loop, &client->ping_timer); /* any byte shows that the node is there */
+        client->link.link.heard_ms = loop_now_ms(loop);
+        if (client->ping != PING_NONE)
+            note_life(client);
     }
     return h2_connection_bytes(owner, bytes);
 }
@@ -281,28 +410,14 @@ static void send_nothing(struct stream *stream, const struct message_head *head)
     (void)head;
 }
 
-static void on_ping_deadline(void *owner)
+/* The stream is given up: did the node say nothing at all meanwhile? */
+static void suspect_if_silent(struct h2_client *client, const struct h2_stream *stream)
 {
-    struct h2_client *client = owner;
-    h2_connection_fail(&client->link, FAULT_UPSTREAM_TIMEOUT);
-}
-
-/*
- * A connection whose other end is gone without a word (a firewall has forgotten it) would take one request after the other into silence for
- * a quarter of an hour. HTTP/1 closes it with the first that times out; here others may be under way, so a ping decides.
- */
-static void ping_if_silent(struct h2_client *client, const struct h2_stream *stream)
-{
-    struct h2_link *link = &client->link;
-    uint64_t now_ms = loop_now_ms(link->context->loop);
+    uint64_t now_ms = loop_now_ms(client->link.context->loop);
     bool was_silent = stream->state == H2_STREAM_OPEN && stream->receiving == H2_RECEIVING_HEAD &&
-                      now_ms >= client->heard_ms + SILENCE_MS && now_ms >= stream->moved_ms + SILENCE_MS;
-    if (!was_silent || loop_timer_is_set(&client->ping_timer) || link->state != H2_LINK_OPEN)
-        return;
-    client->had_room = false;
-    if (nghttp2_submit_ping(link->session, NGHTTP2_FLAG_NONE, NULL) != 0)
-        h2_link_break(link);
-    loop_timer_set(link->context->loop, &client->ping_timer, now_ms + PING_MS);
+                      now_ms >= client->link.link.heard_ms + GIVEN_UP_MS && now_ms >= stream->moved_ms + GIVEN_UP_MS;
+    if (was_silent)
+        suspect(&client->link.link);
 }
 
 static void reset_stream(struct stream *stream, enum fault fault)
@@ -310,7 +425,7 @@ static void reset_stream(struct stream *stream, enum fault fault)
     (void)fault;
     struct h2_stream *own = h2_stream_of(stream);
     struct h2_client *client = client_of(own->link);
-    ping_if_silent(client, own);
+    suspect_if_silent(client, own);
     client->resets += own->id != 0 && !h2_stream_is_closed(own);
     h2_stream_reset_with(own, NGHTTP2_CANCEL);
 }
@@ -352,6 +467,7 @@ static struct stream *open_stream(struct link *base)
         return NULL;
     stream->stream.verbs = &client_stream_verbs;
     h2_stream_own(stream);
+    note_asking(client);
     client->had_room = has_room(base);
     return &stream->stream;
 }
@@ -365,6 +481,7 @@ static const struct link_verbs client_link_verbs = {
     .open_stream = open_stream,
     .has_room = has_room,
     .is_spent = is_spent,
+    .suspect = suspect,
     .drain = close_link,
     .close = close_link,
 };
@@ -385,8 +502,9 @@ struct link *h2_client_create(struct h2_context *context, struct conn *conn, str
     client->link.link.verbs = &client_link_verbs;
     client->link.link.events = events;
     client->link.link.owner = owner;
+    client->link.link.heard_ms = loop_now_ms(context->loop);
     loop_timer_init(&client->confirm_timer, on_confirmed, client);
-    loop_timer_init(&client->ping_timer, on_ping_deadline, client);
+    loop_timer_init(&client->ping_timer, on_ping_timer, client);
     conn_set_owner(conn, &h2_client_conn_events, client);
     return &client->link.link;
 }

@@ -40,6 +40,8 @@ struct link_verbs {
     bool (*has_room)(const struct link *link);
     /* Upstream: it will never have room again; what is under way on it may still end. */
     bool (*is_spent)(const struct link *link);
+    /* Upstream: its node may have gone without a word. If nothing comes soon, the link fails (FAULT_LINK_SILENT). NULL: it cannot ask. */
+    void (*suspect)(struct link *link);
     /* Downstream: the next answer is the last one and says so. Upstream: closes. */
     void (*drain)(struct link *link);
     /* Closes at once. */
@@ -55,6 +57,7 @@ struct link {
     const char *end_reason; /* downstream: what the client has done to be thrown out, in one word for the log; else NULL */
     unsigned streams_maximum; /* upstream HTTP/2: as the node says; 0 while it has not */
     bool is_http2;      /* many streams at a time, trailers, resets of one stream */
+    uint64_t heard_ms;  /* upstream: when a byte came last, or the link was made */
     unsigned used;      /* streams opened so far: a link used more than once may have been closed by the node meanwhile */
 };
 
@@ -71,6 +74,12 @@ static inline bool link_has_room(const struct link *link)
 static inline bool link_is_spent(const struct link *link)
 {
     return link->verbs->is_spent(link);
+}
+
+static inline void link_suspect(struct link *link)
+{
+    if (link->verbs->suspect != NULL)
+        link->verbs->suspect(link);
 }
 
 static inline void link_drain(struct link *link)

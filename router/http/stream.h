@@ -43,6 +43,11 @@ struct stream_events {
     void (*on_end)(void *owner);
     void (*on_drained)(void *owner);
     void (*on_failed)(void *owner, enum fault fault);
+    /*
+     * Downstream, HTTP/1: behind its whole request, as far as one can tell, the client has ended its sending (FIN). True: it may still read its
+     * answer; false, or NULL: it has gone, and on_failed follows. No verb may be called within it.
+     */
+    bool (*on_half_closed)(void *owner);
 };
 
 struct stream_verbs {

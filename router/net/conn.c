@@ -41,6 +41,7 @@ static struct conn *create_conn(struct loop *loop, int fd, const struct conn_set
     loop_timer_init(&conn->linger_timer, on_linger_deadline, conn);
     watch_init(&conn->readable, loop_poller(loop), fd, WATCH_READABLE, conn_on_readable, conn);
     watch_init(&conn->writable, loop_poller(loop), fd, WATCH_WRITABLE, conn_on_writable, conn);
+    end_watch_init(&conn->ended, loop_poller(loop), fd, conn_on_peer_end, conn);
     return conn;
 }
 
@@ -62,14 +63,18 @@ struct conn *conn_accept(struct loop *loop, int fd, const struct conn_settings *
     return conn;
 }
 
+/* When the other side's kernel is asked whether it is there. */
+#define LIFE_IDLE_MS 5000
+
 /* A socket that connects, or -1 with *end. */
-static int begin_connect(const struct address *address, enum conn_end *end)
+static int begin_connect(const struct address *address, uint64_t life_ms, enum conn_end *end)
 {
     *end = CONN_END_NO_RESOURCES;
     int fd = socket_open(address->socket.any.sa_family);
     if (fd < 0)
         return -1;
     socket_no_delay(fd);
+    socket_expect_life(fd, LIFE_IDLE_MS, life_ms);
     int error = socket_connect(fd, address);
     if (error == 0)
         return fd;
@@ -82,7 +87,7 @@ static int begin_connect(const struct address *address, enum conn_end *end)
 struct conn *conn_connect(struct loop *loop, const struct address *address, const struct conn_settings *settings,
                           enum conn_end *end)
 {
-    int fd = begin_connect(address, end);
+    int fd = begin_connect(address, settings->life_ms, end);
     if (fd < 0) {
         tls_channel_destroy(settings->tls);
         return NULL;
@@ -157,6 +162,11 @@ size_t conn_input_bytes(const struct conn *conn)
     return conn->input.length;
 }
 
+size_t conn_unread_bytes(const struct conn *conn)
+{
+    return socket_unread(conn->fd);
+}
+
 void conn_resume(struct conn *conn)
 {
     if (conn->state != CONN_OPEN)
@@ -204,7 +214,8 @@ void conn_finish(struct conn *conn, uint64_t linger_ms)
     loop_task_cancel(conn->loop, &conn->input_task);
     if (conn->input_state == CONN_INPUT_PAUSED)
         watch_add(&conn->readable);
-    conn->input_state = CONN_INPUT_FLOWING;
+    if (conn->input_state != CONN_INPUT_CLOSED)
+        conn->input_state = CONN_INPUT_FLOWING;
     loop_timer_set(conn->loop, &conn->linger_timer, loop_now_ms(conn->loop) + CONN_FINISH_MS);
     loop_defer(conn->loop, &conn->flush_task);
 }
@@ -218,6 +229,13 @@ enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes)
     if (!socket_acknowledged(conn->fd, &acknowledged, &is_closed) || acknowledged > sent_bytes)
         return CONN_READING_POSSIBLE;
     return is_closed ? CONN_READING_RULED_OUT : CONN_READING_UNKNOWN;
+}
+
+uint64_t conn_acknowledged_bytes(const struct conn *conn)
+{
+    uint64_t acknowledged;
+    bool is_closed;
+    return socket_acknowledged(conn->fd, &acknowledged, &is_closed) ? acknowledged : 0;
 }
 
 uint64_t conn_sent_bytes(const struct conn *conn)

@@ -49,6 +49,12 @@ struct conn_events {
     size_t (*on_bytes)(void *owner, struct text bytes);
     /* Output that had grown above the high-water mark has fallen below the low one. */
     void (*on_drained)(void *owner);
+    /*
+     * The other side has ended its sending (FIN): behind everything that was offered or, while reading is paused, behind bytes that wait to be
+     * read (conn_unread_bytes). True: it may still read, so the conn stays open for output, and only a reset ends it; false, or NULL: it has
+     * gone, and on_ended follows. The conn must be as it is when this returns. In clear text only: with TLS each end is one.
+     */
+    bool (*on_peer_closed)(void *owner);
     /* Nothing more will be read; the owner must close. Bytes that came before have been offered before. */
     void (*on_ended)(void *owner, enum conn_end end);
     /* What conn_finish began is over, the conn is gone. Required where conn_finish is used. */
@@ -61,6 +67,7 @@ struct conn_settings {
     struct buffer_pool *pool;     /* ref: owner of the loop */
     size_t high_water_bytes;      /* conn_is_congested above it */
     size_t input_maximum_bytes;   /* unconsumed input kept at most; above it reading pauses until the owner consumes */
+    uint64_t life_ms;             /* conn_connect: see socket_expect_life; 0: as long as the system says */
     struct tls_channel *tls;      /* taken over, whatever becomes of the conn; NULL: clear text */
 };
 
@@ -97,10 +104,12 @@ bool conn_is_congested(const struct conn *conn);
 size_t conn_output_bytes(const struct conn *conn);
 /* Bytes that were read and not yet understood. */
 size_t conn_input_bytes(const struct conn *conn);
+/* Bytes that have come and were not read. Asks the kernel. */
+size_t conn_unread_bytes(const struct conn *conn);
 
 /*
- * Stops on_bytes. While it lasts nothing is read, so the other side's going is noticed by writing only: the owner keeps a deadline.
- * Idempotent.
+ * Stops on_bytes. While it lasts nothing is read; the other side's going is told to an owner that has on_peer_closed, and noticed by writing
+ * only for any other, which keeps a deadline. Idempotent.
  */
 void conn_pause(struct conn *conn);
 /* on_bytes again: once from the loop with the kept input, even if that is empty, then with what arrives. */
@@ -128,6 +137,8 @@ enum conn_reading {
  * both ways answers data with a reset at once and acknowledges none of it.
  */
 enum conn_reading conn_may_be_read(const struct conn *conn, uint64_t sent_bytes);
+/* Of all bytes that were sent, those that the other side's kernel has acknowledged; 0 when that is not known. Asks the kernel. */
+uint64_t conn_acknowledged_bytes(const struct conn *conn);
 /* All bytes that were handed to the kernel so far, as they are on the wire. */
 uint64_t conn_sent_bytes(const struct conn *conn);
 

@@ -10,10 +10,36 @@
 
 void conn_pause(struct conn *conn)
 {
-    if (conn->state != CONN_OPEN || conn->input_state == CONN_INPUT_PAUSED)
+    if (conn->state != CONN_OPEN || conn->input_state != CONN_INPUT_FLOWING)
         return;
     conn->input_state = CONN_INPUT_PAUSED;
     watch_remove(&conn->readable);
+    /* It stays for as long as it tells nothing, so a conn that is paused again and again pays once. */
+    if (conn->events->on_peer_closed != NULL)
+        end_watch_add(&conn->ended, false);
+}
+
+/* The other side has ended its sending: does the owner still have something to say to it? */
+static bool stays_open(struct conn *conn)
+{
+    return conn->state == CONN_OPEN && conn->tls == NULL && conn->events->on_peer_closed != NULL &&
+           conn->events->on_peer_closed(conn->owner);
+}
+
+void conn_on_peer_end(void *owner, bool is_reset)
+{
+    struct conn *conn = owner;
+    /* While it reads, reading tells, behind what came before. */
+    if (conn->state != CONN_OPEN || conn->input_state == CONN_INPUT_FLOWING)
+        return;
+    loop_enter(conn->loop);
+    if (is_reset)
+        conn_end_with(conn, CONN_END_RESET);
+    else if (stays_open(conn))
+        end_watch_add(&conn->ended, true);
+    else
+        conn_end_with(conn, conn->fin_means);
+    loop_leave(conn->loop);
 }
 
 /* Offers bytes to the owner and keeps the rest. */
@@ -122,6 +148,10 @@ static void end_input(struct conn *conn, bool is_orderly)
             watch_remove(&conn->readable);
     } else if (conn->state == CONN_HANDSHAKING) {
         conn_end_with(conn, CONN_END_TLS_FAILED);
+    } else if (is_orderly && conn->fin_means == CONN_END_CLOSED && stays_open(conn)) {
+        conn->input_state = CONN_INPUT_CLOSED;
+        watch_remove(&conn->readable);
+        end_watch_add(&conn->ended, true);
     } else {
         conn_end_with(conn, is_orderly ? conn->fin_means : CONN_END_RESET);
     }

@@ -48,7 +48,7 @@ static void fail_output(struct conn *conn)
     if (conn->state == CONN_FINISHING)
         conn_complete_finish(conn);
     /* What the other side said before it closed may still wait to be read; reading comes to the same end by itself. */
-    else if (conn->input_state == CONN_INPUT_PAUSED)
+    else if (conn->input_state != CONN_INPUT_FLOWING)
         conn_end_with(conn, CONN_END_RESET);
 }
 

@@ -46,6 +46,7 @@ void conn_enter_closed(struct conn *conn)
     conn_enter(conn, CONN_CLOSED);
     watch_remove(&conn->readable);
     watch_remove(&conn->writable);
+    end_watch_remove(&conn->ended);
     loop_task_cancel(conn->loop, &conn->flush_task);
     loop_task_cancel(conn->loop, &conn->input_task);
     loop_task_cancel(conn->loop, &conn->end_task);
@@ -62,6 +63,7 @@ void conn_end_with(struct conn *conn, enum conn_end end)
     conn->end = end;
     watch_remove(&conn->readable);
     watch_remove(&conn->writable);
+    end_watch_remove(&conn->ended);
     loop_defer(conn->loop, &conn->end_task);
 }
 

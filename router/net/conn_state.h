@@ -36,7 +36,7 @@ enum conn_state {
 enum conn_input_state {
     CONN_INPUT_FLOWING,
     CONN_INPUT_PAUSED, /* by the owner */
-    CONN_INPUT_CLOSED, /* FINISHING: the other side has closed; it may still read what we have for it */
+    CONN_INPUT_CLOSED, /* OPEN, FINISHING: the other side has closed; it may still read what we have for it */
 };
 
 struct conn {
@@ -61,6 +61,7 @@ struct conn {
     struct input input;      /* unconsumed bytes */
     struct watch readable;
     struct watch writable;
+    struct end_watch ended;  /* added with the first pause, where on_peer_closed is wanted */
     struct loop_task flush_task;
     struct loop_task input_task; /* offer kept input again */
     struct loop_task end_task;   /* deliver on_ended */

@@ -2,12 +2,17 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 
 struct poller {
     struct event_base *base;
     struct event *alarm;
+    struct event *ends;  /* NULL until there is an end_watch: `ends_fd` has something to tell */
+    int ends_fd;
     void (*on_alarm)(void *owner);
     void *owner;
 };
@@ -48,6 +53,7 @@ struct poller *poller_create(void (*on_alarm)(void *owner), void *owner)
     event_set_log_callback(on_libevent_message);
     poller->on_alarm = on_alarm;
     poller->owner = owner;
+    poller->ends_fd = -1;
     poller->base = create_base();
     if (poller->base != NULL)
         poller->alarm = event_new(poller->base, -1, 0, on_timeout, poller);
@@ -64,6 +70,10 @@ void poller_destroy(struct poller *poller)
         return;
     if (poller->alarm != NULL)
         event_free(poller->alarm);
+    if (poller->ends != NULL)
+        event_free(poller->ends);
+    if (poller->ends_fd >= 0)
+        close(poller->ends_fd);
     if (poller->base != NULL)
         event_base_free(poller->base);
     free(poller);
@@ -104,4 +114,74 @@ bool watch_add(struct watch *watch)
 void watch_remove(struct watch *watch)
 {
     event_del(&watch->event);
+}
+
+/* ---- ends ---- */
+
+static const char *const end_state_names[] = {"new", "added", "told"};
+
+#define TO(state) MACHINE_TO(END_WATCH_##state)
+static const uint32_t end_moves[] = {
+    [END_WATCH_NEW] = TO(ADDED),
+    [END_WATCH_ADDED] = TO(TOLD) | TO(NEW),
+    [END_WATCH_TOLD] = TO(ADDED) | TO(NEW),
+};
+#undef TO
+
+static const struct machine end_machine = {"end_watch", end_state_names, end_moves};
+
+/* The only writer of the state, which begins as NEW. */
+static void enter_end(struct end_watch *watch, enum end_watch_state next)
+{
+    machine_check(&end_machine, watch->state, next);
+    watch->state = next;
+}
+
+/* One at a time, so that poller_interrupt leaves the others for the next turn. */
+static void on_end(evutil_socket_t fd, short what, void *argument)
+{
+    (void)what;
+    (void)argument;
+    struct epoll_event event;
+    if (epoll_wait(fd, &event, 1, 0) != 1)
+        return;
+    struct end_watch *watch = event.data.ptr;
+    enter_end(watch, END_WATCH_TOLD);
+    watch->callback(watch->owner, (event.events & (EPOLLERR | EPOLLHUP)) != 0);
+}
+
+static bool has_ends(struct poller *poller)
+{
+    if (poller->ends != NULL)
+        return true;
+    if (poller->ends_fd < 0)
+        poller->ends_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (poller->ends_fd < 0)
+        return false;
+    poller->ends = event_new(poller->base, poller->ends_fd, EV_READ | EV_PERSIST, on_end, poller);
+    return poller->ends != NULL && event_add(poller->ends, NULL) == 0;
+}
+
+void end_watch_init(struct end_watch *watch, struct poller *poller, int fd, void (*callback)(void *owner, bool is_reset), void *owner)
+{
+    *watch = (struct end_watch){.poller = poller, .fd = fd, .callback = callback, .owner = owner};
+}
+
+void end_watch_add(struct end_watch *watch, bool is_end_known)
+{
+    struct epoll_event event = {.events = EPOLLONESHOT | (is_end_known ? 0 : EPOLLRDHUP), .data.ptr = watch};
+    if (watch->state == END_WATCH_ADDED || !has_ends(watch->poller))
+        return;
+    int operation = watch->state == END_WATCH_NEW ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (epoll_ctl(watch->poller->ends_fd, operation, watch->fd, &event) == 0)
+        enter_end(watch, END_WATCH_ADDED);
+}
+
+void end_watch_remove(struct end_watch *watch)
+{
+    struct epoll_event unused = {0};
+    if (watch->state == END_WATCH_NEW)
+        return;
+    epoll_ctl(watch->poller->ends_fd, EPOLL_CTL_DEL, watch->fd, &unused);
+    enter_end(watch, END_WATCH_NEW);
 }

@@ -23,6 +23,21 @@ enum watch_kind {
     WATCH_WRITABLE, /* calls back once when there is room (or an error, or a connection); then it is to be added again */
 };
 
+/*
+ * The end of the other side, while nothing is read: told without a look at the bytes that wait. libevent tells of a FIN like that, but not of a
+ * reset, which it would come back for without end, so the poller has a set of its own for these.
+ */
+enum end_watch_state { END_WATCH_NEW, END_WATCH_ADDED, END_WATCH_TOLD };
+
+struct end_watch {
+    struct poller *poller;
+    int fd;
+    enum end_watch_state state;
+    /* `is_reset`: closed both ways; else it has ended its sending (FIN), and may still read. */
+    void (*callback)(void *owner, bool is_reset);
+    void *owner;
+};
+
 /* libevent's own form, so that nothing stands between it and whoever reads; `what` means nothing. */
 typedef void watch_callback(int fd, short what, void *owner);
 
@@ -50,5 +65,12 @@ void watch_init(struct watch *watch, struct poller *poller, int fd, enum watch_k
 bool watch_add(struct watch *watch);
 /* It does not call back any more. One that is not added stays so; call it before the descriptor is closed. */
 void watch_remove(struct watch *watch);
+
+/* It is not added yet. The rules for a watch's memory and for the descriptor hold here, too. */
+void end_watch_init(struct end_watch *watch, struct poller *poller, int fd, void (*callback)(void *owner, bool is_reset), void *owner);
+/* Calls back once; then it is to be added again. `is_end_known`: a FIN is no news any more, only a reset is. One that is added stays as it is. */
+void end_watch_add(struct end_watch *watch, bool is_end_known);
+/* As watch_remove. */
+void end_watch_remove(struct end_watch *watch);
 
 #endif

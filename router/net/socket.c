@@ -2,14 +2,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* TCP_CLOSE of <netinet/tcp.h>, which cannot stand beside <linux/tcp.h>. */
 #define STATE_CLOSE 7
+
+static void set_number(int fd, int option, uint64_t number)
+{
+    int value = number < INT_MAX ? (int)number : INT_MAX;
+    setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value);
+}
 
 static void turn_on(int fd, int level, int option)
 {
@@ -47,6 +56,12 @@ ptrdiff_t socket_peek(int fd, char *bytes, size_t length)
     return recv(fd, bytes, length, MSG_PEEK | MSG_DONTWAIT);
 }
 
+size_t socket_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, SIOCINQ, &unread) == 0 && unread > 0 ? (size_t)unread : 0;
+}
+
 ptrdiff_t socket_send(int fd, struct iovec *pieces, int count)
 {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
@@ -67,6 +82,16 @@ void socket_reset_on_close(int fd)
 void socket_no_delay(int fd)
 {
     turn_on(fd, IPPROTO_TCP, TCP_NODELAY);
+}
+
+/* Keep-alive counts in whole seconds. With a user timeout, that ends it and not the number of questions. */
+void socket_expect_life(int fd, uint64_t idle_ms, uint64_t timeout_ms)
+{
+    uint64_t idle_s = (idle_ms + 999) / 1000;
+    turn_on(fd, SOL_SOCKET, SO_KEEPALIVE);
+    set_number(fd, TCP_KEEPIDLE, idle_s);
+    set_number(fd, TCP_KEEPINTVL, idle_s);
+    set_number(fd, TCP_USER_TIMEOUT, timeout_ms);
 }
 
 void socket_quick_acknowledge(int fd)

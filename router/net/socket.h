@@ -28,6 +28,8 @@ int socket_error(int fd);
 ptrdiff_t socket_receive(int fd, char *bytes, size_t length);
 /* The same, and the bytes stay to be received. */
 ptrdiff_t socket_peek(int fd, char *bytes, size_t length);
+/* How many bytes have come and were not received yet; 0 also when the system does not tell. */
+size_t socket_unread(int fd);
 /* How many bytes of `pieces` were taken; -1 with errno (EAGAIN, ENOBUFS: no room now; EPIPE: the other side has closed). No SIGPIPE comes. */
 ptrdiff_t socket_send(int fd, struct iovec *pieces, int count);
 
@@ -37,6 +39,11 @@ void socket_shut_down_sending(int fd);
 void socket_reset_on_close(int fd);
 /* Small pieces leave at once (no Nagle). On a Unix-domain socket nothing happens. */
 void socket_no_delay(int fd);
+/*
+ * The other side's machine may go without a word. Its kernel is asked for a sign of life after `idle_ms` without one, and the connection fails
+ * when one has been due for `timeout_ms`, an acknowledgement or room for more among them; 0: as long as the system says.
+ */
+void socket_expect_life(int fd, uint64_t idle_ms, uint64_t timeout_ms);
 /* What has come is acknowledged at once, for now. */
 void socket_quick_acknowledge(int fd);
 /*

@@ -18,7 +18,7 @@ enum balance_method {
 /* What ends the search for an answer. */
 enum policy_deadline {
     POLICY_DEADLINE_RESPONSE, /* timeouts.response of silence from a node, for each attempt */
-    POLICY_DEADLINE_WRITE,    /* timeouts.write_deadline for all attempts together, from the body's last byte */
+    POLICY_DEADLINE_WRITE,    /* no attempt begins timeouts.write_deadline after the body's last byte; each has timeouts.write_response */
 };
 
 /* Which answers say that the node did nothing and another one may be asked; see routing/answer.h. */
@@ -35,12 +35,19 @@ enum policy_memory {
     POLICY_MEMORY_PATH,    /* one node for each path, by worker */
 };
 
+/* What it means that an HTTP/1 client ends its sending (FIN) behind its whole request. */
+enum policy_fin {
+    POLICY_FIN_GONE,     /* nobody waits for the answer: what it costs the nodes is saved */
+    POLICY_FIN_MAY_READ, /* what was asked for is done anyway, and who closed only one half wants to hear of it */
+};
+
 struct policy {
     enum balance_method balance;
     unsigned attempts_maximum; /* the first included */
     enum policy_deadline deadline;
     enum policy_refusal refusal;
     enum policy_memory memory;
+    enum policy_fin fin;
 };
 
 /* The row of a class; always valid. */

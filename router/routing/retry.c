@@ -62,7 +62,7 @@ static bool may_be_link_age(const struct retry_question *question)
         return true;
     return has(question, RETRY_LINK_WAS_REUSED) &&
            (question->fault == FAULT_LINK_CLOSED_UNREAD || question->fault == FAULT_UPSTREAM_CLOSED ||
-            question->fault == FAULT_UPSTREAM_RESET);
+            question->fault == FAULT_UPSTREAM_RESET || question->fault == FAULT_LINK_SILENT);
 }
 
 bool retry_was_passed_over(const struct retry_question *question)

@@ -45,6 +45,7 @@ static lint_rule *const rules[] = {
     lint_settings_route_without_node,
     lint_settings_access_log,
     lint_settings_write_deadline,
+    lint_settings_write_response,
     lint_settings_connect,
     lint_settings_queue,
     lint_settings_nothing_ends,

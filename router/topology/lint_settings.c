@@ -31,11 +31,15 @@ void lint_settings_write_deadline(const struct lint *lint)
     if (deadline >= CLIENT_PATIENCE_MS)
         findings_warning(
             lint->findings, place,
-            "timeouts.write_deadline is not below 5s, when Telegraf gives up and sends the batch again; use 4s");
-    else if (deadline < FLUSH_AND_UPLOAD_MS)
-        findings_warning(lint->findings, place,
-                         "timeouts.write_deadline is below 2s, but a node holds a write for about 1s until the WAL is "
-                         "flushed; use 4s");
+            "timeouts.write_deadline is not below 5s: no attempt need begin when Telegraf has given up; use 4s");
+}
+
+void lint_settings_write_response(const struct lint *lint)
+{
+    if (lint->topology->timeouts.write_response_ms < FLUSH_AND_UPLOAD_MS)
+        findings_warning(lint->findings, lint_place(lint, lint->topology, "timeouts.write_response"),
+                         "timeouts.write_response is below 2s, but a node holds a write for about 1s until the WAL is "
+                         "flushed; use 30s");
 }
 
 void lint_settings_connect(const struct lint *lint)

@@ -135,7 +135,8 @@ struct topology_route {
 /* All in milliseconds. 0 switches a timeout off where the schema allows it. */
 struct topology_timeouts {
     uint64_t connect_ms;          /* one TCP connect to a node, and the TLS handshake */
-    uint64_t write_deadline_ms;   /* all attempts of a write until its response head: clients give up at 5 s */
+    uint64_t write_deadline_ms;   /* a write's last byte until the last attempt may begin: clients give up at 5 s */
+    uint64_t write_response_ms;   /* write sent until response head, for each attempt */
     uint64_t response_ms;         /* request sent until response head, for every class but write and writeback */
     uint64_t idle_ms;             /* a client that neither sends nor takes, in the middle of a message */
     uint64_t request_head_ms;     /* first byte of a head until its end */

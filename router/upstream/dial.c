@@ -116,6 +116,8 @@ enum fault dial_start(struct dial *dial, const struct dial_request *request)
         .owner = dial,
         .pool = request->buffers,
         .high_water_bytes = request->high_water_bytes,
+        /* A node that has no room for so long is given up by the dispatch, too; the kernel counts that as silence. */
+        .life_ms = topology->timeouts.idle_ms,
         .input_maximum_bytes = topology->limits.head_bytes + LOOP_SCRATCH_BYTES,
     };
     enum conn_end end = CONN_END_NO_RESOURCES;

@@ -286,17 +286,52 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
     return FAULT_NONE;
 }
 
+/* ---- links to a node that may have gone without a word ---- */
+
+/* What has come so lately shows that a link was alive when the other one had no answer. */
+#define HEARD_LATELY_MS 1500
+
+static void suspect_all(struct pool_node *node, struct list *links)
+{
+    uint64_t now_ms = loop_now_ms(node->pool->loop);
+    struct list_node *at = links->head.next;
+    while (at != &links->head) {
+        struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
+        at = at->next;
+        if (now_ms < pooled->link->heard_ms + HEARD_LATELY_MS)
+            continue;
+        if (pooled->streams == 0)
+            pooled_drop(pooled);
+        else
+            link_suspect(pooled->link);
+    }
+}
+
+static void suspect_links(struct pool_node *node)
+{
+    /* The dropping of the last link must not bury the node under our hands. */
+    node->links++;
+    suspect_all(node, &node->full);
+    suspect_all(node, &node->open);
+    node->links--;
+    if (node->waiters.count > 0)
+        loop_defer(node->pool->loop, &node->serve_task);
+    pool_node_bury_if_left(node);
+}
+
 /* ---- links ---- */
 
 static void on_link_closed(void *owner, enum fault fault)
 {
-    (void)fault;
     struct pooled_link *pooled = owner;
     if (pooled->state == POOLED_GONE)
         return;
-    if (pooled->owner->waiters.count > 0)
-        loop_defer(pooled->owner->pool->loop, &pooled->owner->serve_task);
+    struct pool_node *node = pooled->owner;
+    if (node->waiters.count > 0)
+        loop_defer(node->pool->loop, &node->serve_task);
     forget(pooled);
+    if (fault == FAULT_LINK_SILENT)
+        suspect_links(node);
 }
 
 static void on_room(void *owner)
@@ -482,7 +517,14 @@ void pool_cancel(struct pool *pool, struct pool_ticket *ticket)
         take_waiter(pool->nodes[ticket->waits_for->slot], ticket);
 }
 
-const struct pool_verbs pool_verbs = {.take = pool_take, .give = pool_give, .cancel = pool_cancel};
+void pool_suspect(struct pool *pool, struct roster_node *shared)
+{
+    struct pool_node *node = pool->nodes[shared->slot];
+    if (node != NULL && node->shared == shared)
+        suspect_links(node);
+}
+
+const struct pool_verbs pool_verbs = {.take = pool_take, .give = pool_give, .cancel = pool_cancel, .suspect = pool_suspect};
 
 size_t pool_link_count(const struct pool *pool, const struct roster_node *shared)
 {

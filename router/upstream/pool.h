@@ -8,6 +8,8 @@
  *               served, by a link that has room again or by one that is dialled for them.
  *   pool_give   gives the link back after its stream was released; one that is empty and has no room any more is dropped.
  *   pool_cancel takes a waiting ticket out.
+ *   pool_suspect  the node may have gone without a word: its links from which nothing has come within the last moments are asked for a sign of
+ *               life (HTTP/2), or dropped (idle ones). The pool does so by itself when a link has died in silence.
  *   pool_apply  an epoch is in force: its nodes are served from now on, by its urls, limits and timeouts. Links to where a node
  *               no longer is go when what is under way on them has ended.
  *   pool_leave  a node that no epoch has any more: the same for all of its links, then it is forgotten.
@@ -74,13 +76,15 @@ struct stream *pool_take(struct pool *pool, struct roster_node *node, struct poo
 /* The stream that came with `link` is released. */
 void pool_give(struct pool *pool, struct link *link);
 void pool_cancel(struct pool *pool, struct pool_ticket *ticket);
+void pool_suspect(struct pool *pool, struct roster_node *node);
 
-/* The three above as a table: whoever asks for links through it can be tested without a network. */
+/* The four above as a table: whoever asks for links through it can be tested without a network. */
 struct pool_verbs {
     struct stream *(*take)(struct pool *pool, struct roster_node *node, struct pool_ticket *ticket, struct link **link,
                            enum fault *fault);
     void (*give)(struct pool *pool, struct link *link);
     void (*cancel)(struct pool *pool, struct pool_ticket *ticket);
+    void (*suspect)(struct pool *pool, struct roster_node *node);
 };
 extern const struct pool_verbs pool_verbs;
 

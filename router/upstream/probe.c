@@ -2,23 +2,26 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/random.h"
 #include "http/h1.h"
 #include "http/h2.h"
 #include "net/loop.h"
+#include "net/wakeup.h"
 #include "upstream/dial.h"
 #include "upstream/epoch.h"
+#include "upstream/probe_token.h"
 #include "upstream/standings.h"
 
-#define TOKEN_BYTES 4096
 /* Rounds after which a node that spoke HTTP/1 only is asked again. */
 #define VERSION_ROUNDS 15
 /* Failures in a row before a node that spoke HTTP/2 is taken for one that does so no more. */
 #define VERSION_FAILURES 3
+/* How long a node that live traffic suspects may take for its answer. */
+#define SUSPECT_MS 1000
 /* The first probe of a node with a name waits so long for its address. */
 #define RESOLVE_GRACE_MS 200
 
@@ -29,11 +32,15 @@
  */
 enum probe_state { PROBE_IDLE, PROBE_DIALING, PROBE_ASKING };
 
+/* Why the node is asked. What live traffic suspects needs no second failure, as long as another node is there to take its work. */
+enum probe_cause { PROBE_ROUTINE, PROBE_SUSPICION };
+
 struct probe {
     struct prober *prober;
     struct roster_node *shared; /* owned reference */
     unsigned index;             /* in the prober's epoch */
     enum probe_state state;
+    enum probe_cause cause;
     struct health health;
     unsigned results;           /* so far */
     unsigned step;              /* which of the paths is known there: see path_of_step */
@@ -55,6 +62,7 @@ struct prober {
     struct h1_settings h1;
     struct h2_context *h2;
     struct random_source random;
+    struct wakeup *suspicions;  /* a worker suspects a node */
     struct probe *of_slot[ROSTER_SLOTS];
 };
 
@@ -120,6 +128,18 @@ static void set_next_round(struct probe *probe)
                    loop_now_ms(prober->loop) + health_next_probe_ms(settings_of(probe)->interval_ms, random_u32(&prober->random)));
 }
 
+/* Is there another node that can do something of what this one does? */
+static bool has_other_up(const struct probe *probe)
+{
+    const struct epoch *epoch = probe->prober->epoch;
+    for (unsigned i = 0; i < epoch->topology->node_count; i++) {
+        bool is_alike = (epoch->topology->nodes[i].capabilities & node_of(probe)->capabilities) != 0;
+        if (i != probe->index && is_alike && atomic_load_explicit(&epoch->nodes[i]->health, memory_order_relaxed) == HEALTH_UP)
+            return true;
+    }
+    return false;
+}
+
 /* Every result comes here: the only writer of a node's health. */
 static void report(struct probe *probe, enum health_result result)
 {
@@ -128,7 +148,9 @@ static void report(struct probe *probe, enum health_result result)
     const struct topology_health *settings = settings_of(probe);
     let_go(probe);
     probe->results++;
-    bool changed = health_feed(&probe->health, result, settings->rise, settings->fall, loop_now_ms(prober->loop));
+    unsigned fall = probe->cause == PROBE_SUSPICION && has_other_up(probe) ? 1 : settings->fall;
+    probe->cause = PROBE_ROUTINE;
+    bool changed = health_feed(&probe->health, result, settings->rise, fall, loop_now_ms(prober->loop));
     roster_node_set_health(shared, probe->health.state);
     bool is_good = result == HEALTH_RESULT_GOOD || result == HEALTH_RESULT_UNAUTHORIZED;
     bool is_passive_down = atomic_load_explicit(&shared->connect_failures, memory_order_relaxed) >= HEALTH_PASSIVE_FAILURES;
@@ -268,25 +290,9 @@ static const struct link_events probe_link_events = {
     .on_closed = on_link_closed,
 };
 
-/* "Bearer TOKEN" from the token file, or empty: a missing file is told once a round by the 401 that follows. */
-static struct text read_token(const struct topology_health *settings, char *buffer, size_t capacity)
-{
-    if (settings->token_file == NULL)
-        return TEXT_EMPTY;
-    memcpy(buffer, "Bearer ", 7);
-    ptrdiff_t length = file_read_beginning(settings->token_file, buffer + 7, capacity - 7);
-    struct text token = text_of(buffer + 7, length > 0 ? (size_t)length : 0);
-    const char *line_end = memchr(token.bytes, '\n', token.length);
-    if (line_end != NULL)
-        token.length = (size_t)(line_end - token.bytes);
-    if (token.length > 0 && token.bytes[token.length - 1] == '\r')
-        token.length--;
-    return token.length == 0 ? TEXT_EMPTY : text_of(buffer, token.length + 7);
-}
-
 static void send_request(struct probe *probe)
 {
-    char token[TOKEN_BYTES];
+    char token[PROBE_TOKEN_BYTES];
     char host[300];
     struct header_field fields[3];
     struct message_head head = {
@@ -295,7 +301,7 @@ static void send_request(struct probe *probe)
         .authority = text_of(host, (size_t)snprintf(host, sizeof host, "%s:%u", node_of(probe)->host, node_of(probe)->port)),
         .fields = fields,
     };
-    struct text authorization = read_token(settings_of(probe), token, sizeof token);
+    struct text authorization = probe_token_read(settings_of(probe)->token_file, token, sizeof token);
     message_add(&head, 3, HEADER_USER_AGENT, TEXT("User-Agent"), TEXT("sluice-probe"));
     if (authorization.length > 0)
         message_add(&head, 3, HEADER_AUTHORIZATION, TEXT("Authorization"), authorization);
@@ -396,8 +402,32 @@ static void start(struct probe *probe)
         return;
     }
     choose_version(probe);
-    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + settings_of(probe)->timeout_ms);
+    uint64_t timeout_ms = settings_of(probe)->timeout_ms;
+    if (probe->cause == PROBE_SUSPICION && timeout_ms > SUSPECT_MS)
+        timeout_ms = SUSPECT_MS;
+    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + timeout_ms);
     connect_to_node(probe);
+}
+
+/* A probe that is under way has no longer than one that would begin now. */
+static void ask_at_once(struct probe *probe)
+{
+    struct loop *loop = probe->prober->loop;
+    probe->cause = PROBE_SUSPICION;
+    if (probe->state == PROBE_IDLE)
+        start(probe);
+    else if (probe->timer.deadline_ms > loop_now_ms(loop) + SUSPECT_MS)
+        loop_timer_set(loop, &probe->timer, loop_now_ms(loop) + SUSPECT_MS);
+}
+
+static void on_suspicion(void *owner)
+{
+    struct prober *prober = owner;
+    for (unsigned i = 0; i < ROSTER_SLOTS; i++) {
+        struct probe *probe = prober->of_slot[i];
+        if (probe != NULL && atomic_exchange_explicit(&probe->shared->suspected, 0, memory_order_relaxed) != 0)
+            ask_at_once(probe);
+    }
 }
 
 static void on_timer(void *owner)
@@ -476,6 +506,7 @@ bool prober_apply(struct prober *prober, struct epoch *epoch)
             forget(prober->of_slot[i]);
     }
     struct epoch *before = prober->epoch;
+    epoch->roster->suspicions = prober->suspicions;
     epoch_retain(epoch);
     prober->epoch = epoch;
     set_limits(prober, epoch->topology);
@@ -501,6 +532,7 @@ static void destroy_prober(void *object)
     struct prober *prober = object;
     buffer_pool_clear(&prober->buffers);
     h2_context_destroy(prober->h2);
+    wakeup_destroy(prober->suspicions);
     free(prober->h1.fields);
     free(prober);
 }
@@ -522,7 +554,8 @@ struct prober *prober_create(struct loop *loop)
         .fields = prober->h1.fields,
     };
     prober->h2 = h2_context_create(loop, &h2);
-    if (prober->h1.fields == NULL || prober->h2 == NULL) {
+    prober->suspicions = wakeup_create(loop, on_suspicion, prober);
+    if (prober->h1.fields == NULL || prober->h2 == NULL || prober->suspicions == NULL) {
         destroy_prober(prober);
         return NULL;
     }
@@ -537,6 +570,10 @@ void prober_destroy(struct prober *prober)
         if (prober->of_slot[i] != NULL)
             forget(prober->of_slot[i]);
     }
+    if (prober->epoch != NULL)
+        prober->epoch->roster->suspicions = NULL;
+    wakeup_destroy(prober->suspicions);
+    prober->suspicions = NULL;
     epoch_release(prober->epoch);
     /* After the conns, which were buried before and give their blocks back. */
     loop_bury(prober->loop, prober, destroy_prober);

@@ -3,7 +3,8 @@
 /*
  * Active checks of all nodes, from the control thread: GET /ready, or /health where a node does not know /ready, on a fresh connection each
  * time, with the token from a file if there is one (read again for each round, so it may be changed in place). Results go
- * through routing/health.h and its state into the roster. A node in maintenance for every class is left alone.
+ * through routing/health.h and its state into the roster. A node in maintenance for every class is left alone. One that live traffic suspects
+ * (roster_node_suspect) is asked at once, has a second, and is down with the first failure where another node can take its work.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "base/thread.h"
+#include "net/wakeup.h"
 
 const char *node_admin_name(enum node_admin admin)
 {
@@ -174,10 +175,21 @@ bool roster_node_get_address(const struct roster_node *node, struct address *add
 
 bool roster_node_is_usable(const struct roster_node *node, enum request_class class)
 {
+    unsigned admin = atomic_load_explicit(&node->admin[class], memory_order_relaxed);
+    return admin == NODE_ADMIN_READY && !roster_node_is_lost(node);
+}
+
+bool roster_node_is_lost(const struct roster_node *node)
+{
     unsigned health = atomic_load_explicit(&node->health, memory_order_relaxed);
     unsigned failures = atomic_load_explicit(&node->connect_failures, memory_order_relaxed);
-    unsigned admin = atomic_load_explicit(&node->admin[class], memory_order_relaxed);
-    return admin == NODE_ADMIN_READY && health_is_usable((enum health_state)health, failures);
+    return !health_is_usable((enum health_state)health, failures);
+}
+
+void roster_node_suspect(struct roster_node *node)
+{
+    if (atomic_exchange_explicit(&node->suspected, 1, memory_order_relaxed) == 0 && node->roster->suspicions != NULL)
+        wakeup_send(node->roster->suspicions);
 }
 
 bool roster_node_set_health(struct roster_node *node, enum health_state health)

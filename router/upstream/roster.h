@@ -19,10 +19,12 @@
 #include "routing/health.h"
 #include "routing/retry_budget.h"
 #include "routing/standing.h"
+#include "routing/slow_write.h"
 #include "topology/topology.h"
 
 struct lock;
 struct roster;
+struct wakeup;
 
 /* A reload may replace every node while all old ones still have links. */
 #define ROSTER_SLOTS (2 * TOPOLOGY_NODES_MAXIMUM)
@@ -46,11 +48,13 @@ struct roster_node {
     atomic_uint waiting;                     /* exchanges that wait for a link while none is dialled for them, all workers */
     atomic_ulong requests;                   /* attempts begun since start */
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
+    atomic_uint write_average;               /* slow_write_average: acknowledgements, all workers (of two at once, one may be lost) */
     atomic_uint owed;                        /* failed attempts that still count as load, all workers (dispatch/debts.h) */
     atomic_uint good[REQUEST_CLASS_COUNT];   /* answers; this and what follows is for upstream/standings.h */
     atomic_uint bad_in_row[REQUEST_CLASS_COUNT];
     atomic_uint took[REQUEST_CLASS_COUNT];   /* an average of good answers; 0: there was none */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
+    atomic_uint suspected;                   /* it is silent while work waits, and was not probed since; writers: workers, control takes it back */
     atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
     atomic_uint admin[REQUEST_CLASS_COUNT];  /* enum node_admin; writer: control */
     atomic_uint standing[REQUEST_CLASS_COUNT]; /* enum standing_state, for those who do not hold the lock; writer: standings.c */
@@ -79,6 +83,7 @@ struct roster {
     atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
     uint64_t started_ms;
     char via[MESSAGE_VERSION_COUNT][40];     /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */
+    struct wakeup *suspicions;               /* ref: of the prober, as long as workers run; or NULL */
     struct lock *lock;                       /* of what follows */
     struct retry_budget retry_budget;
     uint32_t admitted;                       /* nodes so far: makes handles different */
@@ -118,6 +123,18 @@ bool roster_node_set_health(struct roster_node *node, enum health_state health);
 void roster_node_set_admin(struct roster_node *node, enum request_class class, enum node_admin admin);
 /* Which HTTP the node speaks; returns what was known before. */
 unsigned roster_node_set_version(struct roster_node *node, unsigned version);
+
+/* Live traffic: the node has said nothing for long although something waits for it. It is probed at once. From any thread. */
+void roster_node_suspect(struct roster_node *node);
+/* It is down, or connections do not come about: nothing is to be expected of it. What the operator said of it does not matter here. */
+bool roster_node_is_lost(const struct roster_node *node);
+
+/* The node has acknowledged a write. */
+static inline void roster_node_note_write(struct roster_node *node, uint64_t took_ms)
+{
+    slow_write_average before = atomic_load_explicit(&node->write_average, memory_order_relaxed);
+    atomic_store_explicit(&node->write_average, slow_write_add(before, took_ms), memory_order_relaxed);
+}
 
 /* Live traffic saw a connect-class failure, or a connection that came about. */
 void roster_node_note_connect(struct roster_node *node, bool failed);

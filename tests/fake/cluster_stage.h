@@ -36,6 +36,7 @@ struct fake_node {
     struct fake_stream streams[ATTEMPTS];
     unsigned attempts;
     unsigned links_out;
+    unsigned suspected;
     bool wanted_fresh; /* the newest ticket */
     struct pool_ticket *waiting;
 };
@@ -133,7 +134,12 @@ static inline void fake_cancel(struct pool *pool, struct pool_ticket *ticket)
     ticket->waits_for = NULL;
 }
 
-static const struct pool_verbs fake_pool_verbs = {.take = fake_take, .give = fake_give, .cancel = fake_cancel};
+static inline void fake_suspect(struct pool *pool, struct roster_node *node)
+{
+    fake_node_of(pool, node)->suspected++;
+}
+
+static const struct pool_verbs fake_pool_verbs = {.take = fake_take, .give = fake_give, .cancel = fake_cancel, .suspect = fake_suspect};
 
 static inline struct pool_ticket *take_waiting(unsigned index)
 {
@@ -182,7 +188,7 @@ static inline void cluster_start(void)
     }
     cluster.topology = (struct topology){
         .cluster_id = "test", .nodes = cluster.nodes, .node_count = 2,
-        .timeouts = {.response_ms = 60000, .idle_ms = 5000, .queue_ms = 2000, .write_deadline_ms = 4000},
+        .timeouts = {.response_ms = 60000, .idle_ms = 5000, .queue_ms = 2000, .write_deadline_ms = 4000, .write_response_ms = 30000},
         .limits = {.replay_bytes = 1024, .replay_total_bytes = 4096},
         .retries = {.floor = 1000}};
     cluster.roster = roster_create();

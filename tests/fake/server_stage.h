@@ -26,6 +26,7 @@ struct server_stage {
     unsigned refuses;          /* likewise, as soon as its head is there */
     const char *body_text;       /* body of the answers; NULL: none */
     bool pauses;               /* the stream, as soon as its head is there */
+    bool may_read;             /* a client that ends its sending behind its request has not gone */
     bool keeps_refused;        /* a refused request is not answered at once */
     unsigned heads_started, idle, drained, failed, closed;
     enum fault fault;          /* of on_failed */
@@ -91,8 +92,13 @@ static void on_failed(void *owner, enum fault fault)
     answer(fault_row(fault)->http_status);
 }
 
+static bool on_half_closed(void *owner)
+{
+    return ((struct server_stage *)owner)->may_read;
+}
+
 static const struct stream_events stage_stream_events = {
-    .on_data = on_data, .on_end = on_end, .on_drained = on_drained, .on_failed = on_failed};
+    .on_data = on_data, .on_end = on_end, .on_drained = on_drained, .on_failed = on_failed, .on_half_closed = on_half_closed};
 
 static void on_request(void *owner, struct stream *stream, const struct message_head *head)
 {

@@ -20,7 +20,7 @@ from harness.waiting import PATIENCE_SECONDS, eventually
 # Probes so frequent that a test hears soon of a node that has gone, and so patient that a busy machine makes none of them fail.
 TIGHT_HEALTH = "health: {interval: 300ms, timeout: 60s, rise: 1, fall: 4}\n"
 # Deadlines that no test is about: longer than a test's patience, so that none of them does what the test waits for.
-PATIENT_TIMEOUTS = {"connect": "1m", "write_deadline": "10m", "response": "10m", "idle": "10m", "request_head": "10m",
+PATIENT_TIMEOUTS = {"connect": "1m", "write_deadline": "10m", "write_response": "10m", "response": "10m", "idle": "10m", "request_head": "10m",
                     "tls_handshake": "1m", "queue": "10m", "drain": "10m", "linger": "1m"}
 PATIENT_SETTINGS = f"timeouts: {json.dumps(PATIENT_TIMEOUTS)}\n{TIGHT_HEALTH}"  # for configurations as text
 PROBLEM = re.compile(r"event=bug\b|(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime error: ")

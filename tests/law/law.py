@@ -42,13 +42,14 @@ CALLS = {
     r"[gs]etrlimit|prlimit|sched_\w+|sysconf|get_nprocs(_conf)?|getauxval": ("base/descriptors.c", "base/processors.c"),
     r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|poller_base": ("net/poller.", "net/resolver.c", "net/signals.c"),
     r"eventfd": ("net/wakeup.c",),
-    r"epoll_\w+|p?poll|p?select": ("base/sink.c", "cli/admin_client.c", "cli/terminal.c"),
+    r"epoll_\w+|p?poll|p?select": ("base/sink.c", "net/poller.c", "cli/admin_client.c", "cli/terminal.c"),
     r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|m?msg)?|[gs]etsockopt|get(peer|sock)name": (
         "net/socket.c", "net/unix_socket.c", "base/sink.c", "cli/admin_client.c"),
     r"BIO_new_(socket|fd|connect|accept|dgram)|SSL_set_[rw]?fd": ("net/tls_channel.c",),  # the socket of kTLS
     r"getaddrinfo|getnameinfo|gethostby\w+": ("cli/admin_client.c",),
     r"open|openat|creat|read|pread|readv|write|pwrite|writev|close|fcntl|ioctl|dup[23]?|pipe2?|mmap": (
-        "base/file.c", "base/sink.c", "net/socket.c", "net/unix_socket.c", "net/wakeup.c", "cli/admin_client.c", "cli/terminal.c"),
+        "base/file.c", "base/sink.c", "net/poller.c", "net/socket.c", "net/unix_socket.c", "net/wakeup.c", "cli/admin_client.c",
+        "cli/terminal.c"),
     r"f?open|fdopen|freopen|BIO_new_file|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/file.c", "base/sink.c", "net/unix_socket.c"),
 }
 

@@ -5,7 +5,7 @@ from harness.sluice import TIGHT_HEALTH
 
 def quick_writes(binary):
     """The documented layout; a write gets a second, where nobody sets it four."""
-    return Stage(binary, settings=f"timeouts: {{write_deadline: 1s, connect: 500ms, queue: 500ms}}\n{TIGHT_HEALTH}")
+    return Stage(binary, settings=f"timeouts: {{write_deadline: 1s, write_response: 1s, connect: 500ms, queue: 500ms}}\n{TIGHT_HEALTH}")
 
 
 stage = quick_writes

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct end_watch;
 struct plan;
 struct sim_socket;
 struct watch;
@@ -15,6 +16,8 @@ struct descriptor {
     struct sim_socket *socket; /* NULL: made and neither bound nor connected */
     struct watch *readable;    /* those that are added */
     struct watch *writable;
+    struct end_watch *ended;   /* likewise */
+    bool is_end_known;         /* and a FIN is no news to it */
     enum { DESCRIPTOR_FREE, DESCRIPTOR_OPEN, DESCRIPTOR_QUEUED } state; /* QUEUED: its poller is to look at it */
 };
 

@@ -148,9 +148,53 @@ void watch_remove(struct watch *watch)
         *slot = NULL;
 }
 
+/* ---- ends ---- */
+
+void end_watch_init(struct end_watch *watch, struct poller *poller, int fd, void (*callback)(void *owner, bool is_reset), void *owner)
+{
+    *watch = (struct end_watch){.poller = poller, .fd = fd, .callback = callback, .owner = owner};
+}
+
+void end_watch_add(struct end_watch *watch, bool is_end_known)
+{
+    struct descriptor *descriptor = descriptor_of(watch->fd);
+    if (descriptor == NULL || watch->state == END_WATCH_ADDED)
+        return;
+    watch->state = END_WATCH_ADDED;
+    descriptor->ended = watch;
+    descriptor->is_end_known = is_end_known;
+    poller_look_at(watch->fd);
+}
+
+void end_watch_remove(struct end_watch *watch)
+{
+    struct descriptor *descriptor = descriptor_of(watch->fd);
+    watch->state = END_WATCH_NEW;
+    if (descriptor != NULL && descriptor->ended == watch)
+        descriptor->ended = NULL;
+}
+
+static bool has_end(const struct descriptor *descriptor)
+{
+    return descriptor->ended != NULL && (tcp_is_reset(descriptor->socket) || (!descriptor->is_end_known && tcp_has_ended(descriptor->socket)));
+}
+
+static void call_end(struct poller *poller, int fd)
+{
+    struct descriptor *descriptor = descriptor_of(fd);
+    if (descriptor == NULL || descriptor->socket == NULL || !has_end(descriptor) || descriptor->ended->poller != poller)
+        return;
+    struct end_watch *watch = descriptor->ended;
+    descriptor->ended = NULL;
+    watch->state = END_WATCH_TOLD;
+    watch->callback(watch->owner, tcp_is_reset(descriptor->socket));
+}
+
+/* ---- what is ready ---- */
+
 static bool is_ready(const struct descriptor *descriptor)
 {
-    return descriptor->socket != NULL && ((descriptor->readable != NULL && tcp_is_readable(descriptor->socket)) ||
+    return descriptor->socket != NULL && (has_end(descriptor) || (descriptor->readable != NULL && tcp_is_readable(descriptor->socket)) ||
                                           (descriptor->writable != NULL && tcp_is_writable(descriptor->socket)));
 }
 
@@ -159,7 +203,8 @@ void poller_look_at(int fd)
     struct descriptor *descriptor = descriptor_of(fd);
     if (descriptor == NULL || descriptor->state == DESCRIPTOR_QUEUED || !is_ready(descriptor))
         return;
-    struct poller *poller = poller_of(descriptor->readable != NULL ? descriptor->readable : descriptor->writable);
+    const struct watch *watch = descriptor->readable != NULL ? descriptor->readable : descriptor->writable;
+    struct poller *poller = watch != NULL ? poller_of(watch) : descriptor->ended->poller;
     if (poller->queued == poller->capacity) {
         poller->capacity = poller->capacity == 0 ? 64 : poller->capacity * 2;
         poller->queue = realloc(poller->queue, poller->capacity * sizeof *poller->queue);
@@ -202,6 +247,7 @@ static void call_for(struct poller *poller, int fd)
             call(watch);
         }
     }
+    call_end(poller, fd);
     poller_look_at(fd);
 }
 

@@ -381,6 +381,16 @@ bool tcp_is_writable(const struct sim_socket *socket)
     return socket->state == TCP_STATE_OPEN && socket->out.length * 3 < socket->out_maximum * 2;
 }
 
+bool tcp_has_ended(const struct sim_socket *socket)
+{
+    return socket->state == TCP_STATE_OPEN && socket->other->sends_fin == TCP_FIN_ARRIVED;
+}
+
+bool tcp_is_reset(const struct sim_socket *socket)
+{
+    return socket->state == TCP_STATE_FAILED;
+}
+
 /* ---- closing ---- */
 
 void tcp_close(struct sim_socket *socket)

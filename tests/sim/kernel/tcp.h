@@ -108,6 +108,9 @@ void tcp_shut_down(struct sim_socket *socket);
 void tcp_close(struct sim_socket *socket);
 bool tcp_is_readable(const struct sim_socket *socket);
 bool tcp_is_writable(const struct sim_socket *socket);
+/* The other end's FIN has arrived, perhaps behind bytes that were not read. */
+bool tcp_has_ended(const struct sim_socket *socket);
+bool tcp_is_reset(const struct sim_socket *socket);
 uint64_t tcp_acknowledged_bytes(const struct sim_socket *socket);
 /* All sockets that are not closed, and bytes in them: what is left at the end of a run. */
 size_t tcp_open_count(void);

@@ -47,7 +47,7 @@ static const char everything[] =
     "log_level: debug\n"
     "retry_after: true\n"
     "trust_forwarded: true\n"
-    "timeouts: {connect: 1500ms, write_deadline: 5s, response: 1h, idle: 61s, request_head: 11s, tls_handshake: 6s, keep_alive: 6m,\n"
+    "timeouts: {connect: 1500ms, write_deadline: 5s, write_response: 29s, response: 1h, idle: 61s, request_head: 11s, tls_handshake: 6s, keep_alive: 6m,\n"
     "  upstream_idle: 56s, queue: 0, drain: 31s, linger: 3s}\n"
     "limits: {head: 81KiB, target: 1000B, fields: 101, body: 1GiB, replay: 2MiB, replay_total: 129MiB, buffer: 128KiB,\n"
     "  connections: 20001, streams: 101, upstream_links: 4097, queue: 0}\n"

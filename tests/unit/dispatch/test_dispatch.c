@@ -328,25 +328,87 @@ static void a_silent_node_is_left_for_the_next(void **state)
     pass(1100);
     assert_int_equal(attempts(), 2);
     assert_string_equal(at_node(first)->verbs, "hdel");
+    assert_true(cluster.pool.nodes[first].suspected > 0);
+    assert_int_equal(cluster.pool.nodes[!first].suspected, 0);
     pass(60100);
     assert_failed(FAULT_UPSTREAM_TIMEOUT);
 }
 
-/* Clients give up at five seconds and must have heard by then. */
-static void a_write_has_one_deadline_for_all_attempts(void **state)
+/* Clients give up at five seconds: nothing begins that could not end by then. What a node works on goes on. */
+static void no_attempt_of_a_write_begins_after_its_deadline(void **state)
 {
     (void)state;
-    cluster_serve(2, NODE_CAPABILITY_INGEST);
+    cluster_serve(3, NODE_CAPABILITY_INGEST);
     write_lines("m v=1 1000");
     pass(3000);
     node_fails(asked_node(), FAULT_UPSTREAM_RESET);
     settle();
     assert_int_equal(attempts(), 2);
-    pass(980);
+    pass(1100);
     assert_non_null(stage.caller->stream);
-    pass(60);
-    assert_failed(FAULT_UPSTREAM_TIMEOUT);
+    node_fails(asked_node(), FAULT_UPSTREAM_RESET);
+    settle();
+    assert_failed(FAULT_UPSTREAM_RESET);
     assert_int_equal(attempts(), 2);
+}
+
+static void a_slow_write_stays_a_success(void **state)
+{
+    (void)state;
+    cluster_serve(2, NODE_CAPABILITY_INGEST);
+    write_lines("m v=1");
+    pass(29900);
+    answer(asked_node(), 204, "");
+    assert_heard("he");
+    assert_int_equal(stage.caller->status, 204);
+    /* This one is never answered. */
+    begin_anew();
+    write_lines("m v=1 1000");
+    pass(30050);
+    assert_failed(FAULT_UPSTREAM_TIMEOUT);
+    assert_int_equal(attempts(), 1);
+}
+
+static void who_waits_for_a_link_at_the_deadline_waits_no_longer(void **state)
+{
+    (void)state;
+    cluster_serve(3, NODE_CAPABILITY_INGEST);
+    for (unsigned i = 0; i < 3; i++)
+        cluster.pool.nodes[i].supply = SUPPLY_WAITS;
+    write_lines("m v=1 1000");
+    pass(1990);
+    pass(1950);
+    assert_non_null(stage.caller->stream);
+    pass(100);
+    assert_failed(FAULT_QUEUE_TIMEOUT);
+}
+
+/* A client that we stop sends its last byte later: all of that is our time, whoever it was that took nothing. */
+static void the_deadline_counts_what_kept_the_client_waiting(void **state)
+{
+    (void)state;
+    cluster_serve(3, NODE_CAPABILITY_INGEST);
+    cluster.pool.nodes[0].is_slow = cluster.pool.nodes[1].is_slow = cluster.pool.nodes[2].is_slow = true;
+    for (unsigned i = 0; i < 3; i++)
+        cluster.pool.nodes[i].supply = SUPPLY_WAITS;
+    ask("POST", WRITE, "", BODY_STREAM);
+    pass(1500);
+    unsigned node = cluster.pool.nodes[0].waiting != NULL ? 0 : cluster.pool.nodes[1].waiting != NULL ? 1 : 2;
+    node_serve(node);
+    send_words("m v=1 1000\n");
+    pass(1500);
+    node_drains(node);
+    /* The client's own time is not counted. */
+    pass(3000);
+    send_words("m v=2 2000\n");
+    node_drains(node);
+    send_end();
+    pass(900);
+    node_fails(node, FAULT_UPSTREAM_RESET);
+    settle();
+    assert_int_equal(stage.caller->event_count, 0);
+    pass(150);
+    assert_failed(FAULT_QUEUE_TIMEOUT);
 }
 
 /* ---- epochs ---- */
@@ -426,7 +488,10 @@ int main(void)
         TEST(each_node_has_its_time_in_the_queue),
         TEST(who_cannot_be_served_goes_elsewhere),
         TEST(a_silent_node_is_left_for_the_next),
-        TEST(a_write_has_one_deadline_for_all_attempts),
+        TEST(no_attempt_of_a_write_begins_after_its_deadline),
+        TEST(a_slow_write_stays_a_success),
+        TEST(who_waits_for_a_link_at_the_deadline_waits_no_longer),
+        TEST(the_deadline_counts_what_kept_the_client_waiting),
         TEST(a_request_is_served_by_the_nodes_that_it_began_with),
         TEST(a_remembered_node_that_is_gone_is_not_asked),
     };

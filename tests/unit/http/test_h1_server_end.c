@@ -77,6 +77,110 @@ static void a_client_that_pipelines_and_goes_is_noticed(void **state)
     assert_int_equal(stage.closed, 1);
 }
 
+/* ---- a client that ends its sending only ---- */
+
+static void client_ends_its_sending(void)
+{
+    assert_int_equal(shutdown(stage.far, SHUT_WR), 0);
+    rig_settle(&stage.rig);
+}
+
+static void a_half_closed_client_gets_its_answer(void **state)
+{
+    (void)state;
+    stage.answers = 0;
+    stage.may_read = true;
+    say_words(POST_HEAD "Content-Length: 3\r\n\r\nabc" NEXT);
+    client_ends_its_sending();
+    assert_transcript("POST /[abc]");
+    answer(204);
+    rig_settle(&stage.rig);
+    assert_int_equal(hear(), FAR_ENDED);
+    assert_heard(NO_CONTENT_CLOSE);
+    assert_int_equal(stage.closed, 1);
+    assert_int_equal(stage.failed, 0);
+}
+
+static void a_half_closed_client_that_goes_is_noticed(void **state)
+{
+    (void)state;
+    stage.answers = 0;
+    stage.may_read = true;
+    say_words(POST_HEAD "Content-Length: 3\r\n\r\nabc");
+    client_ends_its_sending();
+    assert_int_equal(stage.failed, 0);
+    client_goes();
+    assert_transcript("POST /[abc](gone)");
+    assert_int_equal(stage.closed, 1);
+}
+
+static void a_half_closed_client_whose_request_is_not_whole_has_gone(void **state)
+{
+    (void)state;
+    stage.may_read = true;
+    say_words(POST_HEAD "Content-Length: 6\r\n\r\nabc");
+    client_ends_its_sending();
+    assert_transcript("POST /[abc(gone)");
+    assert_int_equal(stage.closed, 1);
+}
+
+/* Nobody reads the upload at the moment: what lies in the kernel is counted. */
+static void a_paused_upload_that_can_no_longer_be_whole_is_noticed(void **state)
+{
+    (void)state;
+    stage.may_read = stage.pauses = true;
+    say_words(POST_HEAD "Content-Length: 600\r\n\r\n");
+    say_words("abc");
+    client_ends_its_sending();
+    assert_transcript("POST /[(gone)");
+    assert_int_equal(stage.closed, 1);
+}
+
+static void a_paused_upload_that_may_be_whole_goes_on(void **state)
+{
+    (void)state;
+    stage.answers = 204;
+    stage.may_read = stage.pauses = true;
+    say_words(POST_HEAD "Content-Length: 6\r\n\r\n");
+    say_words("abcdef");
+    client_ends_its_sending();
+    assert_int_equal(stage.failed, 0);
+    stream_resume(stage.stream);
+    rig_settle(&stage.rig);
+    assert_transcript("POST /[abcdef]");
+    assert_int_equal(hear(), FAR_ENDED);
+    assert_heard(NO_CONTENT_CLOSE);
+}
+
+static void a_paused_upload_whose_client_resets_is_noticed(void **state)
+{
+    (void)state;
+    stage.may_read = stage.pauses = true;
+    say_words(POST_HEAD "Transfer-Encoding: chunked\r\n\r\n");
+    say_words("3\r\nabc");
+    client_ends_its_sending();
+    assert_int_equal(stage.failed, 0);
+    client_goes();
+    assert_transcript("POST /[(gone)");
+    assert_int_equal(stage.closed, 1);
+}
+
+/* More waits behind the request than is read: the conn has stopped reading by itself. */
+static void a_client_that_pipelines_much_and_goes_is_noticed(void **state)
+{
+    (void)state;
+    static char much[600000];
+    stage.answers = 0;
+    memset(much, 'a', sizeof much);
+    say_words(GET_HEAD "\r\n");
+    (void)far_send(stage.far, text_of(much, sizeof much));
+    rig_settle(&stage.rig);
+    assert_int_equal(stage.failed, 0);
+    client_ends_its_sending();
+    assert_transcript("GET /[](gone)");
+    assert_int_equal(stage.closed, 1);
+}
+
 /* ---- answers before the end of the request ---- */
 
 static void a_small_rest_of_an_upload_is_read_and_dropped(void **state)
@@ -397,6 +501,13 @@ int main(void)
         TEST(a_client_that_goes_before_its_answer_fails_the_stream),
         TEST(a_client_that_goes_in_its_upload_fails_the_stream),
         TEST(a_client_that_pipelines_and_goes_is_noticed),
+        TEST(a_half_closed_client_gets_its_answer),
+        TEST(a_half_closed_client_that_goes_is_noticed),
+        TEST(a_half_closed_client_whose_request_is_not_whole_has_gone),
+        TEST(a_paused_upload_that_can_no_longer_be_whole_is_noticed),
+        TEST(a_paused_upload_that_may_be_whole_goes_on),
+        TEST(a_paused_upload_whose_client_resets_is_noticed),
+        TEST(a_client_that_pipelines_much_and_goes_is_noticed),
         TEST(a_small_rest_of_an_upload_is_read_and_dropped),
         TEST(a_small_rest_that_is_already_there_is_dropped),
         TEST(a_large_rest_ends_the_connection),

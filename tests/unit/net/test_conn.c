@@ -258,6 +258,131 @@ static void a_paused_conn_notices_the_end_by_writing(void **state)
     assert_int_equal(stage.owner.end, CONN_END_RESET);
 }
 
+/* ---- the other side's end, for an owner that wants to know at once ---- */
+
+static struct {
+    unsigned asked;
+    bool stays;
+} half;
+
+static bool on_peer_closed(void *owner)
+{
+    assert_ptr_equal(owner, &stage.owner);
+    rig_expect_turning(&stage.rig);
+    half.asked++;
+    return half.stays;
+}
+
+static void want_ends(bool stays)
+{
+    static struct conn_events wanting;
+    wanting = events;
+    wanting.on_peer_closed = on_peer_closed;
+    half.asked = 0;
+    half.stays = stays;
+    conn_set_owner(stage.owner.conn, &wanting, &stage.owner);
+}
+
+static void close_far(void)
+{
+    close(stage.far);
+    stage.far = -1;
+    rig_settle(&stage.rig);
+}
+
+static void half_close_far(void)
+{
+    assert_int_equal(shutdown(stage.far, SHUT_WR), 0);
+    rig_settle(&stage.rig);
+}
+
+static void a_paused_conn_is_told_of_the_end(void **state)
+{
+    (void)state;
+    want_ends(false);
+    conn_pause(stage.owner.conn);
+    say_far("never read");
+    assert_int_equal(conn_unread_bytes(stage.owner.conn), 10);
+    half_close_far();
+    assert_int_equal(half.asked, 1);
+    assert_int_equal(stage.owner.ended, 1);
+    assert_int_equal(stage.owner.end, CONN_END_CLOSED);
+    assert_int_equal(stage.owner.offers, 0);
+}
+
+static void a_paused_conn_is_told_of_a_reset(void **state)
+{
+    (void)state;
+    want_ends(true);
+    conn_pause(stage.owner.conn);
+    say_far("never read");
+    close_far();
+    assert_int_equal(half.asked, 0);
+    assert_int_equal(stage.owner.ended, 1);
+    assert_int_equal(stage.owner.end, CONN_END_RESET);
+}
+
+/* Unread input beyond the bound pauses the conn by itself. */
+static void an_end_behind_too_much_input_is_told(void **state)
+{
+    (void)state;
+    want_ends(false);
+    stage.owner.consumes = 0;
+    static char much[150000];
+    assert_int_equal(far_send(stage.far, text_of(much, sizeof much)), sizeof much);
+    rig_settle(&stage.rig);
+    assert_int_equal(stage.owner.ended, 0);
+    half_close_far();
+    assert_int_equal(stage.owner.ended, 1);
+}
+
+static void who_may_still_read_is_written_to(void **state)
+{
+    (void)state;
+    want_ends(true);
+    say_far("all of it");
+    half_close_far();
+    assert_got("all of it");
+    assert_int_equal(half.asked, 1);
+    assert_int_equal(stage.owner.ended, 0);
+    write_near(TEXT("the answer"));
+    rig_settle(&stage.rig);
+    assert_int_equal(listen_far(), FAR_OPEN);
+    assert_heard("the answer");
+    conn_finish(stage.owner.conn, 1000);
+    rig_settle(&stage.rig);
+    assert_int_equal(stage.owner.finished, 1);
+    assert_int_equal(listen_far(), FAR_ENDED);
+}
+
+static void who_may_still_read_and_goes_is_noticed(void **state)
+{
+    (void)state;
+    want_ends(true);
+    half_close_far();
+    assert_int_equal(stage.owner.ended, 0);
+    close_far();
+    assert_int_equal(stage.owner.ended, 1);
+    assert_int_equal(stage.owner.end, CONN_END_RESET);
+}
+
+static void what_a_paused_conn_was_told_comes_again_behind_the_bytes(void **state)
+{
+    (void)state;
+    want_ends(true);
+    conn_pause(stage.owner.conn);
+    say_far("the rest");
+    half_close_far();
+    assert_int_equal(half.asked, 1);
+    half.stays = false;
+    conn_resume(stage.owner.conn);
+    rig_settle(&stage.rig);
+    assert_got("the rest");
+    assert_int_equal(half.asked, 2);
+    assert_int_equal(stage.owner.ended, 1);
+    assert_int_equal(stage.owner.end, CONN_END_CLOSED);
+}
+
 /* What the other side said before it left is heard, even though an answer can no longer reach it. */
 static void words_before_the_end_are_heard_although_writing_fails(void **state)
 {
@@ -373,6 +498,12 @@ int main(void)
         TEST(a_paused_conn_hears_of_the_end_when_it_resumes),
         TEST(a_reset_is_told_from_an_orderly_end),
         TEST(a_paused_conn_notices_the_end_by_writing),
+        TEST(a_paused_conn_is_told_of_the_end),
+        TEST(a_paused_conn_is_told_of_a_reset),
+        TEST(an_end_behind_too_much_input_is_told),
+        TEST(who_may_still_read_is_written_to),
+        TEST(who_may_still_read_and_goes_is_noticed),
+        TEST(what_a_paused_conn_was_told_comes_again_behind_the_bytes),
         TEST(words_before_the_end_are_heard_although_writing_fails),
         TEST(commands_after_the_end_do_nothing),
         TEST(no_event_comes_after_a_close),

@@ -263,6 +263,7 @@ static void what_was_acknowledged_may_have_been_read(void **state)
     assert_int_equal(owner.end, CONN_END_CLOSED);
     assert_int_equal(conn_may_be_read(owner.conn, 0), CONN_READING_POSSIBLE);
     assert_int_equal(conn_may_be_read(owner.conn, 7), CONN_READING_RULED_OUT);
+    assert_int_equal(conn_acknowledged_bytes(owner.conn), conn_sent_bytes(owner.conn));
 }
 
 /* The node closed its idle connection; the request was on its way. Its kernel answers with a reset, which proves it. */

@@ -115,6 +115,67 @@ static void room_is_told_once(void **state)
     assert_int_equal(readers[0].calls, 0);
 }
 
+/* ---- ends ---- */
+
+struct end_seen {
+    unsigned ends, resets;
+};
+
+static void on_end(void *owner, bool is_reset)
+{
+    struct end_seen *seen = owner;
+    seen->ends += !is_reset;
+    seen->resets += is_reset;
+}
+
+/* Bytes that wait do not hide it, and they are no event themselves. */
+static void an_end_is_told_once_and_a_reset_behind_it(void **state)
+{
+    (void)state;
+    struct end_seen seen = {0};
+    struct end_watch ended;
+    end_watch_init(&ended, poller, readers[0].fd, on_end, &seen);
+    end_watch_add(&ended, false);
+    end_watch_add(&ended, false);
+    assert_int_equal(write(far[0], "x", 1), 1);
+    poller_wait(poller, false);
+    assert_int_equal(seen.ends + seen.resets, 0);
+    assert_int_equal(shutdown(far[0], SHUT_WR), 0);
+    for (unsigned i = 0; i < 3; i++)
+        poller_wait(poller, false);
+    assert_int_equal(seen.ends, 1);
+    end_watch_add(&ended, true);
+    poller_wait(poller, false);
+    assert_int_equal(seen.ends + seen.resets, 1);
+    assert_int_equal(shutdown(far[0], SHUT_RDWR), 0);
+    for (unsigned i = 0; i < 3; i++)
+        poller_wait(poller, false);
+    assert_int_equal(seen.resets, 1);
+    end_watch_add(&ended, false);
+    end_watch_remove(&ended);
+    end_watch_remove(&ended);
+    poller_wait(poller, false);
+    assert_int_equal(seen.ends + seen.resets, 2);
+}
+
+static void each_of_several_ends_is_told(void **state)
+{
+    (void)state;
+    struct end_seen seen[2] = {{0}};
+    struct end_watch ended[2];
+    for (unsigned i = 0; i < 2; i++) {
+        end_watch_init(&ended[i], poller, readers[i].fd, on_end, &seen[i]);
+        end_watch_add(&ended[i], false);
+        assert_int_equal(shutdown(far[i], SHUT_WR), 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        poller_wait(poller, false);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(seen[i].ends, 1);
+        end_watch_remove(&ended[i]);
+    }
+}
+
 static void a_descriptor_that_is_closed_cannot_be_watched(void **state)
 {
     (void)state;
@@ -188,6 +249,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_can_be_read_is_told_until_the_watch_is_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_input_is_something_to_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(room_is_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_end_is_told_once_and_a_reset_behind_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_of_several_ends_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_descriptor_that_is_closed_cannot_be_watched, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_alarm_comes_once_and_setting_moves_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_watch_and_an_alarm_nothing_can_happen, set_up, tear_down),

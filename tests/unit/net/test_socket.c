@@ -90,6 +90,45 @@ static void bytes_go_and_come_without_waiting(void **state)
     socket_close(far);
 }
 
+static void what_was_not_received_is_counted(void **state)
+{
+    (void)state;
+    char bytes[4];
+    int far;
+    int near = connected(&far);
+    assert_int_equal(socket_unread(far), 0);
+    assert_int_equal(send_text(near, "one", "two"), 6);
+    await(far, POLLIN);
+    assert_int_equal(socket_unread(far), 6);
+    assert_int_equal(socket_receive(far, bytes, 4), 4);
+    assert_int_equal(socket_unread(far), 2);
+    socket_close(near);
+    socket_close(far);
+}
+
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t length = sizeof value;
+    assert_int_equal(getsockopt(fd, level, option, &value, &length), 0);
+    return value;
+}
+
+static void a_sign_of_life_is_asked_for(void **state)
+{
+    (void)state;
+    int fd = socket_open(AF_INET);
+    assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    socket_expect_life(fd, 4100, 60000);
+    assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 5);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 5);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 60000);
+    socket_expect_life(fd, 1000, UINT64_MAX);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), INT32_MAX);
+    socket_close(fd);
+}
+
 static void a_full_socket_takes_no_more_and_says_so(void **state)
 {
     (void)state;
@@ -253,6 +292,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_go_and_come_without_waiting),
+        cmocka_unit_test(what_was_not_received_is_counted),
+        cmocka_unit_test(a_sign_of_life_is_asked_for),
         cmocka_unit_test(a_full_socket_takes_no_more_and_says_so),
         cmocka_unit_test(a_refused_connect_is_told_once),
         cmocka_unit_test(a_reset_is_seen_by_the_other_side),

@@ -93,6 +93,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_string_equal(t->log_level, "info");
     assert_int_equal(t->timeouts.connect_ms, 1000);
     assert_int_equal(t->timeouts.write_deadline_ms, 4000);
+    assert_int_equal(t->timeouts.write_response_ms, 30000);
     assert_int_equal(t->timeouts.response_ms, 600000);
     assert_int_equal(t->timeouts.idle_ms, 60000);
     assert_int_equal(t->timeouts.request_head_ms, 10000);
@@ -154,8 +155,8 @@ static void assert_sections(const struct topology *t)
     const uint64_t timeouts[] = {t->timeouts.connect_ms,       t->timeouts.write_deadline_ms, t->timeouts.response_ms,
                                  t->timeouts.idle_ms,          t->timeouts.request_head_ms,   t->timeouts.keep_alive_ms,
                                  t->timeouts.upstream_idle_ms, t->timeouts.queue_ms,          t->timeouts.drain_ms,
-                                 t->timeouts.linger_ms};
-    const uint64_t expected_timeouts[] = {11, 3000, 103, 104, 105, 106, 107, 108, 109, 110};
+                                 t->timeouts.linger_ms,        t->timeouts.write_response_ms};
+    const uint64_t expected_timeouts[] = {11, 3000, 103, 104, 105, 106, 107, 108, 109, 110, 11000};
     assert_memory_equal(timeouts, expected_timeouts, sizeof timeouts);
     const uint64_t limits[] = {t->limits.head_bytes,   t->limits.target_bytes, t->limits.fields,
                                t->limits.body_bytes,   t->limits.replay_bytes, t->limits.replay_total_bytes,
@@ -183,7 +184,7 @@ static void every_key_reaches_its_field(void **state)
         "routes:\n  - {method: GET, path: /a, class: query}\n  - {path: '/b/*', class: unknown}\n"
         "unknown: deny\nworkers: 2\naccess_log: '-'\nlog_level: debug\nretry_after: true\ntrust_forwarded: true\n"
         "timeouts: {connect: 11ms, write_deadline: 3s, response: 103ms, idle: 104ms, request_head: 105ms,\n"
-        "  keep_alive: 106ms, upstream_idle: 107ms, queue: 108ms, drain: 109ms, linger: 110ms}\n"
+        "  keep_alive: 106ms, upstream_idle: 107ms, queue: 108ms, drain: 109ms, linger: 110ms, write_response: 11s}\n"
         "limits: {head: 5KiB, target: 257, fields: 9, body: 1025, replay: 1026, replay_total: 1027, buffer: 4097,\n"
         "  connections: 2, upstream_links: 3, queue: 4}\n"
         "health: {path: /health, interval: 101ms, timeout: 12ms, rise: 5, fall: 6}\n",

@@ -415,6 +415,26 @@ static void idle_links_are_closed_after_their_time(void **state)
     served(2);
 }
 
+static void idle_links_of_a_suspected_node_are_dropped_unless_they_were_heard_lately(void **state)
+{
+    (void)state;
+    struct asker *first = ask_node(0, 0);
+    struct asker *second = ask_node(0, 1);
+    take_in(0);
+    take_in(0);
+    rig_settle(&stage.rig);
+    give(first);
+    pool_suspect(stage.pool, shared(0));
+    assert_int_equal(links_to(0), 2);
+    pass(1500);
+    pool_suspect(stage.pool, shared(1));
+    assert_int_equal(links_to(0), 2);
+    /* The one that is out is the business of whoever has it. */
+    pool_suspect(stage.pool, shared(0));
+    assert_int_equal(links_to(0), 1);
+    assert_non_null(second->link);
+}
+
 static void a_link_that_is_out_is_not_idle(void **state)
 {
     (void)state;
@@ -494,6 +514,7 @@ int main(void)
         TEST(our_own_lack_is_not_the_nodes_fault),
         TEST(a_connection_that_comes_about_forgives_failures),
         TEST(idle_links_are_closed_after_their_time),
+        TEST(idle_links_of_a_suspected_node_are_dropped_unless_they_were_heard_lately),
         TEST(a_link_that_is_out_is_not_idle),
         TEST(a_pool_ends_with_dials_and_idle_links),
         TEST(without_a_limit_an_idle_link_stays),

@@ -144,7 +144,7 @@ def a_node_that_ends_a_stream_within_its_upload_has_not_applied_it(house, how):
 @case()
 def a_link_into_the_void_is_left(house):
     """The node's end of a connection is gone without a word; the node itself is well. One request pays for it, not one after the other."""
-    with serve(house, "IQC", {"timeouts": {"write_deadline": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
+    with serve(house, "IQC", {"timeouts": {"write_response": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
         assert client.ask("POST", WRITE, LINES).status == 204
         first = sluice.i1.peer_of(sluice.i1.seen[0])
         first.acks_pings = False
@@ -155,9 +155,39 @@ def a_link_into_the_void_is_left(house):
         first.wait_closed()
 
 
+@case(("elsewhere", "IQQC"), ("on a fresh connection where there is no other node", "IQC"))
+def a_query_on_a_link_that_dies_in_silence_is_asked_again(house, _, letters):
+    """No deadline ends it (they are minutes here): the node is asked for a sign of life, and gives none on this connection."""
+    with serve(house, letters) as sluice, connect(sluice, 1) as client:
+        queriers = [node for node in sluice.nodes if node.name.startswith("q")]
+        while not all(node.seen for node in queriers):
+            assert client.ask("GET", QUERY).status == 200
+        for node in queriers:
+            for peer in node.peers.values():
+                peer.acks_pings = False
+            node.script.put(hang)
+        reply = client.ask("GET", QUERY)
+        assert reply.status == 200, reply
+        sluice.wait_line("event=attempt_failed .*fault=link_silent")
+
+
+@case()
+def a_query_that_takes_long_on_a_node_that_is_there_is_left_to_it(house):
+    release = threading.Event()
+    with serve(house, "IQC") as sluice, connect(sluice, 2) as client:
+        hold_all(sluice.q1, 1, release)
+        stream = client.begin("GET", QUERY)
+        sluice.q1.wait(lambda: sluice.q1.seen)
+        peer = sluice.q1.peer_of(sluice.q1.seen[0])
+        peer.wait(lambda: sum(frame.kind == h2.PING for frame in peer.frames) >= 2, "two pings")
+        release.set()
+        assert stream.wait_over().body == b"late"
+        assert not sluice.count_lines("event=attempt_failed")
+
+
 @case()
 def a_slow_node_that_answers_pings_keeps_its_link(house):
-    with serve(house, "IQC", {"timeouts": {"write_deadline": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
+    with serve(house, "IQC", {"timeouts": {"write_response": house.short(1000)}}) as sluice, connect(sluice, 1) as client:
         assert client.ask("POST", WRITE, LINES).status == 204
         sluice.i1.script.put(hang)
         assert client.ask("POST", WRITE, LINES).status == 503

@@ -120,7 +120,7 @@ def register_row(verb, link, cells):
 def register_silence(verb, link, column, expected):
     @case()
     def cell(house):
-        with house.serve(NODES, {"timeouts": {"write_deadline": house.short(500), "response": house.short(500)}}) as sluice:
+        with house.serve(NODES, {"timeouts": {"write_deadline": house.short(500), "write_response": house.short(500), "response": house.short(500)}}) as sluice:
             run_cell(sluice, verb, link == "kept", column, expected)
     CASES[-1] = (f"{verb} {link} {column}", cell, ())
 

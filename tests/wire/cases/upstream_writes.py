@@ -346,8 +346,8 @@ def all_tries_of_a_write_end_within_the_deadline(house):
 
 
 @case(("v1", "/write?db=d"), ("v3", WRITE))
-def a_node_that_never_answers_a_write_ends_it_at_the_deadline(house, _, target):
-    with house.serve("iiqc", {"timeouts": {"write_deadline": house.short(500)}}) as sluice:
+def a_node_that_never_answers_a_write_has_its_time(house, _, target):
+    with house.serve("iiqc", {"timeouts": {"write_deadline": house.short(100), "write_response": house.short(500)}}) as sluice:
         sluice.i1.script.put(silence)
         reply = sluice.ask("POST", target, LINES)
         check_fault(reply, 503, "upstream_timeout", target)
