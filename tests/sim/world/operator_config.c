@@ -126,8 +126,10 @@ static void put_nodes(struct draft *draft)
     }
     put(draft, "nodes:\n");
     for (unsigned i = 0; i < draft->plan->node_count; i++) {
-        if (i != out)
-            put_node(draft, i);
+        /* The order of nodes means nothing. */
+        unsigned index = draft->variant == OPERATOR_SHORT_TIMEOUTS ? draft->plan->node_count - 1 - i : i;
+        if (index != out)
+            put_node(draft, index);
     }
     if (draft->variant == OPERATOR_TWO_COMPACTORS && draft->plan->node_count == 1)
         put_second_compactor(draft);
@@ -137,7 +139,7 @@ static void put_variant(struct draft *draft)
 {
     switch (draft->variant) {
     case OPERATOR_LOW_LIMITS:
-        put(draft, "limits:\n  body: 4MiB\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  queue: 8\n");
+        put(draft, "limits:\n  body: 4MiB\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  queue: 8\n  connections: 6\n");
         break;
     case OPERATOR_SHORT_TIMEOUTS:
         put(draft, "limits:\n  body: 4MiB\ntimeouts:\n  drain: 1s\n  write_deadline: 2500ms\n  response: 4s\n  upstream_idle: 1s\n  keep_alive: 3s\n  queue: 500ms\n"
@@ -150,7 +152,8 @@ static void put_variant(struct draft *draft)
         put(draft, "limits: [\n");
         break;
     default:
-        put(draft, "limits:\n  body: 4MiB\n");
+        /* Connections: more than clients have at a time, and fewer than some have in all. */
+        put(draft, "limits:\n  body: 4MiB\n  connections: 300\n");
         if (draft->plan->seed % 3 == 0)
             put(draft, "timeouts:\n  response: 3s\n  drain: 1s\n");
         break;
