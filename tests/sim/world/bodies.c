@@ -26,14 +26,15 @@ static uint64_t mixed(uint64_t number)
     return z ^ z >> 31;
 }
 
-static uint64_t lines_of(uint64_t number)
+/* Most are small. Others than writes always are: a body that several nodes get must fit into what is kept for a replay. */
+static uint64_t lines_of(uint64_t number, enum try_kind kind)
 {
     uint64_t chance = mixed(number);
     uint64_t size = chance >> 16;
-    unsigned kind = (unsigned)chance & 1023;
-    if (kind == 0)
-        return 18000 + size % 9000;
-    return kind < 8 ? 200 + size % 2000 : 1 + size % 12;
+    unsigned share = (unsigned)chance & 1023;
+    if (!body_is_of_a_write(kind) || share >= 24)
+        return 1 + size % 12;
+    return share == 0 ? 18000 + size % 9000 : 200 + size % 5000;
 }
 
 static size_t put(char *line, size_t at, const char *words)
@@ -74,7 +75,7 @@ static void shape_of(uint64_t number, enum try_kind kind, struct body_shape *sha
     at = shape->timestamp_at == 0 ? without_timestamp : shape->timestamp_at + 19;
     shape->length = put(shape->line, at, "\n");
     shape->last_length = is_plain ? without_timestamp + 1 : shape->length;
-    shape->lines = lines_of(number);
+    shape->lines = lines_of(number, kind);
 }
 
 /* The line's digits; the last one of a plain body loses its timestamp. */
