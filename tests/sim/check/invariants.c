@@ -86,6 +86,19 @@ static void report_at(const char *rule, const struct try_entry *entry, unsigned 
                      entry->durable, entry->undone, words);
 }
 
+/* Since when, by node. */
+static uint64_t drained_us[PLAN_NODES_MAXIMUM];
+
+void invariant_drain(unsigned node)
+{
+    drained_us[node] = sim_now_us();
+}
+
+void invariant_ready(unsigned node)
+{
+    drained_us[node] = UINT64_MAX;
+}
+
 void invariant_of_attempt(const struct try_entry *entry, unsigned node, bool has_role)
 {
     if (entry->kind == TRY_HOSTILE) {
@@ -96,6 +109,8 @@ void invariant_of_attempt(const struct try_entry *entry, unsigned node, bool has
         reached("client: a request is tried for the fourth time");
     if (!has_role)
         report_at("wrong_node", entry, node, "this node may not be asked this");
+    if (entry->begun_us > drained_us[node])
+        report_at("drained", entry, node, "the operator had taken this node out");
     if (entry->attempts > invariant_attempts_maximum((enum try_kind)entry->kind))
         report_at("attempts", entry, node, "more attempts than the policy allows");
 }

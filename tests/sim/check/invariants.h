@@ -8,6 +8,7 @@
  *   lost        a write that was acknowledged is durable when the client hears so, and nothing durable is undone
  *   twice       a plain write, a write-back, and a call that may not be repeated are applied at most once
  *   wrong_node  whatever a client asks reaches only nodes that may be asked this
+ *   drained     a node that the operator has taken out gets nothing that was begun since
  *   attempts    at most as many attempts of a try reach nodes as the class's policy allows
  *   smuggled    nothing of what the hostile hid in their bytes is applied, nor even asked; and nothing of what is no change is applied
  *   not_served  once the faults have been over for a while, what can be served is
@@ -44,6 +45,10 @@ const char *try_end_name(enum try_end end);
  * them (dispatch.c, attempts_before).
  */
 unsigned invariant_attempts_maximum(enum try_kind kind);
+
+/* What is begun from now on may not reach the node; and may again. */
+void invariant_drain(unsigned node);
+void invariant_ready(unsigned node);
 
 void invariant_of_attempt(const struct try_entry *entry, unsigned node, bool has_role);
 void invariant_of_applied(const struct try_entry *entry, unsigned node);

@@ -6,6 +6,7 @@
 #include "check/invariants.h"
 #include "kernel/memory.h"
 #include "kernel/time.h"
+#include "world/plan.h"
 
 /* One broken rule often breaks a thousand tries: the first ones say enough. */
 #define VIOLATIONS_PRINTED 5
@@ -36,6 +37,8 @@ void ledger_open(void)
     book.violations = 0;
     book.verdict[0] = '\0';
     reached_clear();
+    for (unsigned node = 0; node < PLAN_NODES_MAXIMUM; node++)
+        invariant_ready(node);
 }
 
 static void make_room(void)

@@ -1,6 +1,7 @@
 #include "world/operator.h"
 
 #include "check/faults.h"
+#include "check/invariants.h"
 #include "check/ledger.h"
 #include "kernel/draw.h"
 #include "kernel/memory.h"
@@ -41,6 +42,7 @@ struct operator {
     uint64_t count_us;                  /* when it counts what Sluice has lived through, before that is forgotten; 0: it has done so */
     unsigned steered_node;              /* whose order is under way */
     enum steering order;
+    bool is_for_all;                    /* the classes */
     enum steering steered[PLAN_NODES_MAXIMUM];
     uint64_t ready_us[PLAN_NODES_MAXIMUM]; /* when it gets requests again */
     struct sim_timer turn;
@@ -70,12 +72,20 @@ static bool may_fail(const struct operator *operator)
 
 static void on_process_end(void *owner, int status);
 
+/* Sluice forgets its orders when it ends, and one to a node when that leaves the configuration. */
+static void all_are_ready(void)
+{
+    for (unsigned i = 0; i < PLAN_NODES_MAXIMUM; i++)
+        invariant_ready(i);
+}
+
 static void start(struct operator *operator)
 {
     operator->process = PROCESS_STARTING;
     operator->in_force = operator->variant;
     for (unsigned i = 0; i < PLAN_NODES_MAXIMUM; i++)
         operator->steered[i] = STEER_READY;
+    all_are_ready();
     sim_sluice_start(on_process_end, operator);
 }
 
@@ -178,6 +188,8 @@ static void judge_order(struct operator *operator, unsigned status, struct text 
     if (status != 200)
         return;
     operator->steered[operator->steered_node] = operator->order;
+    if (operator->order != STEER_READY && operator->is_for_all && operator->in_force == OPERATOR_ORDINARY)
+        invariant_drain(operator->steered_node);
     reached(operator->order == STEER_READY ? "operator: a node is ready again" : "operator: a node is drained");
 }
 
@@ -241,6 +253,7 @@ static void call(struct operator *operator, enum errand errand, const char *meth
 static void reload(struct operator *operator, enum operator_variant variant)
 {
     operator->variant = variant;
+    all_are_ready();
     operator_write_configuration(operator->plan, variant);
     if (is_peace(operator, sim_now_us()) || draw_below(&operator->random, 2) == 0) {
         call(operator, ERRAND_RELOAD, "POST", "/reload");
@@ -260,7 +273,10 @@ static void steer(struct operator *operator, unsigned node, enum steering order)
     text_append(target, sizeof target, 0, "/nodes/" OPERATOR_NODE_ID "/%s%s", node, words[order], class);
     operator->steered_node = node;
     operator->order = order;
-    if (order != STEER_READY) {
+    operator->is_for_all = *class == '\0';
+    if (order == STEER_READY) {
+        invariant_ready(node);
+    } else {
         /* Should its answer be lost, the order may have been carried out. */
         operator->steered[node] = order;
         operator->ready_us[node] = sim_now_us() + draw_between(&operator->random, SIM_S, 20 * SIM_S);
