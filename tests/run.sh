@@ -92,6 +92,7 @@ if [ -n "${SIM:-}" ]; then
     suite sim "$SIM" --seeds "${SIM_SEEDS:-$seeds}" --jobs "$(nproc)" --reached tests/sim/reached.txt
     suite sim_regressions "$SIM" --regressions tests/sim/regressions.txt
     suite sim_replay tests/sim/replay.sh "$SIM"
+    [ "$SIM" != build/release/sim ] || suite sim_mutants python3 tests/sim/mutants.py --ci --jobs "$(nproc)"
 fi
 # The fuzzers' names are words.
 # shellcheck disable=SC2086
