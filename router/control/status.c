@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "upstream/epoch.h"
 #include "upstream/probe.h"
+#include "upstream/serving.h"
 #include "upstream/standings.h"
 #include "worker/fleet.h"
 
@@ -34,25 +35,6 @@ static json_t *modes_of(const struct topology_node *node)
     return modes;
 }
 
-/* May it get new requests of some class that its modes serve? */
-static bool is_usable(const struct topology_node *node, const struct roster_node *shared)
-{
-    static const struct {
-        unsigned capability;
-        enum request_class class;
-    } classes[] = {
-        {NODE_CAPABILITY_INGEST, REQUEST_CLASS_WRITE},
-        {NODE_CAPABILITY_QUERY, REQUEST_CLASS_QUERY},
-        {NODE_CAPABILITY_COMPACT, REQUEST_CLASS_COMPACTION},
-        {NODE_CAPABILITY_PROCESS, REQUEST_CLASS_ENGINE},
-    };
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
-        if ((node->capabilities & classes[i].capability) != 0 && roster_node_is_usable(shared, classes[i].class))
-            return true;
-    }
-    return false;
-}
-
 /* The classes for which its own answers have set it aside. */
 static json_t *ejected_of(const struct roster_node *node)
 {
@@ -64,7 +46,18 @@ static json_t *ejected_of(const struct roster_node *node)
     return classes;
 }
 
-static json_t *node_of(const struct control *control, unsigned index)
+/* The classes that are served by nodes which probes call down. */
+static json_t *classes_of(unsigned all_down)
+{
+    json_t *classes = json_array();
+    for (unsigned i = 0; i < SERVING_KINDS; i++) {
+        if ((all_down & 1u << i) != 0)
+            json_array_append_new(classes, json_string(serving_kinds[i].name.bytes));
+    }
+    return classes;
+}
+
+static json_t *node_of(const struct control *control, unsigned index, unsigned all_down)
 {
     const struct topology_node *node = &control->epoch->topology->nodes[index];
     const struct roster_node *shared = control->epoch->nodes[index];
@@ -76,7 +69,7 @@ static json_t *node_of(const struct control *control, unsigned index)
                      "url", node->url,
                      "admin", status_admin_of(shared),
                      "health", health_state_name((enum health_state)atomic_load(&shared->health)),
-                     "usable", is_usable(node, shared) ? 1 : 0,
+                     "usable", serving_takes_any(control->epoch, index, all_down) ? 1 : 0,
                      "ejected", ejected_of(shared),
                      "since_s", (json_int_t)since_s,
                      "last_probe", prober_last_result(control->prober, shared),
@@ -88,10 +81,11 @@ static json_t *node_of(const struct control *control, unsigned index)
 char *status_format(const struct control *control, size_t *length)
 {
     const struct topology *topology = control->epoch->topology;
+    unsigned all_down = serving_all_down(control->epoch);
     json_t *nodes = json_array();
     for (unsigned i = 0; i < topology->node_count; i++)
-        json_array_append_new(nodes, node_of(control, i));
-    json_t *status = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:b, s:o, s:[]}",
+        json_array_append_new(nodes, node_of(control, i, all_down));
+    json_t *status = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:b, s:o, s:o, s:[]}",
                                "version", SLUICE_VERSION,
                                "epoch", (json_int_t)control->epoch->number,
                                "cluster_id", topology->cluster_id,
@@ -99,6 +93,7 @@ char *status_format(const struct control *control, size_t *length)
                                "workers", (json_int_t)fleet_worker_count(control->fleet),
                                "sessions", (json_int_t)fleet_session_count(control->fleet),
                                "draining", atomic_load(&control->roster->draining) != 0 ? 1 : 0,
+                               "all_down", classes_of(all_down),
                                "nodes", nodes,
                                "alarms");
     if (status == NULL)
@@ -166,10 +161,20 @@ static size_t put_node_metric(const struct epoch *epoch, size_t metric, char *te
     return used;
 }
 
+static size_t put_all_down(const struct epoch *epoch, char *text, size_t capacity, size_t used)
+{
+    unsigned all_down = serving_all_down(epoch);
+    used = text_append(text, capacity, used, "# HELP sluice_all_down 1 while nodes that probes call down serve the class, because all are.\n"
+                                             "# TYPE sluice_all_down gauge\n");
+    for (unsigned i = 0; i < SERVING_KINDS; i++)
+        used = text_append(text, capacity, used, "sluice_all_down{class=\"%s\"} %u\n", serving_kinds[i].name.bytes, all_down >> i & 1);
+    return used;
+}
+
 char *status_append_metrics(const struct control *control, char *text, size_t *length)
 {
     const struct epoch *epoch = control->epoch;
-    size_t room = 1280;
+    size_t room = 1792;
     for (unsigned i = 0; i < epoch->topology->node_count; i++)
         room += (1 + 3 * REQUEST_CLASS_COUNT) * (96 + strlen(epoch->nodes[i]->node_id));
     char *larger = text == NULL ? NULL : realloc(text, *length + room);
@@ -180,6 +185,6 @@ char *status_append_metrics(const struct control *control, char *text, size_t *l
     size_t used = *length;
     for (size_t i = 0; i < sizeof node_metrics / sizeof node_metrics[0]; i++)
         used = put_node_metric(epoch, i, larger, *length + room, used);
-    *length = used;
+    *length = put_all_down(epoch, larger, *length + room, used);
     return larger;
 }

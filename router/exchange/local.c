@@ -5,39 +5,7 @@
 #include "downstream/reply.h"
 #include "exchange/state.h"
 #include "upstream/lease.h"
-
-static bool any_usable(const struct epoch *epoch, enum request_class class, unsigned capability)
-{
-    const struct topology *topology = epoch->topology;
-    for (size_t i = 0; i < topology->node_count; i++) {
-        if ((topology->nodes[i].capabilities & capability) != 0 && roster_node_is_usable(epoch->nodes[i], class))
-            return true;
-    }
-    return false;
-}
-
-/* What a cluster can be asked for, in the order of the body. */
-static const struct {
-    struct text name;
-    enum request_class class;
-    unsigned capability;
-} services[] = {
-    {{"write", 5}, REQUEST_CLASS_WRITE, NODE_CAPABILITY_INGEST},
-    {{"query", 5}, REQUEST_CLASS_QUERY, NODE_CAPABILITY_QUERY},
-    {{"compaction", 10}, REQUEST_CLASS_COMPACTION, NODE_CAPABILITY_COMPACT},
-    {{"engine", 6}, REQUEST_CLASS_ENGINE, NODE_CAPABILITY_PROCESS},
-};
-#define SERVICES (sizeof services / sizeof services[0])
-
-/* For some class of those that its modes serve. */
-static bool is_usable(const struct topology_node *node, const struct roster_node *shared)
-{
-    for (size_t i = 0; i < SERVICES; i++) {
-        if ((node->capabilities & services[i].capability) != 0 && roster_node_is_usable(shared, services[i].class))
-            return true;
-    }
-    return false;
-}
+#include "upstream/serving.h"
 
 static const char *yes_or_no(bool value)
 {
@@ -63,13 +31,14 @@ static size_t format_health(const struct epoch *epoch, bool is_ready, char *body
     const struct topology *topology = epoch->topology;
     size_t used = text_append(body, capacity, 0, "{\"name\":\"sluice\",\"status\":\"%s\",\"cluster_id\":\"%s\",\"draining\":%s",
                               is_ready ? "pass" : "fail", topology->cluster_id, yes_or_no(is_draining(epoch)));
-    for (size_t i = 0; i < SERVICES; i++)
-        used = text_append(body, capacity, used, ",\"%s\":%s", services[i].name.bytes,
-                           yes_or_no(any_usable(epoch, services[i].class, services[i].capability)));
+    for (size_t i = 0; i < SERVING_KINDS; i++)
+        used = text_append(body, capacity, used, ",\"%s\":%s", serving_kinds[i].name.bytes,
+                           yes_or_no(serving_any(epoch, &serving_kinds[i])));
+    unsigned all_down = serving_all_down(epoch);
     used = text_append(body, capacity, used, ",\"nodes\":[");
-    for (size_t i = 0; i < topology->node_count; i++)
+    for (unsigned i = 0; i < topology->node_count; i++)
         used = text_append(body, capacity, used, "%s{\"node_id\":\"%s\",\"usable\":%s}", i == 0 ? "" : ",",
-                           topology->nodes[i].node_id, yes_or_no(is_usable(&topology->nodes[i], epoch->nodes[i])));
+                           topology->nodes[i].node_id, yes_or_no(serving_takes_any(epoch, i, all_down)));
     return text_append(body, capacity, used, "]}\n");
 }
 
@@ -102,10 +71,10 @@ static void answer_health(struct exchange *exchange)
     struct text class = text_query_value(query, TEXT("class"));
     bool is_known = class.length == 0;
     bool is_ready = false;
-    for (size_t i = 0; i < SERVICES; i++) {
-        bool is_asked = class.length == 0 || text_equals(class, services[i].name);
+    for (size_t i = 0; i < SERVING_KINDS; i++) {
+        bool is_asked = class.length == 0 || text_equals(class, serving_kinds[i].name);
         is_known = is_known || is_asked;
-        is_ready = is_ready || (is_asked && any_usable(epoch, services[i].class, services[i].capability));
+        is_ready = is_ready || (is_asked && serving_any(epoch, &serving_kinds[i]));
     }
     if (!is_known) {
         answer_unknown_class(exchange);

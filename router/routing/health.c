@@ -8,7 +8,7 @@ const char *health_state_name(enum health_state state)
 
 const char *health_result_name(enum health_result result)
 {
-    static const char *const names[] = {"good", "unauthorized", "connect", "timeout", "bad_status", "malformed"};
+    static const char *const names[] = {"good", "unauthorized", "connect", "timeout", "bad_status", "malformed", "tls"};
     return names[result];
 }
 
@@ -21,7 +21,9 @@ static enum health_state next_state(const struct health *health, unsigned rise, 
 {
     switch (health->state) {
     case HEALTH_UNKNOWN:
-        return is_good(health->last) ? HEALTH_UP : HEALTH_DOWN;
+        if (is_good(health->last))
+            return HEALTH_UP;
+        return health->bad_in_row >= fall ? HEALTH_DOWN : HEALTH_UNKNOWN;
     case HEALTH_UP:
         return health->bad_in_row >= fall ? HEALTH_DOWN : HEALTH_UP;
     case HEALTH_DOWN:

@@ -4,7 +4,7 @@
  * A node's health as a small state machine, fed with the results of probes by one thread (control) and with the count
  * of connection failures in a row that live traffic saw. Pure: time and results are arguments.
  *
- *   UNKNOWN --first result--> UP or DOWN      UP --fall bad in a row--> DOWN      DOWN --rise good in a row--> UP
+ *   UNKNOWN --a good one--> UP      UNKNOWN, UP --fall bad in a row--> DOWN      DOWN --rise good in a row--> UP
  *
  * A node of unknown health is usable: at start Sluice serves at once and failed connects go elsewhere. While others of its kind are known to be
  * up, it comes after them (upstream/lease.h).
@@ -21,6 +21,7 @@ enum health_result {
     HEALTH_RESULT_TIMEOUT,
     HEALTH_RESULT_BAD_STATUS,    /* an answer that is neither good nor unauthorized */
     HEALTH_RESULT_MALFORMED,
+    HEALTH_RESULT_TLS,           /* one does not take the other for who it is, or they have no HTTP in common (ALPN) */
 };
 
 const char *health_state_name(enum health_state state);

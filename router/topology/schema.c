@@ -242,6 +242,8 @@ const struct schema_row schema_rows[] = {
      .help = "good results in a row before a node is up again"},
     {"health.fall", SCHEMA_INTEGER, TOPOLOGY(health.fall), .fallback = "3", .minimum = 1, .maximum = 100,
      .help = "bad results in a row before a node is down"},
+    {"health.all_down", SCHEMA_CHOICE, TOPOLOGY(health.all_down), .fallback = "serve", .words = "serve refuse",
+     .help = "when probes say that all nodes of a class are down: use them all the same, or refuse"},
     {"health.slow_start", SCHEMA_DURATION, TOPOLOGY(health.slow_start_ms), .fallback = "10s", .minimum = 100,
      .maximum = MINUTES(10), .zero = "all of it at once",
      .help = "until a node that comes back from being set aside has its whole share again"},

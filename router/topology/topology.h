@@ -175,6 +175,9 @@ struct topology_retries {
     unsigned floor;               /* repeats a second, whatever comes */
 };
 
+/* What becomes of a kind of requests when probes say of all its nodes that they are down. */
+enum topology_all_down { TOPOLOGY_ALL_DOWN_SERVE, TOPOLOGY_ALL_DOWN_REFUSE };
+
 struct topology_health {
     const char *path;             /* first choice, "/ready"; on 404 "/health" is asked instead */
     const char *token_file;       /* file with the bearer token for probes, or NULL */
@@ -182,6 +185,7 @@ struct topology_health {
     uint64_t timeout_ms;
     unsigned rise;                /* good results in a row before a node that was down is up */
     unsigned fall;                /* bad results in a row before a node that was up is down */
+    enum topology_all_down all_down;
     uint64_t slow_start_ms;       /* until a node that was set aside has its whole share again */
     struct topology_eject eject;
 };

@@ -169,20 +169,34 @@ static size_t leave_out_aside(struct building *building, struct balance_candidat
     return kept > 0 || may_be_empty ? kept : count;
 }
 
+typedef bool node_test(const struct roster_node *node, enum request_class class);
+
+/* Returns how many nodes of the kind may serve. */
+static size_t collect(const struct building *building, unsigned preferred, node_test *may_serve, struct balance_candidate *candidates)
+{
+    const struct topology *topology = building->epoch->topology;
+    const struct lease_kind *kind = building->kind;
+    size_t count = 0;
+    for (unsigned i = 0; i < topology->node_count; i++) {
+        const struct topology_node *node = &topology->nodes[i];
+        const struct roster_node *shared = building->epoch->nodes[i];
+        if (classify_node_is_preferred(node, kind->route->capabilities, preferred) && may_serve(shared, kind->class) &&
+            (!kind->needs_http2 || speaks_http2(node, shared)))
+            candidates[count++] = (struct balance_candidate){.index = (uint16_t)i, .weight = node->weight};
+    }
+    return count;
+}
+
 /* False when memory is out: then it is empty, and the next request tries again. */
 static bool build_view(const struct epoch *epoch, const struct lease_kind *kind, unsigned preferred, struct kept_view *kept)
 {
     const struct topology *topology = epoch->topology;
     struct balance_candidate *candidates = malloc((topology->node_count + 1) * sizeof *candidates);
     struct building building = {.epoch = epoch, .kind = kind, .stale_ms = UINT64_MAX, .trial = -1};
-    size_t count = 0;
-    for (unsigned i = 0; candidates != NULL && i < topology->node_count; i++) {
-        const struct topology_node *node = &topology->nodes[i];
-        if (classify_node_is_preferred(node, kind->route->capabilities, preferred) &&
-            roster_node_is_usable(epoch->nodes[i], kind->class) &&
-            (!kind->needs_http2 || speaks_http2(node, epoch->nodes[i])))
-            candidates[count++] = (struct balance_candidate){.index = (uint16_t)i, .weight = node->weight};
-    }
+    size_t count = candidates == NULL ? 0 : collect(&building, preferred, roster_node_is_usable, candidates);
+    /* Nobody is left: then probes alone keep nobody out. Where some are preferred there is another list. */
+    if (count == 0 && candidates != NULL && preferred == 0 && topology->health.all_down == TOPOLOGY_ALL_DOWN_SERVE)
+        count = collect(&building, preferred, roster_node_is_down_by_probes, candidates);
     if (!kind->takes_unknown) {
         count = leave_out_unknown(epoch, candidates, count);
         count = leave_out_aside(&building, candidates, count, preferred != 0);

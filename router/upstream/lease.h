@@ -50,7 +50,9 @@ struct lease_kind {
 /*
  * The nodes of this kind that are usable now. A node that has just come with a reload, and may be no node at all, gets nothing until it has
  * answered a probe, as long as others have: at the start, where none has, all are taken. So it is with nodes that their
- * own answers have set aside (upstream/standings.h); one that starts slowly again has a part of its share. Valid until the next call for this lease; never NULL (without memory it is empty). */
+ * own answers have set aside (upstream/standings.h); one that starts slowly again has a part of its share. Where none is usable, those that
+ * only probes keep out are taken (health.all_down). Valid until the next call for this lease; never NULL (without memory it is empty).
+ */
 struct balance_view *lease_usable(struct lease *lease, const struct lease_kind *kind);
 /*
  * The index of one that is set aside for its answers and may be tried now, or -1. It is in no list until one request has shown that it works again

@@ -11,19 +11,19 @@
 #include "http/h2.h"
 #include "net/loop.h"
 #include "net/wakeup.h"
+#include "routing/version_search.h"
 #include "upstream/dial.h"
 #include "upstream/epoch.h"
 #include "upstream/probe_token.h"
+#include "upstream/serving.h"
 #include "upstream/standings.h"
 
-/* Rounds after which a node that spoke HTTP/1 only is asked again. */
-#define VERSION_ROUNDS 15
-/* Failures in a row before a node that spoke HTTP/2 is taken for one that does so no more. */
-#define VERSION_FAILURES 3
 /* How long a node that live traffic suspects may take for its answer. */
 #define SUSPECT_MS 1000
 /* The first probe of a node with a name waits so long for its address. */
 #define RESOLVE_GRACE_MS 200
+/* First probes follow each other at this distance, within the interval, so that a large cluster does not have all of them at once. */
+#define FIRST_STEP_MS 10
 
 /*
  *   IDLE --timer--> DIALING --ready--> ASKING --head--> IDLE
@@ -45,8 +45,7 @@ struct probe {
     unsigned results;           /* so far */
     unsigned step;              /* which of the paths is known there: see path_of_step */
     bool is_http2;              /* this try */
-    unsigned http2_failures;    /* in a row, of a node that has spoken it */
-    unsigned version_rounds;    /* left until HTTP/2 is tried again; 0: now */
+    struct version_search search; /* clear text: which HTTP to ask in */
     struct dial dial;
     struct link *link;
     struct stream *stream;
@@ -63,6 +62,7 @@ struct prober {
     struct h2_context *h2;
     struct random_source random;
     struct wakeup *suspicions;  /* a worker suspects a node */
+    unsigned all_down;          /* of which kinds it was logged that all nodes are down and serve, see serving_all_down */
     struct probe *of_slot[ROSTER_SLOTS];
 };
 
@@ -140,33 +140,49 @@ static bool has_other_up(const struct probe *probe)
     return false;
 }
 
+static void tell_all_down(struct prober *prober)
+{
+    unsigned all_down = serving_all_down(prober->epoch);
+    for (unsigned i = 0; i < SERVING_KINDS; i++) {
+        unsigned bit = 1u << i;
+        if ((all_down & bit) != (prober->all_down & bit))
+            log_line((all_down & bit) != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "event=all_down class=%s state=%s", serving_kinds[i].name.bytes,
+                     (all_down & bit) != 0 ? "served_all_the_same" : "over");
+    }
+    prober->all_down = all_down;
+}
+
 /* Every result comes here: the only writer of a node's health. */
 static void report(struct probe *probe, enum health_result result)
 {
     struct prober *prober = probe->prober;
     struct roster_node *shared = probe->shared;
     const struct topology_health *settings = settings_of(probe);
+    bool has_connected = probe->state == PROBE_ASKING;
     let_go(probe);
     probe->results++;
+    roster_node_set_tls_failed(shared, result == HEALTH_RESULT_TLS);
     unsigned fall = probe->cause == PROBE_SUSPICION && has_other_up(probe) ? 1 : settings->fall;
     probe->cause = PROBE_ROUTINE;
     bool changed = health_feed(&probe->health, result, settings->rise, fall, loop_now_ms(prober->loop));
     roster_node_set_health(shared, probe->health.state);
     bool is_good = result == HEALTH_RESULT_GOOD || result == HEALTH_RESULT_UNAUTHORIZED;
     bool is_passive_down = atomic_load_explicit(&shared->connect_failures, memory_order_relaxed) >= HEALTH_PASSIVE_FAILURES;
-    if (is_passive_down && !probe->was_passive_down && !is_good)
+    if (is_passive_down && !probe->was_passive_down && !has_connected)
         log_line(LOG_LEVEL_WARNING, "event=node_set_aside node=%s reason=connection_failures", shared->node_id);
-    probe->was_passive_down = is_passive_down && !is_good;
-    if (is_good) {
+    probe->was_passive_down = is_passive_down && !has_connected;
+    /* Whatever it answers, if it does. Where all are down by probes, nothing else would bring it back. */
+    if (has_connected)
         roster_node_note_connect(shared, false);
+    if (is_good)
         standings_forgive(shared);
-    }
     if (changed && probe->health.state == HEALTH_UP)
         standings_forget(shared, loop_now_ms(prober->loop));
     if (changed)
         log_line(probe->health.state == HEALTH_DOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
                  "event=node_health node=%s state=%s result=%s", shared->node_id, health_state_name(probe->health.state),
                  health_result_name(result));
+    tell_all_down(prober);
     set_next_round(probe);
 }
 
@@ -177,31 +193,36 @@ static bool finds_version(const struct probe *probe)
     return node_of(probe)->http == TOPOLOGY_HTTP_AUTO;
 }
 
-static void choose_version(struct probe *probe)
+static unsigned known_version(const struct probe *probe)
 {
-    probe->is_http2 = node_of(probe)->http == TOPOLOGY_HTTP_2;
-    if (!finds_version(probe))
-        return;
-    unsigned known = atomic_load_explicit(&probe->shared->http_version, memory_order_relaxed);
-    probe->is_http2 = known == 2 || probe->version_rounds == 0;
-    if (probe->version_rounds > 0)
-        probe->version_rounds--;
+    return atomic_load_explicit(&probe->shared->http_version, memory_order_relaxed);
 }
 
-/* Over clear text only asking tells; one failure of a node that is known to speak HTTP/2 is a failure of the node. */
+static void choose_version(struct probe *probe)
+{
+    probe->is_http2 = finds_version(probe) ? version_search_begin(&probe->search, known_version(probe)) : node_of(probe)->http == TOPOLOGY_HTTP_2;
+}
+
+/* Over clear text only asking tells. */
 static bool may_speak_http1(struct probe *probe)
 {
-    if (!finds_version(probe) || node_of(probe)->is_tls)
-        return false;
-    unsigned known = atomic_load_explicit(&probe->shared->http_version, memory_order_relaxed);
-    return known != 2 || ++probe->http2_failures >= VERSION_FAILURES;
+    return finds_version(probe) && !node_of(probe)->is_tls && version_search_failed(&probe->search, known_version(probe));
 }
 
 static void set_version(struct probe *probe, unsigned version)
 {
-    probe->http2_failures = 0;
-    if (finds_version(probe) && roster_node_set_version(probe->shared, version) != version)
-        log_line(LOG_LEVEL_INFO, "event=node_version node=%s http=%u", probe->shared->node_id, version);
+    unsigned found = version_search_answered(&probe->search, known_version(probe), version);
+    if (found != 0 && finds_version(probe) && roster_node_set_version(probe->shared, found) != found)
+        log_line(LOG_LEVEL_INFO, "event=node_version node=%s http=%u", probe->shared->node_id, found);
+}
+
+/* The time is up, or the connection is gone, before an answer. */
+static void note_unanswered(struct probe *probe, bool is_silence)
+{
+    if (!probe->is_http2)
+        version_search_unanswered(&probe->search, known_version(probe));
+    else if (is_silence)
+        version_search_silent(&probe->search, known_version(probe));
 }
 
 /* The status page knows only that there is no connection; what is wrong with a certificate is told here, once. */
@@ -254,6 +275,21 @@ static void on_interim(void *owner, const struct message_head *head)
     (void)head;
 }
 
+static enum health_result result_of(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_UPSTREAM_MALFORMED:
+    case FAULT_UPSTREAM_HEAD_TOO_LARGE:
+        return HEALTH_RESULT_MALFORMED;
+    case FAULT_TLS_UNVERIFIED:
+    case FAULT_TLS_FAILED:
+    case FAULT_UPSTREAM_VERSION:
+        return HEALTH_RESULT_TLS;
+    default:
+        return HEALTH_RESULT_CONNECT;
+    }
+}
+
 static void on_failed(void *owner, enum fault fault)
 {
     struct probe *probe = owner;
@@ -262,13 +298,12 @@ static void on_failed(void *owner, enum fault fault)
         log_tls(probe, "node_tls_failed", "the node refused our certificate, or asks for one");
     /* What an HTTP/1 node makes of the preface differs: an answer in its own words, a close, a reset. Ask in HTTP/1 at once. */
     else if (probe->is_http2 && may_speak_http1(probe)) {
-        probe->version_rounds = VERSION_ROUNDS;
         probe->is_http2 = false;
         connect_to_node(probe);
         return;
     }
-    report(probe, fault == FAULT_UPSTREAM_MALFORMED || fault == FAULT_UPSTREAM_HEAD_TOO_LARGE ? HEALTH_RESULT_MALFORMED
-                                                                                             : HEALTH_RESULT_CONNECT);
+    note_unanswered(probe, false);
+    report(probe, result_of(fault));
 }
 
 static const struct stream_events probe_stream_events = {
@@ -341,8 +376,7 @@ static void on_dial_failed(void *owner, enum fault fault, const char *reason)
         return;
     case FAULT_UPSTREAM_VERSION:
         log_tls(probe, "node_version_wrong", reason);
-        report(probe, HEALTH_RESULT_MALFORMED);
-        return;
+        break;
     case FAULT_TLS_UNVERIFIED:
         log_tls(probe, "node_tls_unverified", reason);
         break;
@@ -350,9 +384,10 @@ static void on_dial_failed(void *owner, enum fault fault, const char *reason)
         log_tls(probe, "node_tls_failed", reason);
         break;
     default:
+        note_unanswered(probe, false);
         break;
     }
-    report(probe, HEALTH_RESULT_CONNECT);
+    report(probe, result_of(fault));
 }
 
 static const struct dial_events probe_dial_events = {
@@ -433,12 +468,12 @@ static void on_suspicion(void *owner)
 static void on_timer(void *owner)
 {
     struct probe *probe = owner;
-    if (probe->is_http2 && probe->state == PROBE_ASKING)
-        probe->version_rounds = VERSION_ROUNDS; /* silence may be all that it has to say to HTTP/2 */
-    if (probe->state != PROBE_IDLE)
-        report(probe, HEALTH_RESULT_TIMEOUT);
-    else
+    if (probe->state == PROBE_IDLE) {
         start(probe);
+        return;
+    }
+    note_unanswered(probe, probe->state == PROBE_ASKING);
+    report(probe, HEALTH_RESULT_TIMEOUT);
 }
 
 /* ---- epochs ---- */
@@ -463,7 +498,10 @@ static void set_first_round(struct probe *probe)
 {
     struct loop *loop = probe->prober->loop;
     struct address address;
-    loop_timer_set(loop, &probe->timer, loop_now_ms(loop) + (roster_node_get_address(probe->shared, &address) ? 0 : RESOLVE_GRACE_MS));
+    uint64_t delay_ms = (uint64_t)probe->index * FIRST_STEP_MS % settings_of(probe)->interval_ms;
+    if (!roster_node_get_address(probe->shared, &address))
+        delay_ms += RESOLVE_GRACE_MS;
+    loop_timer_set(loop, &probe->timer, loop_now_ms(loop) + delay_ms);
 }
 
 static bool begin(struct prober *prober, struct roster_node *node, unsigned index)
@@ -488,8 +526,7 @@ static void start_over(struct probe *probe)
     roster_node_forget_place(probe->shared);
     standings_forget(probe->shared, loop_now_ms(probe->prober->loop));
     probe->step = 0;
-    probe->http2_failures = 0;
-    probe->version_rounds = 0;
+    probe->search = (struct version_search){0};
     set_first_round(probe);
 }
 
@@ -522,6 +559,7 @@ bool prober_apply(struct prober *prober, struct epoch *epoch)
             start_over(known);
     }
     epoch_release(before);
+    tell_all_down(prober);
     return is_complete;
 }
 

@@ -20,7 +20,7 @@ void prober_destroy(struct prober *prober);
 
 /*
  * The nodes of this epoch are probed from now on, by its settings, and no others; a node that is known keeps its health, one that is new is
- * probed at once. False when memory is out: then some are not probed, and stay as they are.
+ * probed at once; of many, one after the other, within an interval. False when memory is out: then some are not probed, and stay as they are.
  */
 bool prober_apply(struct prober *prober, struct epoch *epoch);
 

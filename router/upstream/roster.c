@@ -192,12 +192,26 @@ void roster_node_suspect(struct roster_node *node)
         wakeup_send(node->roster->suspicions);
 }
 
+bool roster_node_is_down_by_probes(const struct roster_node *node, enum request_class class)
+{
+    return atomic_load_explicit(&node->health, memory_order_relaxed) == HEALTH_DOWN &&
+           atomic_load_explicit(&node->tls_failed, memory_order_relaxed) == 0 &&
+           atomic_load_explicit(&node->connect_failures, memory_order_relaxed) < HEALTH_PASSIVE_FAILURES &&
+           atomic_load_explicit(&node->admin[class], memory_order_relaxed) == NODE_ADMIN_READY;
+}
+
 bool roster_node_set_health(struct roster_node *node, enum health_state health)
 {
     unsigned before = atomic_exchange_explicit(&node->health, health, memory_order_relaxed);
     if (before != (unsigned)health)
         roster_touch(node->roster);
     return before != (unsigned)health;
+}
+
+void roster_node_set_tls_failed(struct roster_node *node, bool failed)
+{
+    if (atomic_exchange_explicit(&node->tls_failed, failed, memory_order_relaxed) != (unsigned)failed)
+        roster_touch(node->roster);
 }
 
 void roster_node_set_admin(struct roster_node *node, enum request_class class, enum node_admin admin)

@@ -55,7 +55,8 @@ struct roster_node {
     atomic_uint took[REQUEST_CLASS_COUNT];   /* an average of good answers; 0: there was none */
     _Alignas(64) atomic_uint health;         /* enum health_state; writer: control */
     atomic_uint suspected;                   /* it is silent while work waits, and was not probed since; writers: workers, control takes it back */
-    atomic_uint connect_failures;            /* in a row, live traffic; reset by a success or a good probe */
+    atomic_uint tls_failed;                  /* the last probe failed by TLS; writer: control */
+    atomic_uint connect_failures;            /* in a row, live traffic; reset by a connection that came about */
     atomic_uint admin[REQUEST_CLASS_COUNT];  /* enum node_admin; writer: control */
     atomic_uint standing[REQUEST_CLASS_COUNT]; /* enum standing_state, for those who do not hold the lock; writer: standings.c */
     _Atomic uint64_t since_ms[REQUEST_CLASS_COUNT]; /* of that */
@@ -117,9 +118,12 @@ bool roster_node_get_address(const struct roster_node *node, struct address *add
 
 /* May the node get new requests of this class? */
 bool roster_node_is_usable(const struct roster_node *node, enum request_class class);
+/* Would it be usable but for the results of probes? What the operator said, failed TLS and failed connections of live traffic are none. */
+bool roster_node_is_down_by_probes(const struct roster_node *node, enum request_class class);
 
 /* Control only: true when the state changed. */
 bool roster_node_set_health(struct roster_node *node, enum health_state health);
+void roster_node_set_tls_failed(struct roster_node *node, bool failed);
 void roster_node_set_admin(struct roster_node *node, enum request_class class, enum node_admin admin);
 /* Which HTTP the node speaks; returns what was known before. */
 unsigned roster_node_set_version(struct roster_node *node, unsigned version);

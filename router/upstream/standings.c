@@ -3,6 +3,7 @@
 #include "base/thread.h"
 #include "routing/classify.h"
 #include "upstream/epoch.h"
+#include "upstream/serving.h"
 
 /* Times are kept in sixteenths of a ms, each new one with an eighth of weight. */
 #define TOOK_UNIT 16
@@ -122,18 +123,19 @@ static bool is_failing(struct roster_node *node, enum request_class class, const
            standing_is_failing(standing_of(node, class), settings, count_good(node, class), now_ms);
 }
 
-static bool is_of_pool(const struct standings_attempt *attempt, const struct epoch *epoch, unsigned index)
+static bool is_of_pool(const struct standings_attempt *attempt, const struct epoch *epoch, bool is_all_down, unsigned index)
 {
     return classify_node_fits(&epoch->topology->nodes[index], attempt->capabilities) &&
-           roster_node_is_usable(epoch->nodes[index], attempt->class);
+           serving_takes(epoch->nodes[index], attempt->class, is_all_down);
 }
 
 static struct pool_state look_at_pool(const struct standings_attempt *attempt, const struct epoch *epoch)
 {
     struct pool_state pool = {.all_others_fail = true};
+    bool is_all_down = serving_is_all_down(epoch, attempt->class, attempt->capabilities);
     for (unsigned i = 0; i < epoch->topology->node_count; i++) {
         struct roster_node *node = epoch->nodes[i];
-        if (!is_of_pool(attempt, epoch, i))
+        if (!is_of_pool(attempt, epoch, is_all_down, i))
             continue;
         bool is_aside = standings_is_aside(node, attempt->class);
         pool.count++;
@@ -148,9 +150,10 @@ static struct pool_state look_at_pool(const struct standings_attempt *attempt, c
 static bool pardon_all(const struct standings_attempt *attempt, const struct epoch *epoch)
 {
     bool has_changed = false;
+    bool is_all_down = serving_is_all_down(epoch, attempt->class, attempt->capabilities);
     for (unsigned i = 0; i < epoch->topology->node_count; i++) {
         struct roster_node *node = epoch->nodes[i];
-        if (!standings_is_aside(node, attempt->class) || !is_of_pool(attempt, epoch, i))
+        if (!standings_is_aside(node, attempt->class) || !is_of_pool(attempt, epoch, is_all_down, i))
             continue;
         standing_pardon(standing_of(node, attempt->class), attempt->now_ms);
         publish(node, attempt->class);

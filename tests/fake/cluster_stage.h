@@ -277,9 +277,12 @@ static inline void settle(void)
     rig_settle(&cluster.rig);
 }
 
+/* A node that is certainly not used: nobody reaches it. */
 static inline void take_down(unsigned index)
 {
     roster_node_set_health(shared(index), HEALTH_DOWN);
+    for (unsigned i = 0; i < HEALTH_PASSIVE_FAILURES; i++)
+        roster_node_note_connect(shared(index), true);
 }
 
 /* ---- heads ---- */

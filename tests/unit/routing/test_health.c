@@ -10,8 +10,8 @@
 #include "routing/health.h"
 
 /*
- * A history is a word of results (g good, u unauthorized, c connect, t timeout, s bad status, m malformed) and a word
- * of the states after each of them (U up, D down).
+ * A history is a word of results (g good, u unauthorized, c connect, t timeout, s bad status, x tls, m malformed) and
+ * a word of the states after each of them (U up, D down, ? unknown).
  */
 static enum health_result result_of(char letter)
 {
@@ -26,6 +26,8 @@ static enum health_result result_of(char letter)
         return HEALTH_RESULT_TIMEOUT;
     case 's':
         return HEALTH_RESULT_BAD_STATUS;
+    case 'x':
+        return HEALTH_RESULT_TLS;
     default:
         return HEALTH_RESULT_MALFORMED;
     }
@@ -38,24 +40,26 @@ static void histories(void **state)
         unsigned rise, fall;
         const char *results, *states;
     } rows[] = {
-        /* The first result decides at once, whatever rise and fall say. */
+        /* The first good result decides at once, whatever rise says; bad ones do so when there are `fall` in a row. */
         {2, 3, "g", "U"},
         {2, 3, "u", "U"},
-        {2, 3, "c", "D"},
-        {5, 5, "s", "D"},
+        {2, 1, "c", "D"},
+        {2, 3, "ctx", "??D"},
+        {5, 5, "sssss", "????D"},
+        {2, 3, "ccgccs", "??UUUD"},
         /* Then it takes `fall` bad ones in a row, of any kind. */
         {2, 3, "gcts", "UUUD"},
         {2, 3, "gccgccg", "UUUUUUU"},
         {2, 3, "gccucmt", "UUUUUUD"},
         {2, 1, "gsg", "UDD"},
         /* And `rise` good ones in a row to return. */
-        {2, 3, "cgg", "DDU"},
-        {2, 3, "cgcgg", "DDDDU"},
-        {1, 3, "cg", "DU"},
+        {2, 3, "cccgg", "??DDU"},
+        {2, 3, "cccgcgg", "??DDDDU"},
+        {1, 3, "cccg", "??DU"},
         {3, 1, "cguug", "DDDUU"},
         /* Bad ones before the return do not count towards the next fall. */
-        {1, 2, "ccgcgc", "DDUUUU"},
-        {1, 2, "ccgcc", "DDUUD"},
+        {1, 2, "ccgcgc", "?DUUUU"},
+        {1, 2, "ccgcc", "?DUUD"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct health health = {0};
@@ -65,7 +69,8 @@ static void histories(void **state)
             enum health_state before = health.state;
             uint64_t changed_ms = health.changed_ms, now_ms = 1000 + j;
             bool changed = health_feed(&health, result_of(rows[i].results[j]), rows[i].rise, rows[i].fall, now_ms);
-            enum health_state expected = rows[i].states[j] == 'U' ? HEALTH_UP : HEALTH_DOWN;
+            char letter = rows[i].states[j];
+            enum health_state expected = letter == 'U' ? HEALTH_UP : letter == 'D' ? HEALTH_DOWN : HEALTH_UNKNOWN;
             if (health.state != expected)
                 fail_msg("row %zu, result %zu: %s", i, j, health_state_name(health.state));
             assert_int_equal(changed, before != expected);

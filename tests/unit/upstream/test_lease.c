@@ -165,6 +165,39 @@ static void a_node_that_no_probe_has_reached_waits_while_others_are_up(void **st
     assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
 }
 
+/* Probes that all fail may be wrong; what the operator says, TLS, and connections that do not come about are not. */
+static void where_all_are_down_those_serve_that_only_probes_keep_out(void **state)
+{
+    (void)state;
+    struct lease_kind calls = {REQUEST_CLASS_QUERY, &query_route, true, false, 0};
+    roster_node_set_health(epoch->nodes[QUERY], HEALTH_DOWN);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(BOTH));
+    roster_node_set_health(epoch->nodes[BOTH], HEALTH_DOWN);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(QUERY) | BIT(BOTH));
+    /* The wrong role stays the wrong one, and one that is well is enough. */
+    assert_int_equal(usable(REQUEST_CLASS_WRITE, &write_route), BIT(INGESTER));
+    roster_node_set_version(epoch->nodes[QUERY], 1);
+    assert_int_equal(members_of(lease_usable(lease, &calls)), BIT(BOTH));
+    roster_node_set_admin(epoch->nodes[QUERY], REQUEST_CLASS_QUERY, NODE_ADMIN_DRAIN);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(BOTH));
+    roster_node_set_tls_failed(epoch->nodes[BOTH], true);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), 0);
+    roster_node_set_tls_failed(epoch->nodes[BOTH], false);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), BIT(BOTH));
+    for (unsigned i = 0; i < HEALTH_PASSIVE_FAILURES; i++)
+        roster_node_note_connect(epoch->nodes[BOTH], true);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), 0);
+}
+
+static void where_all_are_down_nobody_serves_if_that_is_asked_for(void **state)
+{
+    (void)state;
+    topology.health.all_down = TOPOLOGY_ALL_DOWN_REFUSE;
+    roster_node_set_health(epoch->nodes[QUERY], HEALTH_DOWN);
+    roster_node_set_health(epoch->nodes[BOTH], HEALTH_DOWN);
+    assert_int_equal(usable(REQUEST_CLASS_QUERY, &query_route), 0);
+}
+
 /* A request must not look at all nodes: what nobody has touched is not built again. */
 static void a_list_is_built_once_for_a_generation(void **state)
 {
@@ -390,6 +423,8 @@ int main(void)
         TEST(a_node_that_no_probe_has_reached_waits_while_others_are_up),
         TEST(a_list_is_built_once_for_a_generation),
         TEST(a_list_that_was_not_asked_for_is_not_forgotten),
+        TEST(where_all_are_down_those_serve_that_only_probes_keep_out),
+        TEST(where_all_are_down_nobody_serves_if_that_is_asked_for),
         TEST(calls_may_go_wherever_http2_is_not_ruled_out),
         TEST(two_workers_have_lists_of_their_own),
         TEST(every_kind_there_is_has_room),

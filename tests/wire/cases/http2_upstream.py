@@ -74,7 +74,7 @@ def a_node_is_spoken_to_as_configured(house, version):
 @case()
 def a_node_that_must_speak_http2_and_does_not_is_down(house):
     node = Node("q1", "query", http=2)
-    with house.serve(one_node(node), {"health": {"fall": 1}}) as sluice, connect(sluice, 2) as client:
+    with house.serve(one_node(node), {"health": {"all_down": "refuse"}}) as sluice, connect(sluice, 2) as client:
         assert sluice.node_status("q1")["health"] == "down", sluice.status()
         assert client.ask("GET", QUERY).status == 503
         assert not node.seen

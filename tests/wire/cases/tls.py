@@ -331,7 +331,7 @@ def a_node_that_agrees_to_http2_no_more_is_not_dialled_in_a_loop(house):
 @case()
 def another_node_is_asked_when_one_is_not_trusted(house):
     nodes = [TlsNode("q1", "query", certificate="self"), *tls_nodes("ic"), TlsNode("q2", "query")]
-    with house.serve(nodes, {"tls": {"ca": pem("ca.pem")}, "health": {"fall": 100}}) as sluice:
+    with house.serve(nodes, {"tls": {"ca": pem("ca.pem")}}) as sluice:
         for _ in range(6):
             assert sluice.ask("GET", QUERY).node == "q2"
 

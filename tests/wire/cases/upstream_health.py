@@ -12,6 +12,8 @@ from wire.lib.requests import BARE, DATABASES, HOOK, LINES, QUERY, WRITE
 
 # Probes so frequent that a case need not wait long for a few of them.
 LIVELY = {"health": {"interval": "100ms", "timeout": "60s", "rise": 2, "fall": 3}}
+# One probe of each node, and what it says of all of them is believed.
+STRICT = {"health": {"all_down": "refuse"}}
 
 
 def no(link, request):
@@ -83,16 +85,50 @@ def two_bad_probes_in_a_row_change_nothing(house):
 
 
 @case()
-def the_first_bad_probe_takes_a_node_out_at_the_start(house):
+def a_node_that_was_never_up_gets_nothing_while_another_one_is(house):
     def prepare(nodes):
         nodes["i1"].on_probe = no
-    with house.serve("iiqc", prepare=prepare) as sluice:
+    with house.serve("iiqc", LIVELY, prepare) as sluice:
         assert {sluice.ask("POST", WRITE, LINES).node for _ in range(4)} == {"i2"}
+        assert len(sluice.i1.probes) >= 3, "its first bad probes are counted, too"
+
+
+@case()
+def nodes_that_only_probes_call_down_serve_when_there_are_no_others(house):
+    def prepare(nodes):
+        for node in nodes.values():
+            node.on_probe = no
+    with house.serve("iiqc", prepare=prepare) as sluice:
+        for name in ("write", "query", "compaction"):
+            sluice.wait_line(f"event=all_down class={name} state=served_all_the_same")
+        assert {sluice.ask("POST", WRITE, LINES).status for _ in range(6)} == {204}
+        assert sluice.ask("GET", QUERY).status == 200
+        # Who refuses the connection is passed over, by the rules for repeats.
+        sluice.i1.take_away()
+        assert [sluice.ask("POST", WRITE, LINES).node for _ in range(12)] == ["i2"] * 12
+        # Nobody overrides the operator.
+        sluice.order("/nodes/q1/maint")
+        check_fault(sluice.ask("GET", QUERY), 503, "no_node")
+        status = sluice.status()
+        assert status["all_down"] == ["write", "compaction"], status
+        assert {node["node_id"]: (node["health"], node["usable"]) for node in status["nodes"]} == {
+            "i1": ("down", False), "i2": ("down", True), "q1": ("down", False), "c1": ("down", True)}, status
+        assert [sluice.metric(f'sluice_all_down{{class="{name}"}}') for name in ("write", "query")] == [1, 0]
+
+
+@case()
+def those_that_probes_call_down_stay_out_when_another_one_is_well(house):
+    with house.serve("iiqc", LIVELY) as sluice:
+        sluice.i1.on_probe = no
+        wait_down(sluice, "i1")
+        sluice.i2.refuse()
+        check_fault(sluice.ask("POST", WRITE, BARE), 503, "connect_refused")
+        assert not sluice.i1.seen and sluice.count_lines("event=all_down") == 0
 
 
 @case()
 def a_node_whose_port_was_closed_comes_back_without_a_restart(house):
-    with house.serve("iqc", LIVELY) as sluice:
+    with house.serve("iqc", {"health": {**LIVELY["health"], "all_down": "refuse"}}) as sluice:
         sluice.i1.take_away()
         wait_down(sluice, "i1")
         check_fault(sluice.ask("POST", WRITE, LINES), 503, "no_node")
@@ -203,7 +239,7 @@ def with_no_usable_node_the_answer_comes_at_once(house, _, method, target):
     def prepare(nodes):
         for node in nodes.values():
             node.on_probe = no
-    with house.serve("iqcp", prepare=prepare) as sluice:
+    with house.serve("iqcp", STRICT, prepare) as sluice:
         replies = [sluice.ask(method, target, LINES if method == "POST" else b"") for _ in range(5)]
         for reply in replies:
             check_fault(reply, 503, "no_node", target)
@@ -226,7 +262,7 @@ def health_and_ready_tell_the_clusters_state(house, _, letters, bad, write, quer
             if is_bad(node):
                 node.on_probe = no
     can = {"write": write, "query": query, "compaction": compaction, "engine": False}
-    with house.serve(letters, prepare=prepare) as sluice:
+    with house.serve(letters, STRICT, prepare) as sluice:
         for target in ("/health", "/ready", "/api/v1/health"):
             for asked, expected in [("", any(can.values())), *((f"?class={name}", is_served) for name, is_served in can.items())]:
                 status = 200 if expected else 503

@@ -225,7 +225,7 @@ def only_the_compactor_is_asked(house, _, method, target):
 def without_a_compactor_there_is_no_backup(house):
     def prepare(nodes):
         nodes["c1"].on_probe = answer(503, "no")
-    with house.serve("iqcp", prepare=prepare) as sluice:
+    with house.serve("iqcp", {"health": {"all_down": "refuse"}}, prepare) as sluice:
         check_fault(sluice.ask("GET", "/api/v3/enterprise/backup"), 503, "no_node")
         assert seen_by(sluice) == []
 

@@ -14,7 +14,7 @@ MODES = {"i": "ingest", "q": "query", "c": "compact", "p": "process"}
 SETTINGS = {
     "log_level": "debug",  # each failed attempt has a line there
     "timeouts": PATIENT_TIMEOUTS,
-    "health": {"interval": "1h", "timeout": "60s", "rise": 2, "fall": 3},
+    "health": {"interval": "1h", "timeout": "60s", "rise": 2, "fall": 1},
     "workers": 1,
 }
 

@@ -43,6 +43,8 @@ DEFAULTS = {
     'workers': '1',
     'health.interval': '1h',
     'health.timeout': '60s',
+    'health.fall': '1',
+    'health.all_down': 'refuse',
     **{f'timeouts.{name}': value for name, value in PATIENT_TIMEOUTS.items()},
 }
 
