@@ -193,7 +193,7 @@ static const char *describe_balance(enum balance_method method)
 {
     switch (method) {
     case BALANCE_WEIGHTED:
-        return "one after the other in proportion to their weights";
+        return "in turn by their weights, or one drawn by chance that has less to do for its weight";
     case BALANCE_LEAST_OUTSTANDING:
         return "the less busy of two chosen at random";
     case BALANCE_ROUND_ROBIN:

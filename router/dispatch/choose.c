@@ -145,7 +145,7 @@ static int pick_balanced(const struct lease_kind *kind, struct lease *lease, str
         return pick_sticky(&question, kind, lease, roster);
     if (question.method == BALANCE_ROUND_ROBIN && tried == NULL)
         question.cursor = atomic_fetch_add_explicit(&roster->writeback_cursor, 1, memory_order_relaxed);
-    else if (question.method == BALANCE_LEAST_OUTSTANDING)
+    else if (question.method == BALANCE_LEAST_OUTSTANDING || question.method == BALANCE_WEIGHTED)
         question.random = random_u32(&context->random);
     struct balance_view *usable = lease_usable(lease, kind);
     if (kind->route->preferred == 0)

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 /*
- * Weighted: each member is due once in a period that is the shorter the larger its weight, and the one that is due first serves
- * (earliest deadline first). Over a cycle of as many picks as the weights add up to, each serves exactly its weight. Members of equal weight
- * begin at equal distances within their period, so that their turns are spread as evenly as possible.
+ * Weighted: each member is due once in a period that is the shorter the larger its weight (earliest deadline first). Over a cycle of as many
+ * picks as the weights add up to, each is due exactly as often as its weight says. Members of equal weight begin at equal distances within their
+ * period, so that their turns are spread as evenly as possible. Who is due serves, unless another one, drawn by chance in proportion to weights, has
+ * less to do for its weight: a slow node gets less than its turns.
  */
 #define CYCLE (UINT64_C(1) << 40)
 #define REBASE_AT (UINT64_C(1) << 62)
@@ -16,6 +17,12 @@ static uint64_t period_of(uint32_t weight, uint32_t share)
 {
     uint64_t period = CYCLE / (weight == 0 ? 1 : weight);
     return share == WHOLE_SHARE ? period : period / share * WHOLE_SHARE;
+}
+
+/* What it can take: its weight, less while it starts slowly. All members together have at most 32 bits of it. */
+static uint64_t capacity_of(const struct balance_member *member)
+{
+    return (uint64_t)(member->weight == 0 ? 1 : member->weight) * member->share;
 }
 
 /* ---- the heap ---- */
@@ -108,6 +115,8 @@ bool balance_view_build(struct balance_view *view, const struct balance_candidat
     }
     set_turns(next.members, candidates, count, next.now);
     keep_turns(next.members, count, view);
+    for (size_t i = 1; i < count; i++)
+        next.members[i].before = next.members[i - 1].before + capacity_of(&next.members[i - 1]);
     for (size_t i = 0; i < count; i++)
         next.heap[i] = (uint16_t)i;
     for (size_t i = count / 2; i-- > 0;)
@@ -146,6 +155,12 @@ bool balance_has_untried(const struct balance_view *view, const struct node_set 
     return false;
 }
 
+/* With the request that is to be placed: so a share counts on an idle node, too. */
+static uint64_t load_of(const struct balance_question *question, const struct balance_member *member)
+{
+    return (uint64_t)question->outstanding(question->owner, member->index) + 1;
+}
+
 /* Virtual time grows for ever: before it could overflow, all of it moves back. */
 static void rebase(struct balance_view *view)
 {
@@ -169,20 +184,58 @@ static size_t find_due(const struct balance_question *question, const struct bal
     return best;
 }
 
-static int pick_weighted(const struct balance_question *question, struct balance_view *view)
+/* The member whose turn it is has had it, whoever serves; -1 when none may be picked. */
+static int take_turn(const struct balance_question *question, struct balance_view *view)
 {
     size_t at = find_due(question, view);
     if (at == view->count)
         return -1;
-    struct balance_member *member = &view->members[view->heap[at]];
+    int position = view->heap[at];
+    struct balance_member *member = &view->members[position];
     if (member->due > view->now)
         view->now = member->due;
     member->due += period_of(member->weight, member->share);
-    int index = member->index;
     sift_down(view, at);
     if (view->now > REBASE_AT)
         rebase(view);
-    return index;
+    return position;
+}
+
+/* Another member than `one`, by chance in proportion to weights; there are two at least. */
+static const struct balance_member *draw_another(const struct balance_question *question, const struct balance_view *view,
+                                                 const struct balance_member *one)
+{
+    const struct balance_member *last = &view->members[view->count - 1];
+    uint64_t others = last->before + capacity_of(last) - capacity_of(one);
+    uint64_t drawn = question->random * others >> 32;
+    if (drawn >= one->before)
+        drawn += capacity_of(one);
+    size_t low = 0, high = view->count - 1;
+    while (low < high) {
+        size_t middle = (low + high + 1) / 2;
+        if (view->members[middle].before <= drawn)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return &view->members[low];
+}
+
+static int pick_weighted(const struct balance_question *question, struct balance_view *view)
+{
+    int position = take_turn(question, view);
+    if (position < 0)
+        return -1;
+    const struct balance_member *one = &view->members[position];
+    if (view->count == 1)
+        return one->index;
+    const struct balance_member *other = draw_another(question, view, one);
+    uint64_t load = load_of(question, one), other_load = load_of(question, other);
+    /* Of two that have nothing to do, the one whose turn it is: else the heavier one would get all that comes one by one. */
+    bool is_idle = load == 1 && other_load == 1;
+    if (is_idle || !may_pick(question, other))
+        return one->index;
+    return other_load * capacity_of(one) < load * capacity_of(other) ? other->index : one->index;
 }
 
 /* A 16-bit random number spread over 0 .. count-1 without a division. */
@@ -217,12 +270,6 @@ static size_t pickable_of_rank(const struct balance_question *question, const st
     while (rank-- > 0)
         at = next_pickable(question, view, at + 1);
     return at;
-}
-
-/* With the request that is to be placed: so a share counts on an idle node, too. */
-static uint64_t load_of(const struct balance_question *question, const struct balance_member *member)
-{
-    return (uint64_t)question->outstanding(question->owner, member->index) + 1;
 }
 
 static int pick_least_outstanding(const struct balance_question *question, const struct balance_view *view, size_t count)

@@ -22,7 +22,8 @@ struct balance_member {
     uint16_t index;
     uint32_t weight;
     uint32_t share;  /* thousandths, never 0 */
-    uint64_t due;    /* weighted: the virtual time at which it serves next */
+    uint64_t due;    /* weighted: the virtual time at which it is due next */
+    uint64_t before; /* weighted: what the members before it add up to, by weight and share */
 };
 
 /* Zero it before the first build. */
@@ -49,7 +50,7 @@ struct balance_question {
     uint32_t random;               /* fresh for each call */
     uint64_t cursor;               /* round robin: a number that the caller raises by one for each exchange */
     int sticky;                    /* sticky: the index of the node that was used last, or -1 */
-    /* Least outstanding: the load of a node, of all workers. */
+    /* Weighted, and least outstanding: the load of a node, of all workers. */
     uint32_t (*outstanding)(const void *owner, unsigned index);
     const void *owner;
 };

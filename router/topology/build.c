@@ -394,6 +394,8 @@ static void derive_node_tls(const struct topology *topology, struct topology_nod
  */
 static unsigned weight_of(enum storage_engine engine, const struct topology_node *node)
 {
+    if (node->given_weight > 0)
+        return node->given_weight;
     if (engine == STORAGE_ENGINE_UPGRADED && node->cores > 0)
         return node->cores;
     return node->io_threads > 0 ? node->io_threads : 1;

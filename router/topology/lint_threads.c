@@ -72,14 +72,22 @@ void lint_threads_ingest(const struct lint *lint)
 }
 
 /* What a node's weight was taken from: the better it tells what the node can take, the higher. */
-enum weight_ground { WEIGHT_GROUND_NOTHING, WEIGHT_GROUND_IO_THREADS, WEIGHT_GROUND_CORES };
+enum weight_ground { WEIGHT_GROUND_NOTHING, WEIGHT_GROUND_IO_THREADS, WEIGHT_GROUND_CORES, WEIGHT_GROUND_GIVEN };
 
 static enum weight_ground weight_ground_of(enum storage_engine engine, const struct topology_node *node)
 {
+    if (node->given_weight > 0)
+        return WEIGHT_GROUND_GIVEN;
     if (engine == STORAGE_ENGINE_UPGRADED && node->cores > 0)
         return WEIGHT_GROUND_CORES;
     return node->io_threads > 0 ? WEIGHT_GROUND_IO_THREADS : WEIGHT_GROUND_NOTHING;
 }
+
+static const char *const weight_paths[] = {
+    [WEIGHT_GROUND_IO_THREADS] = "nodes[].io_threads",
+    [WEIGHT_GROUND_CORES] = "nodes[].cores",
+    [WEIGHT_GROUND_GIVEN] = "nodes[].weight",
+};
 
 /* Weights share out the writes, so they have to be numbers of the same thing. */
 void lint_threads_uneven_weights(const struct lint *lint)
@@ -97,7 +105,7 @@ void lint_threads_uneven_weights(const struct lint *lint)
     }
     if (!lint->is_complete || best == NULL || weight_ground_of(engine, best) == weight_ground_of(engine, worst))
         return;
-    const char *path = weight_ground_of(engine, best) == WEIGHT_GROUND_CORES ? "nodes[].cores" : "nodes[].io_threads";
+    const char *path = weight_paths[weight_ground_of(engine, best)];
     const char *key = path + strlen("nodes[].");
     findings_warning(lint->findings, lint_place(lint, worst, path),
                      "\"%s\" has no %s and counts as %u where \"%s\" counts as %u when writes are shared out; add %s",

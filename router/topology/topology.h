@@ -97,7 +97,8 @@ struct topology_node {
     unsigned cores;             /* 0: not given */
     unsigned io_threads;        /* 0: not given */
     unsigned datafusion_threads;/* 0: not given */
-    unsigned weight;            /* for writes; at least 1. The threads that can take them: see weight_of in build.c */
+    unsigned given_weight;      /* 0: not given */
+    unsigned weight;            /* for writes; at least 1. The given one, else the threads that can take them: see weight_of in build.c */
     unsigned maximum_links;     /* open upstream connections per worker */
     enum topology_http http;
     unsigned line;              /* where the node stands in the file */

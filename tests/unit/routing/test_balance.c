@@ -204,6 +204,85 @@ static void a_full_view_neither_overflows_nor_starves_anybody(void **state)
 }
 
 /* For each set of up to eight candidates and each policy: the pick is one of them, and a preferred one if there is one. */
+/* One node answers slowly, so what it gets stays there: it gets less than its turns, and the others share the rest by their weights. */
+static void who_has_more_to_do_for_its_weight_gets_fewer(void **state)
+{
+    (void)state;
+    static const uint32_t weights[] = {4, 4, 2};
+    unsigned served[3] = {0};
+    uint32_t seed = 2463534242u;
+    build(&stage.view, 7, weights);
+    stage.outstanding[0] = 100;
+    for (int i = 0; i < 3000; i++) {
+        struct balance_question question = ask(BALANCE_WEIGHTED);
+        question.random = next_random(&seed);
+        served[balance_pick(&question, &stage.view)]++;
+    }
+    assert_int_equal(served[0], 0);
+    /* Its 1200 turns go to the others two to one, with their own 1200 and 600; among these the heavier one, too, is the one that has less to do. */
+    assert_in_range(served[1], 1950, 2450);
+    assert_int_equal(served[1] + served[2], 3000);
+    /* The load for the weight counts, not the load: 8 of 4 is as much as 4 of 2. */
+    stage.outstanding[0] = 7;
+    stage.outstanding[1] = 7;
+    stage.outstanding[2] = 3;
+    memset(served, 0, sizeof served);
+    for (int i = 0; i < 3000; i++) {
+        struct balance_question question = ask(BALANCE_WEIGHTED);
+        question.random = next_random(&seed);
+        served[balance_pick(&question, &stage.view)]++;
+    }
+    assert_int_equal(served[0], 1200);
+    assert_int_equal(served[1], 1200);
+    assert_int_equal(served[2], 600);
+}
+
+/* All that is under way stays under way for as long as its node needs: a node that is ten times as slow serves a tenth or so. */
+static void a_slow_node_fills_up_to_its_weight_and_no_further(void **state)
+{
+    (void)state;
+    static const uint32_t weights[] = {3, 3, 3};
+    unsigned served[3] = {0};
+    unsigned ends[3][4000] = {{0}};
+    uint32_t seed = 2463534242u;
+    build(&stage.view, 7, weights);
+    for (unsigned now = 0; now < 3000; now++) {
+        for (unsigned node = 0; node < 3; node++)
+            stage.outstanding[node] -= ends[node][now];
+        struct balance_question question = ask(BALANCE_WEIGHTED);
+        question.random = next_random(&seed);
+        int node = balance_pick(&question, &stage.view);
+        served[node]++;
+        stage.outstanding[node]++;
+        ends[node][now + (node == 0 ? 100 : 10)]++;
+        assert_in_range(stage.outstanding[0], 0, 12);
+    }
+    assert_in_range(served[0], 1, 400);
+}
+
+static void a_part_of_a_share_is_a_part_of_the_weight(void **state)
+{
+    (void)state;
+    struct balance_candidate candidates[] = {{.index = 0, .weight = 4, .share = 100}, {.index = 1, .weight = 4}};
+    unsigned served[2] = {0};
+    uint32_t seed = 2463534242u;
+    assert_true(balance_view_build(&stage.view, candidates, 2));
+    stage.outstanding[0] = 1;
+    stage.outstanding[1] = 10;
+    for (int i = 0; i < 1100; i++) {
+        struct balance_question question = ask(BALANCE_WEIGHTED);
+        question.random = next_random(&seed);
+        served[balance_pick(&question, &stage.view)]++;
+    }
+    /* 2 of a tenth is more than 11 of all. */
+    assert_int_equal(served[0], 0);
+    stage.outstanding[0] = stage.outstanding[1] = 0;
+    served[0] = 0;
+    for (int i = 0; i < 1100; i++)
+        served[0] += pick(BALANCE_WEIGHTED) == 0;
+    assert_in_range(served[0], 99, 101);
+}
+
 static void no_method_picks_an_unusable_node(void **state)
 {
     (void)state;
@@ -368,6 +447,9 @@ int main(void)
         TEST(a_heavier_weight_counts_from_its_change_on),
         TEST(a_weight_of_zero_counts_as_one),
         TEST(a_full_view_neither_overflows_nor_starves_anybody),
+        TEST(who_has_more_to_do_for_its_weight_gets_fewer),
+        TEST(a_slow_node_fills_up_to_its_weight_and_no_further),
+        TEST(a_part_of_a_share_is_a_part_of_the_weight),
         TEST(no_method_picks_an_unusable_node),
         TEST(of_two_the_less_busy_one_is_taken),
         TEST(idle_nodes_share_evenly),

@@ -249,9 +249,9 @@ static void weights_follow_the_storage_engine(void **state)
         unsigned weight;
     } rows[] = {
         {"upgraded", ", cores: 8, io_threads: 3", 8}, {"upgraded", ", cores: 8", 8}, {"upgraded", ", io_threads: 3", 3},
-        {"upgraded", "", 1},
+        {"upgraded", "", 1},                          {"upgraded", ", cores: 8, weight: 5", 5},
         {"parquet", ", cores: 8, io_threads: 3", 3},  {"parquet", ", cores: 8", 1},  {"parquet", ", io_threads: 3", 3},
-        {"parquet", "", 1},
+        {"parquet", "", 1},                           {"parquet", ", io_threads: 3, weight: 5", 5},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char content[256];
