@@ -195,7 +195,7 @@ static const char *describe_balance(enum balance_method method)
     case BALANCE_WEIGHTED:
         return "in turn by their weights, or one drawn by chance that has less to do for its weight";
     case BALANCE_LEAST_OUTSTANDING:
-        return "the less busy of two chosen at random";
+        return "the less busy of two chosen at random; a silent one counts for more";
     case BALANCE_ROUND_ROBIN:
         return "strictly one after the other";
     case BALANCE_STICKY:

@@ -338,12 +338,18 @@ static void end_held(struct attempt *attempt)
         attempt_relay_held(attempt);
 }
 
+static void hear(struct attempt *attempt)
+{
+    attempt->active_ms = now_ms(attempt);
+    roster_node_note_heard(attempt->node, attempt->active_ms);
+}
+
 static void on_head(void *owner, const struct message_head *head)
 {
     struct attempt *attempt = owner;
     if (policy_of(attempt->class)->deadline == POLICY_DEADLINE_WRITE && head->status / 100 == 2)
         roster_node_note_write(attempt->node, now_ms(attempt) - attempt->active_ms);
-    attempt->active_ms = now_ms(attempt);
+    hear(attempt);
     vigils_note(&attempt->context->vigils, attempt->node, attempt->active_ms);
     attempt->status = head->status;
     switch (screen_head(attempt->question, head)) {
@@ -377,7 +383,7 @@ static void on_interim(void *owner, const struct message_head *head)
 static void on_data(void *owner, struct text bytes)
 {
     struct attempt *attempt = owner;
-    attempt->active_ms = now_ms(attempt);
+    hear(attempt);
     if (attempt->state == ATTEMPT_HOLDING)
         hold_data(attempt, bytes);
     else if (attempt->state == ATTEMPT_BEGUN)
@@ -401,7 +407,7 @@ static bool settle_at_end(struct attempt *attempt, const struct message_head *tr
 static void on_trailers(void *owner, const struct message_head *trailers)
 {
     struct attempt *attempt = owner;
-    attempt->active_ms = now_ms(attempt);
+    hear(attempt);
     note_status(attempt, trailers);
     if (attempt->state == ATTEMPT_BEGUN && !settle_at_end(attempt, trailers))
         return;
@@ -524,7 +530,8 @@ static const struct pool_events ticket_events = {
 static void count_begin(struct attempt *attempt)
 {
     struct roster_node *node = attempt->node;
-    atomic_fetch_add_explicit(&node->outstanding, 1, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&node->outstanding, 1, memory_order_relaxed) == 0)
+        roster_node_note_heard(node, attempt->begun_ms);
     atomic_fetch_add_explicit(&node->outstanding_of[attempt->class], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->requests, 1, memory_order_relaxed);
     if (++attempt->number > 1)

@@ -95,11 +95,24 @@ static bool was_tried(const struct node_set *tried, unsigned index)
     return tried != NULL && node_set_has(tried, index);
 }
 
+struct load_asked {
+    const struct epoch *epoch;
+    const struct lease_kind *kind;
+};
+
 static uint32_t outstanding(const void *owner, unsigned index)
 {
-    const struct epoch *epoch = owner;
-    const struct roster_node *node = epoch->nodes[index];
+    const struct load_asked *asked = owner;
+    const struct roster_node *node = asked->epoch->nodes[index];
     return atomic_load_explicit(&node->outstanding, memory_order_relaxed) + atomic_load_explicit(&node->owed, memory_order_relaxed);
+}
+
+/* The same of a node that may be silent. */
+static uint32_t outstanding_by_age(const void *owner, unsigned index)
+{
+    const struct load_asked *asked = owner;
+    const struct roster_node *node = asked->epoch->nodes[index];
+    return balance_load(outstanding(owner, index), roster_node_silent_ms(node, asked->kind->now_ms), standings_took_ms(node, asked->kind->class));
 }
 
 /* The node that answered for this path last time, while it can be asked; -1 when there is none. */
@@ -133,12 +146,13 @@ static int pick_sticky(struct balance_question *question, const struct lease_kin
 static int pick_balanced(const struct lease_kind *kind, struct lease *lease, struct dispatch_context *context,
                          const struct node_set *tried)
 {
+    struct load_asked asked = {lease->epoch, kind};
     struct balance_question question = {
         .method = policy_of(kind->class)->balance,
         .tried = tried,
         .sticky = -1,
-        .outstanding = outstanding,
-        .owner = lease->epoch,
+        .outstanding = policy_of(kind->class)->balance == BALANCE_LEAST_OUTSTANDING ? outstanding_by_age : outstanding,
+        .owner = &asked,
     };
     struct roster *roster = context->roster;
     if (question.method == BALANCE_STICKY)

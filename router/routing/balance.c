@@ -161,6 +161,16 @@ static uint64_t load_of(const struct balance_question *question, const struct ba
     return (uint64_t)question->outstanding(question->owner, member->index) + 1;
 }
 
+/* So much silence is normal, beside four answers' time; each further one counts as all that is outstanding once more. */
+#define SILENCE_MS 200
+#define SILENCE_MAXIMUM 7
+
+uint32_t balance_load(uint32_t outstanding, uint64_t silent_ms, unsigned took_ms)
+{
+    uint64_t times = silent_ms / (SILENCE_MS + 4 * (uint64_t)took_ms);
+    return outstanding * (uint32_t)(1 + (times < SILENCE_MAXIMUM ? times : SILENCE_MAXIMUM));
+}
+
 /* Virtual time grows for ever: before it could overflow, all of it moves back. */
 static void rebase(struct balance_view *view)
 {

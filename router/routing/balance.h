@@ -64,6 +64,12 @@ int balance_pick(const struct balance_question *question, struct balance_view *v
  */
 int balance_pick_preferred(const struct balance_question *question, struct balance_view *preferred, struct balance_view *all);
 
+/*
+ * The load of a node from which nothing has come for `silent_ms` though work waits there, and whose good answers take about `took_ms`: up to eight
+ * times what is outstanding, so that a node that hangs looks slow before it answers, and one that is alone with a long request is not shunned.
+ */
+uint32_t balance_load(uint32_t outstanding, uint64_t silent_ms, unsigned took_ms);
+
 /* Is there a member that was not tried? */
 bool balance_has_untried(const struct balance_view *view, const struct node_set *tried);
 

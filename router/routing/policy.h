@@ -9,7 +9,7 @@
 
 enum balance_method {
     BALANCE_WEIGHTED,          /* the less busy for its topology_node.weight of two: the one whose turn it is by weights, and one by chance */
-    BALANCE_LEAST_OUTSTANDING, /* the less busy of two chosen at random */
+    BALANCE_LEAST_OUTSTANDING, /* the less busy of two chosen at random; what is outstanding counts for more while a node is silent */
     BALANCE_ROUND_ROBIN,       /* strict: one after the other in the order of the configuration, over all workers */
     BALANCE_STICKY,            /* the node that was used last, while it is usable; else the first usable one */
     BALANCE_FIRST,             /* the first usable one */

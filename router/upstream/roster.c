@@ -228,6 +228,14 @@ unsigned roster_node_set_version(struct roster_node *node, unsigned version)
     return before;
 }
 
+uint64_t roster_node_silent_ms(const struct roster_node *node, uint64_t now_ms)
+{
+    uint64_t heard_ms = atomic_load_explicit(&node->heard_ms, memory_order_relaxed);
+    if (atomic_load_explicit(&node->outstanding, memory_order_relaxed) == 0 || heard_ms >= now_ms)
+        return 0;
+    return now_ms - heard_ms;
+}
+
 void roster_node_forget_place(struct roster_node *node)
 {
     roster_node_set_version(node, 0);

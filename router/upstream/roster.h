@@ -50,6 +50,7 @@ struct roster_node {
     atomic_ulong failures;                   /* attempts that ended in a fault of the node */
     atomic_uint write_average;               /* slow_write_average: acknowledgements, all workers (of two at once, one may be lost) */
     atomic_uint owed;                        /* failed attempts that still count as load, all workers (dispatch/debts.h) */
+    _Atomic uint64_t heard_ms;               /* when it was heard last, or got work while it had none */
     atomic_uint good[REQUEST_CLASS_COUNT];   /* answers; this and what follows is for upstream/standings.h */
     atomic_uint bad_in_row[REQUEST_CLASS_COUNT];
     atomic_uint took[REQUEST_CLASS_COUNT];   /* an average of good answers; 0: there was none */
@@ -142,6 +143,16 @@ static inline void roster_node_note_write(struct roster_node *node, uint64_t too
 
 /* Live traffic saw a connect-class failure, or a connection that came about. */
 void roster_node_note_connect(struct roster_node *node, bool failed);
+/* It said something, or got work while it had none: from now on it may be silent. Near times are one, so that answers in pieces write seldom. */
+#define ROSTER_HEARD_STEP_MS 20
+static inline void roster_node_note_heard(struct roster_node *node, uint64_t now_ms)
+{
+    if (now_ms >= atomic_load_explicit(&node->heard_ms, memory_order_relaxed) + ROSTER_HEARD_STEP_MS)
+        atomic_store_explicit(&node->heard_ms, now_ms, memory_order_relaxed);
+}
+/* For how long has nothing come though work waits? */
+uint64_t roster_node_silent_ms(const struct roster_node *node, uint64_t now_ms);
+
 /* The node has another place: which HTTP it speaks and whether connections come about there is not known yet. */
 void roster_node_forget_place(struct roster_node *node);
 

@@ -197,6 +197,27 @@ static void queries_go_to_the_less_busy_of_two(void **state)
     atomic_store(&shared(1)->outstanding, 0);
 }
 
+/* One hangs: nothing has come from it for a while, and it looks slow before it answers. */
+static void queries_leave_a_silent_node_alone_before_it_answers(void **state)
+{
+    (void)state;
+    begin(REQUEST_CLASS_QUERY, ROUTE_TARGET_ONE, "");
+    choice.kind.now_ms = 100000;
+    for (unsigned i = 0; i < 3; i++) {
+        roster_node_note_heard(shared(i), i == 0 ? 98000 : 100000);
+        atomic_store(&shared(i)->outstanding, i == 0 ? 1 : 5);
+    }
+    for (int i = 0; i < 50; i++)
+        assert_int_not_equal(pick(NULL), 0);
+    roster_node_note_heard(shared(0), 100000);
+    unsigned picks = 0;
+    for (int i = 0; i < 50; i++)
+        picks += pick(NULL) == 0;
+    assert_true(picks > 20);
+    for (unsigned i = 0; i < 3; i++)
+        atomic_store(&shared(i)->outstanding, 0);
+}
+
 static void write_backs_go_round_over_all_workers(void **state)
 {
     (void)state;
@@ -280,6 +301,7 @@ int main(void)
         TEST(a_fan_out_of_too_long_a_body_is_refused),
         TEST(only_usable_nodes_are_picked),
         TEST(queries_go_to_the_less_busy_of_two),
+        TEST(queries_leave_a_silent_node_alone_before_it_answers),
         TEST(write_backs_go_round_over_all_workers),
         TEST(catalog_requests_stay_where_the_last_one_went),
         TEST(engine_paths_have_their_node),

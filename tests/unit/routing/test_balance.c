@@ -338,6 +338,20 @@ static void of_two_the_less_busy_one_is_taken(void **state)
     }
 }
 
+/* Eight times at most, so that a node that is alone with a long request gets others again before the rest are full. */
+static void silence_counts_as_load(void **state)
+{
+    (void)state;
+    assert_int_equal(balance_load(0, 60000, 0), 0);
+    assert_int_equal(balance_load(3, 0, 0), 3);
+    assert_int_equal(balance_load(3, 199, 0), 3);
+    assert_int_equal(balance_load(3, 200, 0), 6);
+    assert_int_equal(balance_load(3, 1000, 200), 6);
+    assert_int_equal(balance_load(3, 999, 200), 3);
+    assert_int_equal(balance_load(3, 1399, 0), 21);
+    assert_int_equal(balance_load(3, UINT64_MAX, 10000), 24);
+}
+
 static void idle_nodes_share_evenly(void **state)
 {
     (void)state;
@@ -452,6 +466,7 @@ int main(void)
         TEST(a_part_of_a_share_is_a_part_of_the_weight),
         TEST(no_method_picks_an_unusable_node),
         TEST(of_two_the_less_busy_one_is_taken),
+        TEST(silence_counts_as_load),
         TEST(idle_nodes_share_evenly),
         TEST(the_busiest_node_is_spared),
         TEST(round_robin_is_strict),

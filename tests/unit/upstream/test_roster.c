@@ -332,6 +332,24 @@ static void the_operator_takes_a_node_out_class_by_class(void **state)
     assert_string_equal(node_admin_name(NODE_ADMIN_MAINT), "maint");
 }
 
+static void a_node_is_silent_while_work_waits_and_nothing_comes(void **state)
+{
+    (void)state;
+    struct roster_node *node = nodes[0];
+    assert_int_equal(roster_node_silent_ms(node, 5000), 0);
+    roster_node_note_heard(node, 5000);
+    atomic_fetch_add(&node->outstanding, 1);
+    assert_int_equal(roster_node_silent_ms(node, 5000), 0);
+    assert_int_equal(roster_node_silent_ms(node, 7500), 2500);
+    roster_node_note_heard(node, 7500);
+    /* Near times are one, and another worker's clock may be behind. */
+    roster_node_note_heard(node, 7500 + ROSTER_HEARD_STEP_MS - 1);
+    assert_int_equal(roster_node_silent_ms(node, 7600), 100);
+    assert_int_equal(roster_node_silent_ms(node, 7400), 0);
+    atomic_fetch_sub(&node->outstanding, 1);
+    assert_int_equal(roster_node_silent_ms(node, 9000), 0);
+}
+
 /* Each worker builds its lists anew then, so it must not rise with each request. */
 static void the_generation_rises_when_another_set_may_be_usable(void **state)
 {
@@ -400,6 +418,7 @@ int main(void)
         TEST(a_reader_never_sees_a_torn_address),
         TEST(nodes_are_usable_unless_something_is_known_against_them),
         TEST(the_operator_takes_a_node_out_class_by_class),
+        TEST(a_node_is_silent_while_work_waits_and_nothing_comes),
         TEST(the_generation_rises_when_another_set_may_be_usable),
         TEST(each_process_has_a_name_of_its_own),
     };
