@@ -211,7 +211,11 @@ static void print_target(const struct explanation *explanation)
     const char *balance = describe_balance(explanation->policy->balance);
     switch (explanation->answer.route->target) {
     case ROUTE_TARGET_ONE:
-        printf("goes to     one node: %s\n", balance);
+        if (policy_affinity_of(explanation->topology, explanation->answer.class) == TOPOLOGY_AFFINITY_DATABASE)
+            printf("goes to     the node of its database while it can be used and has a free connection, else\n            ");
+        else
+            printf("goes to     ");
+        printf("one node: %s\n", balance);
         break;
     case ROUTE_TARGET_NAMED:
         printf("goes to     the node that the header X-Sluice-Node names; refused with %u without it\n",

@@ -35,11 +35,38 @@ static enum fault check_fan_out(struct choice *choice, struct lease *lease, cons
     return is_too_large ? FAULT_REPLAY_TOO_LARGE : FAULT_NONE;
 }
 
+/* As it stands in the URL (v1 and v3: db, v2: bucket) or, of a Flight call, in its metadata; empty where it stands in the body alone. */
+static struct text database_of(const struct message_head *head)
+{
+    static const struct text names[] = {{"database", 8}, {"bucket", 6}, {"bucket-name", 11}, {"iox-namespace-name", 18}};
+    struct text query = head->target;
+    text_cut(&query, '?');
+    struct text database = text_query_value(query, TEXT("db"));
+    if (database.length == 0)
+        database = text_query_value(query, TEXT("bucket"));
+    for (size_t i = 0; i < head->field_count && database.length == 0; i++) {
+        for (size_t j = 0; j < sizeof names / sizeof names[0]; j++) {
+            if (text_equals(head->fields[i].name, names[j]))
+                database = head->fields[i].value;
+        }
+    }
+    return database;
+}
+
+static uint64_t hash_database(const struct topology *topology, enum request_class class, const struct message_head *head)
+{
+    if (policy_affinity_of(topology, class) == TOPOLOGY_AFFINITY_NONE)
+        return 0;
+    struct text database = database_of(head);
+    return database.length == 0 ? 0 : hash_text(database, 0) | 1;
+}
+
 enum fault choice_begin(struct choice *choice, struct lease *lease, const struct message_head *head)
 {
     const struct header_field *name = message_find(head, HEADER_X_SLUICE_NODE);
     enum route_target target = choice->kind.route->target;
     choice->target = CHOICE_ONE;
+    choice->database = hash_database(lease->epoch->topology, choice->kind.class, head);
     /* Where one certain node is meant, or all of them, none is left out. */
     choice->kind.takes_unknown = name != NULL || target == ROUTE_TARGET_NAMED_OR_ALL ||
                                  policy_of(choice->kind.class)->refusal == POLICY_REFUSAL_ENGINE;
@@ -167,6 +194,24 @@ static int pick_balanced(const struct lease_kind *kind, struct lease *lease, str
     return balance_pick_preferred(&question, lease_preferred(lease, kind), usable);
 }
 
+/* Somebody waits for a connection there. */
+static bool is_full(const void *owner, unsigned index)
+{
+    const struct load_asked *asked = owner;
+    return atomic_load_explicit(&asked->epoch->nodes[index]->waiting, memory_order_relaxed) > 0;
+}
+
+/* The node of the request's database, or the next one that it would have; -1 when it goes anywhere, or all are full. */
+static int pick_near(const struct choice *choice, struct lease *lease, const struct node_set *tried)
+{
+    if (choice->database == 0)
+        return -1;
+    struct load_asked asked = {lease->epoch, &choice->kind};
+    struct balance_question question = {.tried = tried, .owner = &asked};
+    bool is_weighted = policy_of(choice->kind.class)->balance == BALANCE_WEIGHTED;
+    return balance_pick_near(&question, lease_preferred(lease, &choice->kind), choice->database, is_weighted, is_full);
+}
+
 int choice_pick_trial(const struct choice *choice, struct lease *lease)
 {
     int index = choice->target == CHOICE_ONE ? lease_trial(lease, &choice->kind) : -1;
@@ -181,6 +226,8 @@ int choice_pick(const struct choice *choice, struct lease *lease, struct dispatc
     if (choice->target == CHOICE_NAMED)
         return !was_tried(tried, choice->named) && is_usable(choice, lease, choice->named) ? (int)choice->named : -1;
     int index = pick_remembered(choice, lease, context, path, tried);
+    if (index < 0)
+        index = pick_near(choice, lease, tried);
     if (index < 0)
         index = pick_balanced(&choice->kind, lease, context, tried);
     if (index >= 0 || tried == NULL)

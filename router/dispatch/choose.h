@@ -23,6 +23,7 @@ struct choice {
     struct lease_kind kind;      /* its now_ms is to be brought up to date before a call below */
     enum choice_target target;
     unsigned named;              /* CHOICE_NAMED: its index */
+    uint64_t database;           /* a hash of the database that it names, where those of one database stay together; 0: it goes anywhere */
 };
 
 /*

@@ -82,7 +82,7 @@ static void set_turns(struct balance_member *members, const struct balance_candi
             same = count_weight(candidates, count, weight);
             rank = count_weight(candidates, i, weight);
         }
-        members[i] = (struct balance_member){.index = candidates[i].index, .weight = weight};
+        members[i] = (struct balance_member){.index = candidates[i].index, .weight = weight, .name = candidates[i].name};
         members[i].share = candidates[i].share == 0 ? WHOLE_SHARE : candidates[i].share;
         members[i].due = now + period_of(weight, members[i].share) / (same + 1) * (++rank);
     }
@@ -246,6 +246,52 @@ static int pick_weighted(const struct balance_question *question, struct balance
     if (is_idle || !may_pick(question, other))
         return one->index;
     return other_load * capacity_of(one) < load * capacity_of(other) ? other->index : one->index;
+}
+
+/* Bits that are as good as drawn for this pair (the end of SplitMix64). */
+static uint64_t draw_of(uint64_t key, uint64_t name)
+{
+    uint64_t z = key ^ name;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ z >> 31) | 1;
+}
+
+/* -log2(bits / 2^64) in 65536ths, never 0: by squaring, one binary digit of the logarithm at a time. */
+static uint64_t negative_log2(uint64_t bits)
+{
+    unsigned zeroes = (unsigned)__builtin_clzll(bits);
+    uint64_t mantissa = bits << zeroes >> 32; /* 1 to 2, the 1 is bit 31 */
+    uint64_t digits = 0;
+    for (int i = 0; i < 16; i++) {
+        mantissa = mantissa * mantissa >> 31;
+        digits <<= 1;
+        if (mantissa >> 32 != 0) {
+            mantissa >>= 1;
+            digits |= 1;
+        }
+    }
+    return ((uint64_t)(zeroes + 1) << 16) - digits;
+}
+
+int balance_pick_near(const struct balance_question *question, const struct balance_view *view, uint64_t key, bool is_weighted,
+                      bool (*is_full)(const void *owner, unsigned index))
+{
+    int best = -1;
+    uint64_t best_distance = 0, best_capacity = 0;
+    for (size_t i = 0; i < view->count; i++) {
+        const struct balance_member *member = &view->members[i];
+        if (!may_pick(question, member) || is_full(question->owner, member->index))
+            continue;
+        uint64_t capacity = is_weighted ? capacity_of(member) : member->share;
+        uint64_t distance = negative_log2(draw_of(key, member->name));
+        if (best < 0 || distance * best_capacity < best_distance * capacity) {
+            best = member->index;
+            best_distance = distance;
+            best_capacity = capacity;
+        }
+    }
+    return best;
 }
 
 /* A 16-bit random number spread over 0 .. count-1 without a division. */

@@ -16,12 +16,14 @@ struct balance_candidate {
     uint16_t index;  /* in the topology */
     uint32_t weight; /* 0 counts as 1 */
     uint32_t share;  /* of what it would get, in thousandths, while it starts slowly; 0 counts as all */
+    uint64_t name;   /* a hash of what it is called, for balance_pick_near */
 };
 
 struct balance_member {
     uint16_t index;
     uint32_t weight;
     uint32_t share;  /* thousandths, never 0 */
+    uint64_t name;
     uint64_t due;    /* weighted: the virtual time at which it is due next */
     uint64_t before; /* weighted: what the members before it add up to, by weight and share */
 };
@@ -63,6 +65,14 @@ int balance_pick(const struct balance_question *question, struct balance_view *v
  * kind of request would best go. `preferred` is a part of `all`, or `all` itself.
  */
 int balance_pick_preferred(const struct balance_question *question, struct balance_view *preferred, struct balance_view *all);
+
+/*
+ * The member that requests with this key stay with, whatever others come and go: weighted rendezvous hashing, in which each member gets keys by its
+ * weight (is_weighted) and its share, and only keys of a member that leaves move. Passed over is who was tried, and whom `is_full` says full.
+ * -1 when nobody is left. It looks at all members.
+ */
+int balance_pick_near(const struct balance_question *question, const struct balance_view *view, uint64_t key, bool is_weighted,
+                      bool (*is_full)(const void *owner, unsigned index));
 
 /*
  * The load of a node from which nothing has come for `silent_ms` though work waits there, and whose good answers take about `took_ms`: up to eight

@@ -27,3 +27,16 @@ const struct policy *policy_of(enum request_class class)
 {
     return &policies[class];
 }
+
+enum topology_affinity policy_affinity_of(const struct topology *topology, enum request_class class)
+{
+    switch (class) {
+    case REQUEST_CLASS_WRITE:
+        return topology->writes_affinity;
+    case REQUEST_CLASS_QUERY:
+    case REQUEST_CLASS_FLIGHT:
+        return topology->queries_affinity;
+    default:
+        return TOPOLOGY_AFFINITY_NONE;
+    }
+}

@@ -53,4 +53,7 @@ struct policy {
 /* The row of a class; always valid. */
 const struct policy *policy_of(enum request_class class);
 
+/* Which requests of the class stay together, by the configuration. */
+enum topology_affinity policy_affinity_of(const struct topology *topology, enum request_class class);
+
 #endif

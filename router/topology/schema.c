@@ -264,6 +264,15 @@ const struct schema_row schema_rows[] = {
      .maximum = 1000,
      .help = "of a class's usable nodes that may be set aside at a time"},
 
+    {"queries", SCHEMA_SECTION, NOTHING,
+     .help = "how queries, Flight calls among them, are shared out"},
+    {"queries.affinity", SCHEMA_CHOICE, TOPOLOGY(queries_affinity), .fallback = "none", .words = "none database",
+     .help = "database: those that name one database go to one node while it has a free connection"},
+    {"writes", SCHEMA_SECTION, NOTHING,
+     .help = "how writes are shared out"},
+    {"writes.affinity", SCHEMA_CHOICE, TOPOLOGY(writes_affinity), .fallback = "none", .words = "none database",
+     .help = "database: those to one database go to one node while it has a free connection"},
+
     {"retries", SCHEMA_SECTION, NOTHING,
      .help = "how many repeats the process may make; those of what was not read, or refused by role, are free"},
     {"retries.share", SCHEMA_SHARE, TOPOLOGY(retries.share), .fallback = "0.2", .minimum = 0, .maximum = 1000,

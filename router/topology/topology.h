@@ -197,6 +197,9 @@ struct topology_origin {
     struct place place;
 };
 
+/* Which requests stay together on a node while it can take them. */
+enum topology_affinity { TOPOLOGY_AFFINITY_NONE, TOPOLOGY_AFFINITY_DATABASE };
+
 enum topology_unknown { TOPOLOGY_UNKNOWN_CATALOG, TOPOLOGY_UNKNOWN_DENY };
 
 struct topology {
@@ -222,6 +225,8 @@ struct topology {
     struct topology_limits limits;
     struct topology_health health;
     struct topology_retries retries;
+    enum topology_affinity queries_affinity;
+    enum topology_affinity writes_affinity;
     struct topology_node_tls tls; /* for nodes that do not say otherwise */
     const char *log_level;        /* error, warning, info, debug */
     struct topology_origin *origins; /* of each key that a reload cannot change; for changes.c */

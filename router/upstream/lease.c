@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "routing/policy.h"
 
 /* Classes, the capabilities that a route needs, those that it prefers, and two yes-or-no questions: each combination has one view at most. */
@@ -182,7 +183,8 @@ static size_t collect(const struct building *building, unsigned preferred, node_
         const struct roster_node *shared = building->epoch->nodes[i];
         if (classify_node_is_preferred(node, kind->route->capabilities, preferred) && may_serve(shared, kind->class) &&
             (!kind->needs_http2 || speaks_http2(node, shared)))
-            candidates[count++] = (struct balance_candidate){.index = (uint16_t)i, .weight = node->weight};
+            candidates[count++] = (struct balance_candidate){
+                .index = (uint16_t)i, .weight = node->weight, .name = hash_text(text_of_string(node->node_id), 0)};
     }
     return count;
 }

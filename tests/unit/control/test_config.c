@@ -33,7 +33,7 @@ static const char everything[] =
     "admin: {address: 'unix:/run/admin.sock', mode: '0600', hosts: 'a.example,b.example', token_file: /etc/token}\n"
     "nodes:\n"
     "  - {node_id: a, url: 'http://a:8181', mode: 'ingest,process', plugin_dir: /plugins, cores: 16, io_threads: 4,\n"
-    "     datafusion_threads: 12, maximum_links: 9, http: 2}\n"
+    "     datafusion_threads: 12, weight: 5, maximum_links: 9, http: 2}\n"
     "  - {node_id: b, url: 'https://b:8181', mode: [query, process], plugin_dir: /plugins,\n"
     "     tls: {ca: /etc/ca.pem, certificate: /etc/n.pem, key: /etc/n.key, verify: true, server_name: b.example}}\n"
     "  - {node_id: c, url: 'https://c:8181', mode: compact}\n"

@@ -218,6 +218,54 @@ static void queries_leave_a_silent_node_alone_before_it_answers(void **state)
         atomic_store(&shared(i)->outstanding, 0);
 }
 
+/* Which node requests with this target and these fields go to; -1 when not all go to one. */
+static int home_of(enum request_class class, const char *target, const char *lines)
+{
+    int home = -2;
+    route = (struct route){.class = class, .capabilities = NODE_CAPABILITY_QUERY};
+    for (int i = 0; i < 40; i++) {
+        choice = (struct choice){.kind = {.class = class, .route = &route}};
+        assert_int_equal(choice_begin(&choice, lease(), received_request("POST", target, lines, BODY_STREAM)), FAULT_NONE);
+        int node = pick(NULL);
+        home = home == -2 || home == node ? node : -1;
+    }
+    return home;
+}
+
+static void requests_of_one_database_stay_together_if_that_is_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(home_of(REQUEST_CLASS_QUERY, "/api/v3/query_sql?q=SELECT+1&db=plant", ""), -1);
+    cluster.topology.queries_affinity = TOPOLOGY_AFFINITY_DATABASE;
+    int home = home_of(REQUEST_CLASS_QUERY, "/api/v3/query_sql?q=SELECT+1&db=plant", "");
+    assert_true(home >= 0);
+    /* However it is named. */
+    assert_int_equal(home_of(REQUEST_CLASS_FLIGHT, "/arrow.flight.protocol.FlightService/DoGet", "database: plant\n"), home);
+    assert_int_equal(home_of(REQUEST_CLASS_QUERY, "/api/v2/query?bucket=plant", ""), home);
+    assert_int_equal(home_of(REQUEST_CLASS_QUERY, "/api/v3/query_sql", ""), -1);
+    /* Writes have their own key, and all others have none. */
+    assert_int_equal(home_of(REQUEST_CLASS_WRITE, "/api/v3/write_lp?db=plant", ""), -1);
+    cluster.topology.writes_affinity = TOPOLOGY_AFFINITY_DATABASE;
+    assert_int_equal(home_of(REQUEST_CLASS_WRITE, "/api/v3/write_lp?db=plant", ""), home);
+    assert_int_equal(home_of(REQUEST_CLASS_WRITEBACK, "/api/v3/write_lp?db=plant", ""), -1);
+    /* It is full, or gone: then all go to the next one, and back again. */
+    atomic_store(&shared((unsigned)home)->waiting, 1);
+    int next = home_of(REQUEST_CLASS_QUERY, "/query?db=plant", "");
+    assert_true(next >= 0 && next != home);
+    atomic_store(&shared((unsigned)home)->waiting, 0);
+    assert_int_equal(home_of(REQUEST_CLASS_QUERY, "/query?db=plant", ""), home);
+    struct node_set set = tried(1u << home);
+    assert_int_equal(pick(&set), next);
+    take_down((unsigned)home);
+    assert_int_equal(home_of(REQUEST_CLASS_QUERY, "/query?db=plant", ""), next);
+    /* Everybody is full: where there is least to do. */
+    for (unsigned i = 0; i < 3; i++)
+        atomic_store(&shared(i)->waiting, 1);
+    assert_int_equal(home_of(REQUEST_CLASS_QUERY, "/query?db=plant", ""), -1);
+    for (unsigned i = 0; i < 3; i++)
+        atomic_store(&shared(i)->waiting, 0);
+}
+
 static void write_backs_go_round_over_all_workers(void **state)
 {
     (void)state;
@@ -302,6 +350,7 @@ int main(void)
         TEST(only_usable_nodes_are_picked),
         TEST(queries_go_to_the_less_busy_of_two),
         TEST(queries_leave_a_silent_node_alone_before_it_answers),
+        TEST(requests_of_one_database_stay_together_if_that_is_asked_for),
         TEST(write_backs_go_round_over_all_workers),
         TEST(catalog_requests_stay_where_the_last_one_went),
         TEST(engine_paths_have_their_node),

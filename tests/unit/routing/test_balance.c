@@ -352,6 +352,94 @@ static void silence_counts_as_load(void **state)
     assert_int_equal(balance_load(3, UINT64_MAX, 10000), 24);
 }
 
+/* ---- requests that stay together ---- */
+
+static uint64_t full_nodes;
+
+static bool is_full(const void *owner, unsigned index)
+{
+    (void)owner;
+    return (full_nodes >> index & 1) != 0;
+}
+
+static void build_named(uint64_t mask, const uint32_t *weights)
+{
+    struct balance_candidate candidates[64];
+    size_t count = 0;
+    uint32_t seed = 88675123;
+    for (unsigned i = 0; i < 64; i++) {
+        uint64_t name = (uint64_t)next_random(&seed) << 32 | next_random(&seed);
+        if ((mask >> i & 1) != 0)
+            candidates[count++] = (struct balance_candidate){.index = (uint16_t)i, .weight = weights == NULL ? 1 : weights[i], .name = name};
+    }
+    assert_true(balance_view_build(&stage.view, candidates, count));
+}
+
+#define KEYS 4000
+
+/* Where each of many keys goes; how many go to each of the first eight nodes. */
+static void place(int *nodes, unsigned *of_node, bool is_weighted)
+{
+    struct balance_question question = ask(BALANCE_WEIGHTED);
+    uint32_t seed = 2463534242u;
+    memset(of_node, 0, 8 * sizeof *of_node);
+    for (int i = 0; i < KEYS; i++) {
+        uint64_t key = (uint64_t)next_random(&seed) << 32 | next_random(&seed);
+        nodes[i] = balance_pick_near(&question, &stage.view, key, is_weighted, is_full);
+        if (nodes[i] >= 0)
+            of_node[nodes[i]]++;
+    }
+}
+
+static void keys_spread_by_weight(void **state)
+{
+    (void)state;
+    static const uint32_t weights[] = {1, 2, 4, 1};
+    int nodes[KEYS];
+    unsigned of_node[8];
+    full_nodes = 0;
+    build_named(15, weights);
+    place(nodes, of_node, true);
+    for (int i = 0; i < 4; i++)
+        assert_in_range(of_node[i], KEYS / 8 * weights[i] * 85 / 100, KEYS / 8 * weights[i] * 115 / 100);
+    place(nodes, of_node, false);
+    for (int i = 0; i < 4; i++)
+        assert_in_range(of_node[i], KEYS / 4 * 90 / 100, KEYS / 4 * 110 / 100);
+}
+
+static void only_keys_of_a_node_that_leaves_move(void **state)
+{
+    (void)state;
+    int before[KEYS], after[KEYS];
+    unsigned of_node[8];
+    full_nodes = 0;
+    build_named(15, NULL);
+    place(before, of_node, true);
+    build_named(11, NULL);
+    place(after, of_node, true);
+    for (int i = 0; i < KEYS; i++)
+        assert_true(before[i] == 2 ? after[i] != 2 : after[i] == before[i]);
+    assert_true(of_node[0] > KEYS / 4 && of_node[1] > KEYS / 4 && of_node[3] > KEYS / 4);
+    /* A node that is full is the same as one that is not there; so is one that was tried. */
+    int full[KEYS];
+    build_named(15, NULL);
+    full_nodes = 4;
+    place(full, of_node, true);
+    assert_memory_equal(full, after, sizeof full);
+    full_nodes = 15;
+    place(full, of_node, true);
+    assert_int_equal(full[0], -1);
+    full_nodes = 0;
+    struct balance_question question = ask(BALANCE_WEIGHTED);
+    question.tried = &stage.tried;
+    for (int i = 0; i < 4; i++) {
+        int node = balance_pick_near(&question, &stage.view, 12345, true, is_full);
+        assert_false(node_set_has(&stage.tried, (unsigned)node));
+        node_set_add(&stage.tried, (unsigned)node);
+    }
+    assert_int_equal(balance_pick_near(&question, &stage.view, 12345, true, is_full), -1);
+}
+
 static void idle_nodes_share_evenly(void **state)
 {
     (void)state;
@@ -467,6 +555,8 @@ int main(void)
         TEST(no_method_picks_an_unusable_node),
         TEST(of_two_the_less_busy_one_is_taken),
         TEST(silence_counts_as_load),
+        TEST(keys_spread_by_weight),
+        TEST(only_keys_of_a_node_that_leaves_move),
         TEST(idle_nodes_share_evenly),
         TEST(the_busiest_node_is_spared),
         TEST(round_robin_is_strict),

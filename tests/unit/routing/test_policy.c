@@ -20,6 +20,18 @@ static void each_class_has_its_balance(void **state)
     assert_int_equal(policy_of(REQUEST_CLASS_COMPACTION)->balance, BALANCE_FIRST);
 }
 
+static void each_kind_of_requests_has_its_own_affinity(void **state)
+{
+    (void)state;
+    struct topology topology = {.queries_affinity = TOPOLOGY_AFFINITY_DATABASE};
+    for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class++)
+        assert_int_equal(policy_affinity_of(&topology, (enum request_class)class) == TOPOLOGY_AFFINITY_DATABASE,
+                         class == REQUEST_CLASS_QUERY || class == REQUEST_CLASS_FLIGHT);
+    topology = (struct topology){.writes_affinity = TOPOLOGY_AFFINITY_DATABASE};
+    for (unsigned class = 0; class < REQUEST_CLASS_COUNT; class++)
+        assert_int_equal(policy_affinity_of(&topology, (enum request_class)class) == TOPOLOGY_AFFINITY_DATABASE, class == REQUEST_CLASS_WRITE);
+}
+
 static void each_row_is_complete(void **state)
 {
     (void)state;
@@ -51,6 +63,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_class_has_its_balance),
+        cmocka_unit_test(each_kind_of_requests_has_its_own_affinity),
         cmocka_unit_test(each_row_is_complete),
         cmocka_unit_test(write_back_has_one_fallback_hop),
         cmocka_unit_test(writes_alone_have_a_deadline_for_all_attempts),
