@@ -57,6 +57,21 @@ bool health_feed(struct health *health, enum health_result result, unsigned rise
     return true;
 }
 
+enum health_result health_result_of(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_UPSTREAM_MALFORMED:
+    case FAULT_UPSTREAM_HEAD_TOO_LARGE:
+        return HEALTH_RESULT_MALFORMED;
+    case FAULT_TLS_UNVERIFIED:
+    case FAULT_TLS_FAILED:
+    case FAULT_UPSTREAM_VERSION:
+        return HEALTH_RESULT_TLS;
+    default:
+        return HEALTH_RESULT_CONNECT;
+    }
+}
+
 enum health_result health_judge_status(unsigned status, bool may_fall_back, bool *fall_back)
 {
     *fall_back = may_fall_back && status == 404;

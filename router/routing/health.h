@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fault.h"
+
 enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };
 
 enum health_result {
@@ -37,6 +39,9 @@ struct health {
 
 /* Feeds one probe result; true when the state changed. `rise` and `fall` are at least 1. */
 bool health_feed(struct health *health, enum health_result result, unsigned rise, unsigned fall, uint64_t now_ms);
+
+/* What a probe's fault means that has brought no answer, a timeout apart. */
+enum health_result health_result_of(enum fault fault);
 
 /*
  * What a probe's status code means. `may_fall_back`: there is another path to ask, so 404 means "ask that one": then *fall_back is

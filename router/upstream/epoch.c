@@ -89,3 +89,14 @@ bool epoch_is_same_place(const struct topology_node *a, const struct topology_no
            is_same(a->server_name, b->server_name) && a->tls.verify == b->tls.verify && is_same(a->tls.ca, b->tls.ca) &&
            a->tls.minimum_version == b->tls.minimum_version && is_same(a->tls.pair.certificate, b->tls.pair.certificate);
 }
+
+bool epoch_has_other_up(const struct epoch *epoch, unsigned index)
+{
+    const struct topology *topology = epoch->topology;
+    for (unsigned i = 0; i < topology->node_count; i++) {
+        bool is_alike = (topology->nodes[i].capabilities & topology->nodes[index].capabilities) != 0;
+        if (i != index && is_alike && atomic_load_explicit(&epoch->nodes[i]->health, memory_order_relaxed) == HEALTH_UP)
+            return true;
+    }
+    return false;
+}

@@ -46,4 +46,7 @@ int epoch_find_handle(const struct epoch *epoch, roster_handle handle);
 /* Would a link that was made for one be as good for the other? Entries of one node in two epochs. */
 bool epoch_is_same_place(const struct topology_node *a, const struct topology_node *b);
 
+/* Is there another node, known to be up, that can do something of what the one at `index` does? */
+bool epoch_has_other_up(const struct epoch *epoch, unsigned index);
+
 #endif

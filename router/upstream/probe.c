@@ -128,30 +128,6 @@ static void set_next_round(struct probe *probe)
                    loop_now_ms(prober->loop) + health_next_probe_ms(settings_of(probe)->interval_ms, random_u32(&prober->random)));
 }
 
-/* Is there another node that can do something of what this one does? */
-static bool has_other_up(const struct probe *probe)
-{
-    const struct epoch *epoch = probe->prober->epoch;
-    for (unsigned i = 0; i < epoch->topology->node_count; i++) {
-        bool is_alike = (epoch->topology->nodes[i].capabilities & node_of(probe)->capabilities) != 0;
-        if (i != probe->index && is_alike && atomic_load_explicit(&epoch->nodes[i]->health, memory_order_relaxed) == HEALTH_UP)
-            return true;
-    }
-    return false;
-}
-
-static void tell_all_down(struct prober *prober)
-{
-    unsigned all_down = serving_all_down(prober->epoch);
-    for (unsigned i = 0; i < SERVING_KINDS; i++) {
-        unsigned bit = 1u << i;
-        if ((all_down & bit) != (prober->all_down & bit))
-            log_line((all_down & bit) != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "event=all_down class=%s state=%s", serving_kinds[i].name.bytes,
-                     (all_down & bit) != 0 ? "served_all_the_same" : "over");
-    }
-    prober->all_down = all_down;
-}
-
 /* Every result comes here: the only writer of a node's health. */
 static void report(struct probe *probe, enum health_result result)
 {
@@ -162,7 +138,7 @@ static void report(struct probe *probe, enum health_result result)
     let_go(probe);
     probe->results++;
     roster_node_set_tls_failed(shared, result == HEALTH_RESULT_TLS);
-    unsigned fall = probe->cause == PROBE_SUSPICION && has_other_up(probe) ? 1 : settings->fall;
+    unsigned fall = probe->cause == PROBE_SUSPICION && epoch_has_other_up(probe->prober->epoch, probe->index) ? 1 : settings->fall;
     probe->cause = PROBE_ROUTINE;
     bool changed = health_feed(&probe->health, result, settings->rise, fall, loop_now_ms(prober->loop));
     roster_node_set_health(shared, probe->health.state);
@@ -182,7 +158,7 @@ static void report(struct probe *probe, enum health_result result)
         log_line(probe->health.state == HEALTH_DOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
                  "event=node_health node=%s state=%s result=%s", shared->node_id, health_state_name(probe->health.state),
                  health_result_name(result));
-    tell_all_down(prober);
+    prober->all_down = serving_tell_changes(prober->epoch, prober->all_down);
     set_next_round(probe);
 }
 
@@ -275,21 +251,6 @@ static void on_interim(void *owner, const struct message_head *head)
     (void)head;
 }
 
-static enum health_result result_of(enum fault fault)
-{
-    switch (fault) {
-    case FAULT_UPSTREAM_MALFORMED:
-    case FAULT_UPSTREAM_HEAD_TOO_LARGE:
-        return HEALTH_RESULT_MALFORMED;
-    case FAULT_TLS_UNVERIFIED:
-    case FAULT_TLS_FAILED:
-    case FAULT_UPSTREAM_VERSION:
-        return HEALTH_RESULT_TLS;
-    default:
-        return HEALTH_RESULT_CONNECT;
-    }
-}
-
 static void on_failed(void *owner, enum fault fault)
 {
     struct probe *probe = owner;
@@ -303,7 +264,7 @@ static void on_failed(void *owner, enum fault fault)
         return;
     }
     note_unanswered(probe, false);
-    report(probe, result_of(fault));
+    report(probe, health_result_of(fault));
 }
 
 static const struct stream_events probe_stream_events = {
@@ -387,7 +348,7 @@ static void on_dial_failed(void *owner, enum fault fault, const char *reason)
         note_unanswered(probe, false);
         break;
     }
-    report(probe, result_of(fault));
+    report(probe, health_result_of(fault));
 }
 
 static const struct dial_events probe_dial_events = {
@@ -559,7 +520,7 @@ bool prober_apply(struct prober *prober, struct epoch *epoch)
             start_over(known);
     }
     epoch_release(before);
-    tell_all_down(prober);
+    prober->all_down = serving_tell_changes(prober->epoch, prober->all_down);
     return is_complete;
 }
 

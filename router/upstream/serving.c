@@ -1,5 +1,6 @@
 #include "upstream/serving.h"
 
+#include "base/log.h"
 #include "routing/classify.h"
 
 const struct serving_kind serving_kinds[SERVING_KINDS] = {
@@ -59,4 +60,16 @@ bool serving_takes_any(const struct epoch *epoch, unsigned index, unsigned all_d
             return true;
     }
     return false;
+}
+
+unsigned serving_tell_changes(const struct epoch *epoch, unsigned before)
+{
+    unsigned now = serving_all_down(epoch);
+    for (unsigned i = 0; i < SERVING_KINDS; i++) {
+        bool is_all_down = (now >> i & 1) != 0;
+        if (((now ^ before) >> i & 1) != 0)
+            log_line(is_all_down ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "event=all_down class=%s state=%s", serving_kinds[i].name.bytes,
+                     is_all_down ? "served_all_the_same" : "over");
+    }
+    return now;
 }

@@ -28,6 +28,8 @@ bool serving_takes(const struct roster_node *node, enum request_class class, boo
 bool serving_any(const struct epoch *epoch, const struct serving_kind *kind);
 /* The kinds (bits, by their place in the table) that nodes serve which probes call down. */
 unsigned serving_all_down(const struct epoch *epoch);
+/* Logs each kind for which that has changed, and returns it. `before`: what it was when this was called last. */
+unsigned serving_tell_changes(const struct epoch *epoch, unsigned before);
 /* May the node get requests of some kind that its modes serve? `all_down` is the answer of the above. */
 bool serving_takes_any(const struct epoch *epoch, unsigned index, unsigned all_down);
 
