@@ -141,7 +141,9 @@ def test_health_speaks_of_the_cluster(stage):
     fields = stage.call("GET", "/health").expect(200).json
     assert fields["status"] == "pass" and fields["write"] and fields["query"] and fields["compaction"], fields
     stage.cluster.kill("compactor-01")
-    eventually(lambda: not stage.call("GET", "/health").expect(200).json["compaction"], "the compactor is missed")
+    # That probes fail alone is no reason not to ask the only one: that it cannot be reached is.
+    eventually(lambda: stage.call("GET", "/api/v3/enterprise/backup").status == 503
+               and not stage.call("GET", "/health").expect(200).json["compaction"], "the compactor is missed")
     stage.call("GET", "/ready").expect(200)
 
 
