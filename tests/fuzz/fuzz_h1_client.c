@@ -27,9 +27,9 @@ static void ask(unsigned what)
 static void play(void)
 {
     struct text rest = wire;
-    ask(world.is_plain ? (choice & 8) >> 2 : tape_byte(&world.tape));
+    ask(world.is_plain ? (choice & 8) >> 2 : owner_byte());
     while (rest.length > 0) {
-        size_t length = step != 0 ? step : tape_byte(&world.tape);
+        size_t length = step != 0 ? step : owner_byte();
         length = length == 0 || length > rest.length ? rest.length : length;
         struct text piece = text_of(rest.bytes, length);
         rest = text_of(rest.bytes + length, rest.length - length);
@@ -41,11 +41,11 @@ static void play(void)
         }
         world_turn();
         if (!world.is_plain && world.link != NULL && link_has_room(world.link))
-            ask(tape_byte(&world.tape));
-        if (world.is_plain || tape_byte(&world.tape) % 2 == 0)
+            ask(owner_byte());
+        if (world.is_plain || owner_byte() % 2 == 0)
             world_hear();
-        else if (world.tape.left > 0)
-            world_pass(tape_byte(&world.tape));
+        else if (!is_tired())
+            world_pass(owner_byte());
     }
     if ((choice & 4) != 0) {
         shutdown(world.far, SHUT_WR);
@@ -120,7 +120,7 @@ static void try_plain(bool is_small, size_t piece)
     unsigned count = 0;
     for (unsigned i = 0; i < 2; i++) {
         step = i == 0 ? SIZE_MAX : piece;
-        world_live(play, false, false, is_small, (struct tape){NULL, 0}, true);
+        world_live(play, false, false, is_small, TEXT_EMPTY, true);
         const struct actor *actor = &world.actors[0];
         expect(i == 0 || (world.count == count && actor->got == first.got && actor->has_head == first.has_head));
         expect(i == 0 || (actor->has_heard_end == first.has_heard_end && actor->has_failed == first.has_failed));
@@ -136,11 +136,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tape input = {data, size};
     choice = tape_byte(&input);
     bool is_small = (choice & 2) != 0;
-    struct text taped = tape_text(&input, tape_byte(&input));
-    struct tape tape = {(const uint8_t *)taped.bytes, taped.length};
+    struct text tape = tape_text(&input, tape_byte(&input));
     wire = tape_text(&input, 4096);
     if ((choice & 1) == 0) {
-        try_plain(is_small, 1 + tape_byte(&tape) % 40);
+        try_plain(is_small, 1 + (tape.length == 0 ? 0 : (uint8_t)tape.bytes[0] % 40));
     } else {
         step = 0;
         world_live(play, false, false, is_small, tape, false);

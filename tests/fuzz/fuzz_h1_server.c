@@ -17,7 +17,7 @@ static void play(void)
 {
     struct text rest = wire;
     while (rest.length > 0) {
-        size_t length = step != 0 ? step : tape_byte(&world.tape);
+        size_t length = step != 0 ? step : owner_byte();
         length = length == 0 || length > rest.length ? rest.length : length;
         struct text piece = text_of(rest.bytes, length);
         rest = text_of(rest.bytes + length, rest.length - length);
@@ -28,10 +28,10 @@ static void play(void)
                 act(&world.actors[i]);
         }
         world_turn();
-        if (world.is_plain || tape_byte(&world.tape) % 2 == 0)
+        if (world.is_plain || owner_byte() % 2 == 0)
             world_hear();
-        else if (world.tape.left > 0)
-            world_pass(tape_byte(&world.tape));
+        else if (!is_tired())
+            world_pass(owner_byte());
     }
     if ((choice & 4) != 0) {
         shutdown(world.far, SHUT_WR);
@@ -130,7 +130,7 @@ static void try_plain(bool is_small, size_t piece)
     unsigned count = 0;
     for (unsigned i = 0; i < 2; i++) {
         step = i == 0 ? SIZE_MAX : piece;
-        world_live(play, true, false, is_small, (struct tape){NULL, 0}, true);
+        world_live(play, true, false, is_small, TEXT_EMPTY, true);
         expect(i == 0 || (world.count == count && world.heard_length == heard_length && memcmp(heard, world.heard, heard_length) == 0));
         for (unsigned j = 0; j < world.count; j++)
             expect(i == 0 || world.actors[j].got == got[j]);
@@ -149,11 +149,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tape input = {data, size};
     choice = tape_byte(&input);
     bool is_small = (choice & 2) != 0;
-    struct text taped = tape_text(&input, tape_byte(&input));
-    struct tape tape = {(const uint8_t *)taped.bytes, taped.length};
+    struct text tape = tape_text(&input, tape_byte(&input));
     wire = tape_text(&input, 4096);
     if ((choice & 1) == 0) {
-        try_plain(is_small, 1 + tape_byte(&tape) % 40);
+        try_plain(is_small, 1 + (tape.length == 0 ? 0 : (uint8_t)tape.bytes[0] % 40));
     } else {
         step = 0;
         world_live(play, true, false, is_small, tape, false);

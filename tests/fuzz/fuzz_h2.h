@@ -18,6 +18,9 @@ struct far_stream {
     bool has_said_end;
     bool has_heard_end;
     bool was_reset;      /* by either side */
+    bool is_ignored;     /* the far side has reset it itself */
+    uint64_t paid;       /* of what it has heard: its window was opened again by so much */
+    bool has_window;     /* a wide one */
 };
 
 struct far {
@@ -27,8 +30,10 @@ struct far {
     uint32_t next_id;     /* of a client: what it begins next */
     uint32_t highest_id;  /* of a node: what it has heard of */
     size_t looked_at;     /* of what was heard */
+    unsigned frames;      /* so many of them */
     bool has_preface;     /* of a node: it has been heard */
     bool has_goaway;      /* from either side: streams end without a word */
+    bool has_said_goaway;
 };
 
 static struct far far;
@@ -42,6 +47,18 @@ enum far_type { FAR_DATA, FAR_HEADERS, FAR_PRIORITY, FAR_RST_STREAM, FAR_SETTING
 static inline struct far_stream *far_stream_of(uint32_t id)
 {
     return id % 2 == 1 && (id - 1) / 2 < FAR_STREAMS ? &far.streams[(id - 1) / 2] : NULL;
+}
+
+static inline void far_hear(void);
+
+/* A node that answers looks whether it was asked; when it was not, what it says may be ignored, and nothing is known of bodies any more. */
+static inline void far_look_for(uint32_t id)
+{
+    const struct far_stream *stream = far_stream_of(id);
+    if (world.is_server || (stream != NULL && stream->actor != 0))
+        return;
+    far_hear();
+    world.knows_bodies = world.knows_bodies && stream != NULL && stream->actor != 0;
 }
 
 /* ---- saying ---- */
@@ -98,6 +115,7 @@ static inline void note_said_end(uint32_t id)
 static inline void far_say_block(uint32_t id, const struct far_block *block, bool is_end, bool is_cut)
 {
     unsigned end = is_end ? FAR_END_STREAM : 0;
+    far_look_for(id);
     if (is_end)
         note_said_end(id);
     if (!is_cut) {
@@ -114,6 +132,7 @@ static inline void far_say_data(uint32_t id, size_t length, bool is_end, bool is
 {
     static uint8_t bytes[16384];
     struct far_stream *stream = far_stream_of(id);
+    far_look_for(id);
     size_t start = is_padded ? 1 : 0;
     for (size_t i = 0; i < length; i++)
         bytes[start + i] = body_byte((stream == NULL ? 0 : stream->said) + i);
@@ -209,6 +228,7 @@ static inline void far_hear_message(unsigned type, unsigned flags, uint32_t id, 
 
 static inline void far_hear_frame(unsigned type, unsigned flags, uint32_t id, const uint8_t *payload, size_t length)
 {
+    far.frames++;
     trace("hears type=%u flags=%u id=%u length=%zu\n", type, flags, id, length);
     switch (type) {
     case FAR_DATA:
@@ -254,7 +274,7 @@ static inline void far_hear(void)
         size_t length = far_read_number(head) >> 8;
         expect(length <= 16384);
         if (world.heard_length - far.looked_at < 9 + length)
-            return;
+            break;
         far_hear_frame(head[3], head[4], far_read_number(head + 5), head + 9, length);
         far.looked_at += 9 + length;
     }
@@ -290,7 +310,7 @@ static inline void far_say_common(unsigned what)
     case 0: {
         uint32_t id = any_id();
         if (far_stream_of(id) != NULL)
-            far_stream_of(id)->was_reset = true;
+            far_stream_of(id)->was_reset = far_stream_of(id)->is_ignored = true;
         far_number(FAR_RST_STREAM, id, choice & 15);
         break;
     }
@@ -305,7 +325,7 @@ static inline void far_say_common(unsigned what)
         break;
     case 4: {
         const uint8_t payload[8] = {0, 0, 0, (uint8_t)(choice & 31), 0, 0, 0, (uint8_t)(choice >> 5)};
-        far.has_goaway = true;
+        far.has_goaway = far.has_said_goaway = true;
         far_frame(FAR_GOAWAY, 0, 0, payload, sizeof payload);
         break;
     }
@@ -340,6 +360,27 @@ static inline void owner_acts(void)
     }
 }
 
+/* A wide one for each stream that it has heard of, once; then what it has heard is paid back. */
+static inline void far_open_windows(void)
+{
+    uint64_t heard = 0;
+    for (uint32_t id = 1; id < 2 * FAR_STREAMS; id += 2) {
+        struct far_stream *stream = far_stream_of(id);
+        uint64_t owed = stream->heard - stream->paid;
+        heard += owed;
+        stream->paid = stream->heard;
+        if (stream->actor == 0 || stream->has_heard_end)
+            continue;
+        if (!stream->has_window)
+            far_number(FAR_WINDOW_UPDATE, id, 1 << 24);
+        else if (owed > 0)
+            far_number(FAR_WINDOW_UPDATE, id, (uint32_t)owed);
+        stream->has_window = true;
+    }
+    if (heard > 0)
+        far_number(FAR_WINDOW_UPDATE, 0, (uint32_t)heard);
+}
+
 /*
  * Everybody says what he still has to say, and the far side has room for it. Then a message that ended on one side has ended on the other, with
  * all its bytes, unless one of them has reset it or the connection ends.
@@ -352,11 +393,10 @@ static inline void far_conclude(void)
     if (!world.knows_bodies || far.has_goaway || world.link == NULL || !world.has_greeted)
         return;
     far_number(FAR_WINDOW_UPDATE, 0, 1 << 24);
-    for (uint32_t id = 1; id <= 2 * FAR_STREAMS; id += 2) {
-        if (far_stream_of(id)->actor != 0 && !far_stream_of(id)->has_heard_end)
-            far_number(FAR_WINDOW_UPDATE, id, 1 << 24);
-    }
-    for (unsigned i = 0; i < 4; i++) {
+    /* Until there is nothing more to hear. */
+    for (unsigned frames = far.frames - 1; frames != far.frames;) {
+        frames = far.frames;
+        far_open_windows();
         world_settle();
         far_hear();
     }
@@ -366,6 +406,8 @@ static inline void far_conclude(void)
             continue;
         const struct actor *actor = &world.actors[stream->actor - 1];
         expect(!actor->has_ended || actor->has_failed || stream->has_heard_end || far.has_goaway || world.link == NULL);
+        bool is_owed = stream->has_said_end && actor->stream != NULL && !actor->has_failed && !actor->is_paused;
+        expect(!is_owed || actor->has_heard_end || far.has_goaway || world.link == NULL);
         expect(!actor->has_heard_end || actor->is_refused || (stream->has_said_end && actor->got == stream->said_whole));
     }
 }
@@ -380,8 +422,10 @@ static inline void far_begin(struct text script)
 
 static inline void far_end(void)
 {
-    for (unsigned i = 0; i < FAR_STREAMS && !world.is_server; i++) {
-        if (far.streams[i].actor > 0 && far.streams[i].actor <= world.count)
+    /* A node does not act on what it has reset, or refused with GOAWAY. */
+    bool is_looked_at = !world.is_server && world.knows_bodies && !far.has_said_goaway;
+    for (unsigned i = 0; i < FAR_STREAMS && is_looked_at; i++) {
+        if (far.streams[i].actor > 0 && far.streams[i].actor <= world.count && !far.streams[i].is_ignored)
             expect_honest(&world.actors[far.streams[i].actor - 1], far.streams[i].has_heard_end);
     }
     nghttp2_hd_inflate_del(far.inflater);

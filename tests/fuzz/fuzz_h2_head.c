@@ -135,10 +135,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             expect(head.method.length == 0 && head.status == 0 && message_find(&head, HEADER_CONTENT_LENGTH) == NULL);
     } else if (is_whole(seen, is_response)) {
         enum fault fault = is_response ? h2_read_response(block, is_end, &head) : h2_read_request(block, &limits, is_end, &head);
-        if (fault == FAULT_NONE) {
+        if (fault == FAULT_NONE)
             expect_clean(&head);
+        /* With Host and the framing there may be more fields than we would take ourselves. */
+        if (fault == FAULT_NONE && head.field_count + 3 <= MESSAGE_FIELDS_MAXIMUM)
             send_on(&head, is_response);
-        }
     }
     h2_header_block_give(&blocks, block);
     h2_header_blocks_clear(&blocks);

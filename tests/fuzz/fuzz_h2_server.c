@@ -81,10 +81,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t before = allocated_bytes();
     struct tape input = {data, size};
     choice = tape_byte(&input);
-    struct text taped = tape_text(&input, tape_byte(&input));
+    struct text tape = tape_text(&input, tape_byte(&input));
     script = tape_text(&input, 2048);
     far_begin(script);
-    world_live(play, true, true, (choice & 2) != 0, (struct tape){(const uint8_t *)taped.bytes, taped.length}, false);
+    world_live(play, true, true, (choice & 2) != 0, tape, false);
     far_end();
     expect(!is_warm || allocated_bytes() == before);
     is_warm = true;

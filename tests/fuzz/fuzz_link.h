@@ -53,7 +53,7 @@ static void world_on_head_started(void *owner)
 static void world_on_idle(void *owner)
 {
     expect(owner == &world && world.in_command == 0 && world.link != NULL && world.is_server);
-    if (!world.is_plain && tape_byte(&world.tape) == 255)
+    if (!world.is_plain && owner_byte() == 255)
         close_here();
 }
 
@@ -61,7 +61,7 @@ static void world_on_room(void *owner)
 {
     expect(owner == &world && world.in_command == 0 && world.link != NULL && !world.is_server);
     expect(link_has_room(world.link));
-    struct actor *actor = tape_byte(&world.tape) % 4 == 0 ? NULL : open_one();
+    struct actor *actor = owner_byte() % 4 == 0 ? NULL : open_one();
     if (actor != NULL)
         act(actor);
 }
@@ -200,7 +200,7 @@ static inline void finish_all(void)
 /* The owner and the far end come to their ends in order; then the far end goes, and nobody may be left waiting. */
 static inline void world_finish(void)
 {
-    world.tape.left = 0;
+    world.tape = TEXT_EMPTY;
     for (unsigned i = 0; i < 2; i++) {
         finish_all();
         world_settle();
@@ -231,7 +231,7 @@ static inline void world_end(void)
 }
 
 /* One whole life; `play` is what happens in it. */
-static inline void world_live(void (*play)(void), bool is_server, bool is_http2, bool is_small, struct tape tape, bool is_plain)
+static inline void world_live(void (*play)(void), bool is_server, bool is_http2, bool is_small, struct text tape, bool is_plain)
 {
     world_begin(is_server, is_http2, is_small);
     world.tape = tape;
@@ -239,6 +239,33 @@ static inline void world_live(void (*play)(void), bool is_server, bool is_http2,
     play();
     world_finish();
     world_end();
+}
+
+/* libFuzzer's own; NULL in a program that only replays. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t maximum) __attribute__((weak));
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t maximum, unsigned seed);
+
+/*
+ * The input of a link: flags, the length of the tape, the tape, what the other side says. Mostly one of the two changes: a change of the whole
+ * would shift one into the other.
+ */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t maximum, unsigned seed)
+{
+    enum { TAPE = 255 };
+    if (size < 3 || seed % 8 == 0 || maximum < size)
+        return LLVMFuzzerMutate(data, size, maximum);
+    size_t tape = data[1] < size - 2 ? data[1] : size - 2;
+    size_t rest = size - 2 - tape;
+    if (seed % 2 == 0)
+        return 2 + tape + LLVMFuzzerMutate(data + 2 + tape, rest, maximum - 2 - tape);
+    uint8_t changed[TAPE];
+    memcpy(changed, data + 2, tape);
+    size_t room = maximum - 2 - rest < sizeof changed ? maximum - 2 - rest : sizeof changed;
+    size_t length = LLVMFuzzerMutate(changed, tape, room);
+    memmove(data + 2 + length, data + 2 + tape, rest);
+    memcpy(data + 2, changed, length);
+    data[1] = (uint8_t)length;
+    return 2 + length + rest;
 }
 
 /* What the first life allocates for good (libevent's settings) is none of ours. */

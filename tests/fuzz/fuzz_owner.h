@@ -2,7 +2,7 @@
 #define SLUICE_FUZZ_FUZZ_OWNER_H
 /*
  * A link over a socket pair, and an owner of its streams who may do inside of any event whatever http/stream.h allows him: which thing, says
- * the tape. What is expected of each link, whatever its codec and side:
+ * a tape of bytes. What is expected of each link, whatever its codec and side:
  *
  *   - no command calls back before it returns; nobody hears anything once he has let go, or after on_failed, or once the link is closed;
  *   - head, then data, then the end, each in its place; no data and no end of a body while the stream is paused;
@@ -24,6 +24,7 @@
 #include "net/loop.h"
 
 #define ACTORS 64
+#define TAPED_MAXIMUM 800
 #define HEARD_BYTES (1024 * 1024)
 
 enum actor_sending { SENDS_HEAD, SENDS_BODY, SENDS_NOTHING };
@@ -43,7 +44,7 @@ struct actor {
     bool is_paused;
     bool is_refused;
     bool has_ended;            /* the whole of what it had to send was handed over */
-    bool had_not_left;         /* client: when it failed, some of the request was still here */
+    bool had_not_left;         /* client: when the owner let go, some of the request had not left */
     enum fault fault;
 };
 
@@ -63,7 +64,8 @@ struct world {
     bool was_dropped;          /* by link_close as well, because it was spent */
     int far;
     unsigned in_command;
-    struct tape tape;
+    struct text tape;          /* what the owner does; it goes round until he is tired */
+    unsigned taped;            /* bytes that were taken from it */
     struct actor actors[ACTORS];
     unsigned count;
     void (*hear)(void);        /* the far end reads what is there */
@@ -77,6 +79,17 @@ static struct world world;
 static inline uint8_t body_byte(uint64_t place)
 {
     return (uint8_t)(place * 7 + (place >> 8));
+}
+
+static inline bool is_tired(void)
+{
+    return world.tape.length == 0 || world.taped >= TAPED_MAXIMUM;
+}
+
+/* The owner's next choice; 0, which is nothing unusual, when he is tired. */
+static inline unsigned owner_byte(void)
+{
+    return is_tired() ? 0 : (uint8_t)world.tape.bytes[world.taped++ % world.tape.length];
 }
 
 /* Every call of a verb stands in one of these. */
@@ -106,18 +119,28 @@ static inline void drop_if_spent(void)
     COMMAND(link_close(link));
 }
 
+/* Before a request is given up. The answer must hold for ever, because it may be sent elsewhere then. */
+static inline void note_left(struct actor *actor, struct stream *stream)
+{
+    bool is_answered = actor->has_heard_end && actor->has_ended;
+    if (!world.is_server && !is_answered && !stream_has_left(stream))
+        actor->had_not_left = true;
+}
+
 static inline void let_go(struct actor *actor)
 {
     struct stream *stream = actor->stream;
     actor->stream = NULL;
     if (stream == NULL)
         return;
+    note_left(actor, stream);
     COMMAND(stream_release(stream));
     drop_if_spent();
 }
 
 static inline void give_up(struct actor *actor)
 {
+    note_left(actor, actor->stream);
     COMMAND(stream_reset(actor->stream, FAULT_UPSTREAM_RESET));
     let_go(actor);
 }
@@ -133,6 +156,10 @@ static inline void close_here(void)
 {
     if (world.link == NULL)
         return;
+    for (unsigned i = 0; i < world.count; i++) {
+        if (world.actors[i].stream != NULL)
+            note_left(&world.actors[i], world.actors[i].stream);
+    }
     struct link *link = world.link;
     world.link = NULL;
     world.was_closed_here = true;
@@ -258,13 +285,13 @@ static inline void act_once(struct actor *actor, unsigned what)
     trace("actor %u does %u\n", actor->number, what & 15);
     switch (what & 15) {
     case 1:
-        send_head(actor, tape_byte(&world.tape));
+        send_head(actor, owner_byte());
         break;
     case 2:
-        send_some(actor, tape_byte(&world.tape));
+        send_some(actor, owner_byte());
         break;
     case 3:
-        send_some(actor, tape_byte(&world.tape) * UINT64_C(257));
+        send_some(actor, owner_byte() * UINT64_C(257));
         break;
     case 4:
         send_end(actor);
@@ -290,7 +317,7 @@ static inline void act_once(struct actor *actor, unsigned what)
         let_go(actor);
         break;
     case 11:
-        send_rest(actor, tape_byte(&world.tape));
+        send_rest(actor, owner_byte());
         break;
     case 12:
         if ((what & 128) != 0)
@@ -306,7 +333,7 @@ static inline void act_once(struct actor *actor, unsigned what)
     case 14: {
         struct actor *other = open_one();
         if (other != NULL)
-            send_rest(other, tape_byte(&world.tape));
+            send_rest(other, owner_byte());
         break;
     }
     default:
@@ -318,7 +345,7 @@ static inline void act_once(struct actor *actor, unsigned what)
 static inline void act(struct actor *actor)
 {
     for (unsigned times = 0; times < 4 && actor->stream != NULL && !world.is_plain; times++) {
-        unsigned what = tape_byte(&world.tape);
+        unsigned what = owner_byte();
         if (actor->has_failed && !(actor->is_refused && actor->sending != SENDS_NOTHING))
             what = 10;
         act_once(actor, what);
@@ -386,7 +413,7 @@ static void actor_on_end(void *owner)
     act(actor);
     if (actor->stream != NULL && actor->sending == SENDS_NOTHING)
         let_go(actor);
-    else if (actor->stream != NULL && (world.is_plain || world.tape.left == 0))
+    else if (actor->stream != NULL && (world.is_plain || is_tired() || owner_byte() % 2 == 0))
         send_rest(actor, 8);
 }
 
@@ -402,7 +429,7 @@ static void actor_on_failed(void *owner, enum fault fault)
     expect(fault > FAULT_NONE && fault < FAULT_COUNT && fault != FAULT_OUT_OF_MEMORY);
     actor->has_failed = true;
     actor->fault = fault;
-    actor->had_not_left = !world.is_server && !stream_has_left(actor->stream);
+    note_left(actor, actor->stream);
     actor->is_refused = world.is_server && fault != FAULT_DOWNSTREAM_GONE;
     act(actor);
     if (actor->stream != NULL && actor->is_refused)
