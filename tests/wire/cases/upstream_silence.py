@@ -77,7 +77,7 @@ def a_node_that_takes_long_and_is_there_keeps_its_work(house):
 @case()
 def the_only_node_of_its_kind_is_not_down_by_one_failure(house):
     held = threading.Event()
-    with house.serve("iqc") as sluice:
+    with house.serve("iqc", settings={"health": {"fall": 3}}) as sluice:
         before = len(sluice.q1.probes)
         sluice.q1.on_probe = silence
         sluice.q1.script.put(hold(held))
