@@ -17,8 +17,9 @@ import threading
 
 from harness.waiting import PATIENCE_SECONDS, eventually
 
-# Probes so frequent that a test hears soon of a node that has gone, and so patient that a busy machine makes none of them fail.
-TIGHT_HEALTH = "health: {interval: 300ms, timeout: 60s, rise: 1, fall: 4}\n"
+# Probes so frequent that a test hears soon of a node that has gone, and so patient that a busy machine makes none of them fail. Where all nodes
+# of a kind are down nobody is asked, so that a test can wait for that; that they are, by default, has tests of its own.
+TIGHT_HEALTH = "health: {interval: 300ms, timeout: 60s, rise: 1, fall: 4, all_down: refuse}\n"
 # Deadlines that no test is about: longer than a test's patience, so that none of them does what the test waits for.
 PATIENT_TIMEOUTS = {"connect": "1m", "write_deadline": "10m", "write_response": "10m", "response": "10m", "idle": "10m", "request_head": "10m",
                     "tls_handshake": "1m", "queue": "10m", "drain": "10m", "linger": "1m"}
