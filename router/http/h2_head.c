@@ -161,8 +161,9 @@ static struct text pseudo(const struct h2_header_block *block, struct text name)
 }
 
 /*
- * The pieces of Cookie become one field again (RFC 9113 section 8.2.3): HTTP/1 knows only one. They are put together behind everything
- * else, for which there must be room already: texts point into the bytes.
+ * The pieces of Cookie become one field again (RFC 9113 section 8.2.3): HTTP/1 knows only one. Empty pieces are left out: a blank behind the last
+ * one would make a value that no HTTP/2 node takes. They are put together behind everything else, for which there must be room already: texts
+ * point into the bytes.
  */
 static bool join_cookies(struct h2_header_block *block)
 {
@@ -184,9 +185,10 @@ static bool join_cookies(struct h2_header_block *block)
     for (unsigned i = block->pseudo_count; i < block->field_count; i++) {
         struct h2_header_block_field field = block->fields[i];
         bool is_cookie = text_equals(name_of(block, i), TEXT("cookie"));
-        if (is_cookie && block->length > start)
+        bool is_piece = is_cookie && value_of(block, i).length > 0;
+        if (is_piece && block->length > start)
             keep(block, TEXT("; "));
-        if (is_cookie)
+        if (is_piece)
             keep(block, value_of(block, i));
         if (!is_cookie || i == first)
             block->fields[kept++] = field;

@@ -157,7 +157,10 @@ static void the_pieces_of_a_cookie_are_joined(void **state)
     assert_int_equal(read_request(GET "x-a: 1\ncookie: a=1\nx-b: 2\ncookie: b=2\ncookie: c=3\nx-c: 3\n", true), FAULT_NONE);
     assert_string_equal(listed(), "x-a=1 cookie=a=1; b=2; c=3 x-b=2 x-c=3");
     assert_int_equal(read_request(GET "cookie: a=1\ncookie: \ncookie: b=2\n", true), FAULT_NONE);
-    assert_string_equal(listed(), "cookie=a=1; ; b=2");
+    assert_string_equal(listed(), "cookie=a=1; b=2");
+    /* An empty piece at the end would leave a blank there, which no HTTP/2 node takes. */
+    assert_int_equal(read_request(GET "cookie: a=1\ncookie: \n", true), FAULT_NONE);
+    assert_string_equal(listed(), "cookie=a=1");
 }
 
 /* The memory moves while they are joined: nothing may be lost. */
