@@ -3,7 +3,7 @@
 #
 # Each begins with the inputs of tests/fuzz/corpus/NAME and with those that earlier runs have kept in build/fuzz-corpus/NAME; new ones go there.
 # FUZZ_SECONDS=600 is how long each of them runs (20), FUZZ_JOBS how many at a time, TEST="h2 server" the words that all must stand in
-# the name. One that finds something stops and fails: the input lies in build/fuzz-finds, and the line that replays it is printed. The last
+# the name. FUZZ_SEED=1 makes the same numbers each time (0: others each time). One that finds something stops and fails: the input lies in build/fuzz-finds, and the line that replays it is printed. The last
 # line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -20,7 +20,7 @@ run_one() {
     own=build/fuzz-corpus/$name
     mkdir -p "$own"
     rm -f "$finds/$name"-*
-    set -- "$1" -max_total_time="$seconds" -max_len=4096 -len_control=20 -timeout=25 -rss_limit_mb=2560 -print_final_stats=1 \
+    set -- "$1" -max_total_time="$seconds" -max_len=4096 -len_control=20 -timeout=25 -rss_limit_mb=2560 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" \
         -artifact_prefix="$finds/$name-" "$own" "tests/fuzz/corpus/$name"
     [ ! -f "tests/fuzz/fuzz_$name.dict" ] || set -- "$@" -dict="tests/fuzz/fuzz_$name.dict"
     if "$@" >"$log" 2>&1 </dev/null; then

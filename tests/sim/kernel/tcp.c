@@ -130,8 +130,8 @@ static void end_init(struct sim_socket *socket, struct tcp_connection *connectio
     socket->connection = connection;
     socket->other = other;
     socket->fd = -1;
-    socket->out_maximum = is_small ? draw_between(&connection->draws, 64, 4096) : 87040;
-    socket->in_maximum = is_small ? draw_between(&connection->draws, 64, 4096) : 131072;
+    socket->out_maximum = is_small ? draw_between(&connection->draws, 600, 4096) : 87040;
+    socket->in_maximum = is_small ? draw_between(&connection->draws, 600, 4096) : 131072;
     socket->state = TCP_STATE_CLOSED;
     sim_timer_init(&socket->travel, on_travel, socket);
     sim_timer_init(&socket->reset, on_reset, socket);
