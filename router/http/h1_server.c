@@ -190,7 +190,7 @@ static void take_body(struct h1_server *server, struct text *input)
 static void drop_surplus(struct h1_server *server, struct text *input)
 {
     bool is_wanted = server->persistence == H1_PERSISTENCE_KEEP_ALIVE && input->length < server->settings->limits.head_bytes;
-    if (server->state != H1_SERVER_RECEIVED || is_wanted)
+    if (server->state != H1_SERVER_RECEIVED || is_wanted || input->length == 0)
         return;
     h1_server_end_persistence(server);
     server->dropped_bytes += input->length;
