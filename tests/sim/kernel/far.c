@@ -96,13 +96,3 @@ const struct address *sim_peer(const struct sim_socket *socket)
 {
     return &socket->remote;
 }
-
-uint64_t sim_sent_bytes(const struct sim_socket *socket)
-{
-    return socket->sent_bytes;
-}
-
-uint64_t sim_acknowledged_bytes(const struct sim_socket *socket)
-{
-    return tcp_acknowledged_bytes(socket);
-}

@@ -8,7 +8,6 @@
 
 /* Writes a whole file, as a rename in its place would: a reader sees the old one or the new one. */
 void sim_file_write(const char *path, struct text contents);
-void sim_file_remove(const char *path);
 /* Empty when there is none. What was written to standard output and standard error is "-" and "stderr". Valid until it changes. */
 struct text sim_file_read(const char *path);
 

@@ -89,16 +89,6 @@ void sim_file_write(const char *path, struct text contents)
     file->written_ms = clock_wall_ms();
 }
 
-void sim_file_remove(const char *path)
-{
-    struct file *file = find(path);
-    if (file == NULL)
-        return;
-    world_free(file->bytes);
-    file->bytes = NULL;
-    file->length = 0;
-}
-
 struct text sim_file_read(const char *path)
 {
     struct file *file = find(path);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "check/ledger.h"
 #include "kernel/draw.h"
 #include "kernel/fiber.h"
 #include "kernel/names.h"
@@ -141,16 +142,34 @@ static size_t name_count;
 static uint64_t failing_until_us;
 static struct random_source name_draws;
 
+static struct random_source failure_draws;
+static struct sim_timer failure_timer;
+
+/* Once a second. */
+static void on_failure_time(void *owner)
+{
+    (void)owner;
+    if (draw_chance(&failure_draws, plan_rate(the_plan, FAULT_KIND_NAME_FAILS))) {
+        reached("names: the name server fails");
+        sim_names_fail(draw_between(&failure_draws, 1, 10) * SIM_S);
+    }
+    sim_timer_in(&failure_timer, SIM_S);
+}
+
 void names_begin(const struct plan *plan)
 {
     name_count = 0;
     failing_until_us = 0;
     name_draws = draw_source_of(plan->seed, "names", 0);
+    failure_draws = draw_source_of(plan->seed, "name server", 0);
+    sim_timer_init(&failure_timer, on_failure_time, NULL);
+    sim_timer_in(&failure_timer, SIM_S);
     the_signals = NULL;
 }
 
 void names_end(void)
 {
+    sim_timer_clear(&failure_timer);
 }
 
 static size_t place_of(const char *name)

@@ -64,8 +64,4 @@ void sim_on_coming(struct sim_socket *socket, void (*callback)(void *owner), voi
 
 const struct address *sim_peer(const struct sim_socket *socket);
 
-/* Bytes that were taken by sim_send, and of them those that the other side's kernel has acknowledged. */
-uint64_t sim_sent_bytes(const struct sim_socket *socket);
-uint64_t sim_acknowledged_bytes(const struct sim_socket *socket);
-
 #endif

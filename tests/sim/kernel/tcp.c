@@ -455,11 +455,3 @@ void tcp_end(void)
     }
     tcp_connect_end();
 }
-
-size_t tcp_open_count(void)
-{
-    size_t count = 0;
-    for (struct tcp_connection *at = connections; at != NULL; at = at->next)
-        count += (at->ends[0].state != TCP_STATE_CLOSED) + (at->ends[1].state != TCP_STATE_CLOSED);
-    return count;
-}

@@ -112,8 +112,6 @@ bool tcp_is_writable(const struct sim_socket *socket);
 bool tcp_has_ended(const struct sim_socket *socket);
 bool tcp_is_reset(const struct sim_socket *socket);
 uint64_t tcp_acknowledged_bytes(const struct sim_socket *socket);
-/* All sockets that are not closed, and bytes in them: what is left at the end of a run. */
-size_t tcp_open_count(void);
 /* Does somebody listen at the address? */
 bool tcp_is_taken(const struct address *address);
 
