@@ -154,6 +154,12 @@ static void spend(struct h2_link *link, enum h2_expense expense)
         server->overspent = expense;
 }
 
+static void end_connection(struct h2_link *link, uint32_t code)
+{
+    if (nghttp2_session_terminate_session(link->session, code) != 0)
+        h2_link_break(link);
+}
+
 /*
  * DATA or HEADERS for a stream that has ended, which nghttp2 passes over. The client cannot have meant them if it has ended the stream itself;
  * if we have reset it, they may have been on their way.
@@ -172,14 +178,19 @@ static void judge_stale(struct h2_link *link, uint8_t type, int32_t id)
     case H2_PAST_ENDED:
         break;
     }
-    if (nghttp2_session_terminate_session(link->session, code) != 0)
-        h2_link_break(link);
+    end_connection(link, code);
 }
 
 static bool is_stale(const struct h2_link *link, int32_t id)
 {
     return id != 0 && id <= nghttp2_session_get_last_proc_stream_id(link->session) &&
            nghttp2_session_find_stream(link->session, id) == NULL;
+}
+
+/* A PRIORITY frame by which a stream would depend on itself (RFC 7540 section 5.3.1): what RFC 9113 keeps of priorities allows no sense in it either. */
+static bool is_circular(const struct h2_frame_head *head)
+{
+    return head->depends_on != 0 && head->depends_on == head->stream_id;
 }
 
 /*
@@ -192,6 +203,8 @@ static ssize_t receive(struct h2_link *link, struct text bytes)
     struct text unread = bytes;
     struct h2_frame_head head;
     while (h2_link_is_alive(link) && h2_frames_next(&server_of(link)->frames, &rest, &head)) {
+        if (is_circular(&head))
+            end_connection(link, NGHTTP2_PROTOCOL_ERROR);
         bool is_doubtful = head.type == NGHTTP2_DATA && is_stale(link, head.stream_id);
         if (!is_doubtful && (head.type != NGHTTP2_RST_STREAM || head.length > rest.length))
             continue;

@@ -14,10 +14,12 @@
 static const char bytes[] = H2_PREFACE
     "\0\0\0\4\0\0\0\0\0"                    /* SETTINGS */
     "\0\0\5\0\1\0\0\1\2" "hello"            /* DATA */
+    "\0\0\5\2\0\0\0\0\3" "\x80\0\0\7\20"  /* PRIORITY: exclusive, depends on stream 7 */
+    "\0\0\3\2\0\0\0\0\5" "\0\0\0"          /* and one that is too short to */
     "\0\1\x2c\1\4\xff\xff\xff\xff";         /* HEADERS of 300 bytes, and the reserved bit */
 #define LENGTH (sizeof bytes - 1 + 300)
 
-static const char expected[] = "4:0:0 0:258:5 1:2147483647:300 ";
+static const char expected[] = "4:0:0:0 0:258:5:0 2:3:5:7 2:5:3:0 1:2147483647:300:0 ";
 
 static void each_frame_is_found_in_any_pieces(void **state)
 {
@@ -34,7 +36,7 @@ static void each_frame_is_found_in_any_pieces(void **state)
         for (size_t at = 0; at < LENGTH; at += piece) {
             struct text rest = text_of(input + at, LENGTH - at < piece ? LENGTH - at : piece);
             while (h2_frames_next(&frames, &rest, &head))
-                used = text_append(words, sizeof words, used, "%u:%d:%u ", head.type, head.stream_id, head.length);
+                used = text_append(words, sizeof words, used, "%u:%d:%u:%d ", head.type, head.stream_id, head.length, head.depends_on);
             assert_int_equal(rest.length, 0);
         }
         if (strcmp(words, expected) != 0)

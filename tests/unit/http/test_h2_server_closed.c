@@ -1,4 +1,4 @@
-/* The downstream HTTP/2 link: frames for streams that have ended (RFC 9113 section 5.1). */
+/* The downstream HTTP/2 link: frames for streams that have ended (RFC 9113 section 5.1), and what else nghttp2 passes over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -143,6 +143,22 @@ static void a_body_that_crosses_goaway_is_passed_over(void **state)
     assert_heard("1{:status=204}. ");
 }
 
+static void a_stream_cannot_depend_on_itself(void **state)
+{
+    (void)state;
+    static const char *const dependencies[] = {"\0\0\0\1\7", "\x80\0\0\1\7"};
+    for (size_t i = 0; i < 2; i++) {
+        renew_context();
+        client_comes();
+        far_frame(&stage.far, H2_PRIORITY, 0, 1, "\0\0\0\3\7", 5);
+        answer(get(1), 204);
+        hear();
+        far_frame(&stage.far, H2_PRIORITY, 0, 1, dependencies[i], 5);
+        say();
+        assert_error(PROTOCOL_ERROR);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +169,7 @@ int main(void)
         TEST(what_was_on_its_way_when_we_reset_the_stream_is_passed_over),
         TEST(what_must_be_expected_of_a_stream_that_has_ended_is_passed_over),
         TEST(a_body_that_crosses_goaway_is_passed_over),
+        TEST(a_stream_cannot_depend_on_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
