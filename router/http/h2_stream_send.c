@@ -65,9 +65,10 @@ bool h2_stream_has_left(const struct stream *stream)
     const struct h2_stream *own = (const struct h2_stream *)(const void *)stream;
     /*
      * A reset goes behind what is in the conn: a node that reads slowly reads the whole request first, and may act on it. So it does behind a
-     * head that nghttp2 holds back, with which a request without a body ends.
+     * head or trailers that nghttp2 holds back, with which the request ends; these go out before the reset, also when it has been asked for.
      */
-    bool may_end_with_head = own->id != 0 && own->sending == H2_SENDING_LAST && own->output.length == 0;
+    bool is_over = own->sending == H2_SENDING_LAST || (own->sending == H2_SENDING_DONE && own->heads_queued > 0);
+    bool may_end_with_head = own->id != 0 && is_over && own->output.length == 0;
     if (h2_link_holds_conn(own->link))
         return own->ends_at_bytes != UINT64_MAX || may_end_with_head;
     return conn_sent_bytes(own->link->link.conn) >= own->ends_at_bytes;
