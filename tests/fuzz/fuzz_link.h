@@ -268,10 +268,22 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t maximum, unsig
     return 2 + length + rest;
 }
 
-/* What the first life allocates for good (libevent's settings) is none of ours. */
 static inline size_t allocated_bytes(void)
 {
     return __sanitizer_get_current_allocated_bytes == NULL ? 0 : __sanitizer_get_current_allocated_bytes();
+}
+
+/* Plays an input, and expects that it leaves no memory behind. What is allocated once for good (libevent's settings, a thread of libFuzzer
+ * that begins meanwhile) is no leak, so an input that has left something is played again: a leak leaves something each time. */
+static inline void play_without_leak(void (*play_input)(const uint8_t *data, size_t size), const uint8_t *data, size_t size)
+{
+    size_t before = allocated_bytes();
+    play_input(data, size);
+    if (allocated_bytes() == before)
+        return;
+    before = allocated_bytes();
+    play_input(data, size);
+    expect(allocated_bytes() == before);
 }
 
 #endif
