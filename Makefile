@@ -16,7 +16,7 @@ JOBS       := $(shell nproc 2>/dev/null || echo 1)
 WITH_JOBS   = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 SUBMAKE     = $(if $(WITH_JOBS),echo "building with $(JOBS) jobs" &&) $(MAKE) --no-print-directory $(WITH_JOBS)
 
-PACKAGES := libevent openssl yaml-0.1 libnghttp2 zlib jansson
+PACKAGES := libevent_core libcares openssl yaml-0.1 libnghttp2 zlib jansson
 # llhttp from a library where a distribution has one, else from the C sources in Debian bookworm's package node-llhttp: installed, or
 # unpacked in build/ by deploy/install-dependencies.sh. Always the strict machine.
 LLHTTP_LIBRARY := $(shell pkg-config --exists libllhttp 2>/dev/null && echo libllhttp)

@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-build="gcc libc6-dev make pkg-config libevent-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev libxxhash-dev libjansson-dev"
+build="gcc libc6-dev make pkg-config libevent-dev libc-ares-dev libssl-dev libyaml-dev libnghttp2-dev zlib1g-dev libxxhash-dev libjansson-dev"
 run="$build python3"
 # A test that misses one of those with a question mark is skipped, so a distribution may lack them.
 test="$run libcmocka-dev openssl curl ca-certificates varnish nghttp2-client nghttp2-server nghttp2-proxy nodejs npm python3-grpcio? \

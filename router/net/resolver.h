@@ -1,8 +1,9 @@
 #ifndef SLUICE_NET_RESOLVER_H
 #define SLUICE_NET_RESOLVER_H
 /*
- * Names to addresses, without blocking the loop: /etc/hosts, then the name servers of /etc/resolv.conf, both as they were when the first name was
- * asked for. Only questions and answers: when to ask again, and which of the addresses to use, is the caller's.
+ * Names to addresses, without blocking the loop: /etc/hosts, then the name servers of /etc/resolv.conf (both read again when the next question
+ * comes after all others have been answered). Only questions and answers: when to ask again, and which of the addresses to use, is the
+ * caller's. c-ares underneath.
  *
  *   resolver_create -> resolver_start -> on_resolved once, from the loop only, or resolver_cancel -> resolver_destroy
  */
@@ -19,8 +20,9 @@ struct resolver_request;
 #define RESOLVER_ADDRESSES_MAXIMUM 32
 
 struct resolver_answer {
-    const struct address *addresses; /* IPv4 first, else as the name server gave them; valid until on_resolved returns */
+    const struct address *addresses; /* the likeliest to be reached first (RFC 6724); valid until on_resolved returns */
     size_t count;                    /* 0: there is none, see `reason` */
+    unsigned ttl_s;                  /* the shortest of the records' (RFC 1035 section 3.2.1); 0 for the hosts file and literals */
     const char *reason;              /* NULL when there are addresses, else static words for the log */
 };
 
@@ -31,18 +33,15 @@ typedef void resolver_on_resolved(void *owner, const struct resolver_answer *ans
 struct resolver *resolver_create(struct loop *loop);
 
 /*
- * Asks for the addresses of `host`, of both families as far as this machine has them; each comes with `port`. A literal is its own
- * answer. It takes no longer than the name servers' timeouts (5 s each, three tries). NULL when memory or descriptors are out.
+ * Asks for the addresses of `host`, of both families; each comes with `port`. A literal is its own answer. A name server that says nothing is
+ * asked three times, within 14 seconds. NULL when memory or descriptors are out.
  */
 struct resolver_request *resolver_start(struct resolver *resolver, const char *host, uint16_t port,
                                         resolver_on_resolved *on_resolved, void *owner);
 /* on_resolved does not come any more. NULL is allowed. */
 void resolver_cancel(struct resolver_request *request);
 
-/*
- * Cancels what is under way. Memory of questions that were still asked is freed as the loop turns; a loop that is destroyed at once leaves it
- * to the end of the process. NULL is allowed.
- */
+/* Cancels what is under way. NULL is allowed. */
 void resolver_destroy(struct resolver *resolver);
 
 #endif

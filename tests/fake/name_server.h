@@ -1,7 +1,7 @@
 #ifndef SLUICE_FAKE_NAME_SERVER_H
 #define SLUICE_FAKE_NAME_SERVER_H
 /*
- * A name server on the loopback that answers when the test says so, and the system's two files that lead to it: this definition of open comes
+ * A name server on the loopback that answers when the test says so, and the system's two files that lead to it: these definitions of fopen and connect come
  * before the C library's. Names: one.test has 10.0.0.1; four.test 10.0.0.1 to 10.0.0.4; six.test fd00::1 only; none.test does not exist; silent.test is
  * never answered; hosts.test stands in the hosts file with 10.1.0.1 and 10.1.0.2.
  */
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "fake/rig.h"
 
@@ -23,23 +24,39 @@ struct name_server {
 static char name_server_resolv_conf[] = "/tmp/sluice-resolv-XXXXXX";
 static char name_server_hosts[] = "/tmp/sluice-hosts-XXXXXX";
 
-static inline int open_shown(const char *path, int flags, unsigned mode)
+static uint16_t name_server_port;
+
+/* Not every resolver lets its settings name a port, so who connects to port 53 comes to the fake one's. */
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    struct sockaddr_in there;
+    if (address->sa_family == AF_INET && length == sizeof there) {
+        memcpy(&there, address, sizeof there);
+        if (ntohs(there.sin_port) == 53)
+            there.sin_port = htons(name_server_port);
+        return (int)syscall(SYS_connect, fd, &there, sizeof there);
+    }
+    return (int)syscall(SYS_connect, fd, address, length);
+}
+
+static inline FILE *open_shown(const char *path, const char *mode)
 {
     if (strcmp(path, "/etc/resolv.conf") == 0)
         path = name_server_resolv_conf;
     else if (strcmp(path, "/etc/hosts") == 0)
         path = name_server_hosts;
-    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    int fd = open(path, mode[0] == 'r' ? O_RDONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return fd < 0 ? NULL : fdopen(fd, mode);
 }
 
-int open(const char *path, int flags, ...)
+FILE *fopen(const char *path, const char *mode)
 {
-    return open_shown(path, flags, 0600);
+    return open_shown(path, mode);
 }
 
-int open64(const char *path, int flags, ...)
+FILE *fopen64(const char *path, const char *mode)
 {
-    return open_shown(path, flags, 0600);
+    return open_shown(path, mode);
 }
 
 static inline void write_shown(char *path, const char *words)
@@ -53,15 +70,14 @@ static inline void write_shown(char *path, const char *words)
 static inline void name_server_start(struct name_server *server)
 {
     struct address address;
-    char words[128];
     *server = (struct name_server){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     assert_true(address_parse("127.0.0.1", 0, &address));
     assert_int_equal(bind(server->fd, &address.socket.any, address.length), 0);
     assert_int_equal(getsockname(server->fd, &address.socket.any, &address.length), 0);
-    snprintf(words, sizeof words, "nameserver 127.0.0.1:%u\noptions timeout:1 attempts:1\n", address_port(&address));
+    name_server_port = (uint16_t)address_port(&address);
     snprintf(name_server_resolv_conf, sizeof name_server_resolv_conf, "/tmp/sluice-resolv-XXXXXX");
     snprintf(name_server_hosts, sizeof name_server_hosts, "/tmp/sluice-hosts-XXXXXX");
-    write_shown(name_server_resolv_conf, words);
+    write_shown(name_server_resolv_conf, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
     write_shown(name_server_hosts, "127.0.0.1 localhost\n10.1.0.1 hosts.test\n10.1.0.2 hosts.test\n");
 }
 

@@ -20,9 +20,8 @@ STRUCT_BOOLEANS = 2  # a third one is a state machine that wants to be drawn
 FENCES = {
     "event2/event.h": {"net/poller.c", "net/signals.c"},
     "event2/event_struct.h": {"net/poller.h", "net/signals.c"},
-    "event2/dns.h": {"net/resolver.c"},
-    "event2/util.h": {"net/resolver.c"},
     "event2/": set(),
+    "ares.h": {"net/resolver.c"},
     "openssl/": {"control/admin_access.c", "net/tls_channel.c", "net/tls_client.c", "net/tls_context.c", "net/tls_files.c", "net/tls_server.c"},
     "nghttp2/": {"http/h2_head.h", "http/h2_link.h", "http/h2_memory.h"},  # the private headers of the HTTP/2 files
     "llhttp.h": {"http/h1_parse.c"},
@@ -40,7 +39,8 @@ CALLS = {
     r"pthread_\w+|thrd_\w+|mtx_\w+|cnd_\w+": ("base/thread.c",),
     r"signal|sigaction|sigprocmask|signalfd": ("net/signals.c", "cli/terminal.c"),
     r"[gs]etrlimit|prlimit|sched_\w+|sysconf|get_nprocs(_conf)?|getauxval": ("base/descriptors.c", "base/processors.c"),
-    r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|poller_base": ("net/poller.", "net/resolver.c", "net/signals.c"),
+    r"event_\w+|evsignal_\w+|evdns_\w+|evutil_\w+|poller_base": ("net/poller.", "net/signals.c"),
+    r"ares_\w+": ("net/resolver.c",),
     r"eventfd": ("net/wakeup.c",),
     r"epoll_\w+|p?poll|p?select": ("base/sink.c", "net/poller.c", "cli/admin_client.c", "cli/terminal.c"),
     r"socket|socketpair|accept4?|bind|listen|connect|shutdown|recv\w*|send(to|m?msg)?|[gs]etsockopt|get(peer|sock)name": (
