@@ -119,7 +119,7 @@ static bool make_parts(struct main_control *own, const struct control_settings *
     if (control->epoch == NULL)
         return false;
     control->names = names_create(control->loop);
-    control->prober = prober_create(control->loop);
+    control->prober = prober_create(control->loop, control->names);
     control->reloads = reloads_create(control);
     control->admin = admin_create(control);
     if (control->names == NULL || control->prober == NULL || control->reloads == NULL || control->admin == NULL)

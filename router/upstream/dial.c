@@ -95,7 +95,9 @@ enum fault dial_start(struct dial *dial, const struct dial_request *request)
     const struct topology *topology = request->epoch->topology;
     const struct topology_node *node = &topology->nodes[request->index];
     struct address address;
-    if (!roster_node_get_address(request->epoch->nodes[request->index], &address))
+    if (request->address != NULL)
+        address = *request->address;
+    else if (!roster_node_get_address(request->epoch->nodes[request->index], &address))
         return FAULT_RESOLVE;
     *dial = (struct dial){
         .loop = request->loop,

@@ -33,6 +33,7 @@ struct dial_request {
     struct loop *loop;
     const struct epoch *epoch;       /* read before dial_start returns, and not afterwards */
     unsigned index;                  /* of the node in it */
+    const struct address *address;   /* where to; NULL: where the node is known to be */
     const struct h1_settings *h1;
     struct h2_context *h2;
     struct buffer_pool *buffers;

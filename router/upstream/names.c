@@ -8,6 +8,9 @@
 #include "net/resolver.h"
 #include "upstream/epoch.h"
 
+/* The least time between two questions. */
+#define LOOK_LEAST_MS 1000
+
 /* A node whose url has a name. */
 struct name {
     struct names *names;
@@ -15,36 +18,83 @@ struct name {
     char *host;                        /* owned */
     uint16_t port;
     struct resolver_request *question; /* under way, or NULL */
+    uint64_t asked_ms;                 /* the last time */
+    unsigned failures;                 /* in a row */
+    size_t place_count;
+    struct address places[NAMES_PLACES_MAXIMUM]; /* of the last good answer */
     struct loop_timer timer;
 };
 
 struct names {
     struct loop *loop;
     struct resolver *resolver;
+    names_on_moved *on_moved;
+    void *owner;
     struct name *of_slot[ROSTER_SLOTS];
 };
 
 /* ---- one name ---- */
+
+/* How long the answer to the last question holds. */
+static uint64_t hold_ms(unsigned failures, unsigned ttl_s)
+{
+    if (failures > 0) {
+        uint64_t retry_ms = (uint64_t)LOOK_LEAST_MS << (failures < 6 ? failures - 1 : 5);
+        return retry_ms < NAMES_RETRY_MAXIMUM_MS ? retry_ms : NAMES_RETRY_MAXIMUM_MS;
+    }
+    uint64_t ttl_ms = ttl_s == 0 ? NAMES_HOLD_MS : (uint64_t)ttl_s * 1000;
+    return ttl_ms < NAMES_HOLD_MAXIMUM_MS ? ttl_ms : NAMES_HOLD_MAXIMUM_MS;
+}
+
+static bool has_place(const struct name *name, const struct address *address)
+{
+    for (size_t i = 0; i < name->place_count; i++) {
+        if (address_same_host(&name->places[i], address))
+            return true;
+    }
+    return false;
+}
+
+/* The node stays where it is, if the name still says so. */
+static void settle(struct name *name)
+{
+    struct address present;
+    char words[ADDRESS_TEXT_BYTES];
+    if (roster_node_get_address(name->node, &present) && has_place(name, &present))
+        return;
+    roster_node_set_address(name->node, &name->places[0]);
+    log_line(LOG_LEVEL_INFO, "event=node_address node=%s address=%s", name->node->node_id,
+             address_format(&name->places[0], words, sizeof words));
+    if (name->names->on_moved != NULL)
+        name->names->on_moved(name->names->owner, name->node);
+}
 
 static void on_resolved(void *owner, const struct resolver_answer *answer)
 {
     struct name *name = owner;
     struct loop *loop = name->names->loop;
     name->question = NULL;
-    if (answer->count > 0)
-        roster_node_set_address(name->node, &answer->addresses[0]);
-    else
+    name->failures = answer->count > 0 ? 0 : name->failures + 1;
+    loop_timer_set(loop, &name->timer, loop_now_ms(loop) + hold_ms(name->failures, answer->ttl_s));
+    if (answer->count == 0) {
         log_line(LOG_LEVEL_WARNING, "event=resolve_failed node=%s reason=\"%s\"", name->node->node_id, answer->reason);
-    loop_timer_set(loop, &name->timer, loop_now_ms(loop) + NAMES_RESOLVE_MS);
+        return;
+    }
+    name->place_count = answer->count < NAMES_PLACES_MAXIMUM ? answer->count : NAMES_PLACES_MAXIMUM;
+    memcpy(name->places, answer->addresses, name->place_count * sizeof *name->places);
+    settle(name);
 }
 
 static void on_timer(void *owner)
 {
     struct name *name = owner;
     struct loop *loop = name->names->loop;
+    name->asked_ms = loop_now_ms(loop);
     name->question = resolver_start(name->names->resolver, name->host, name->port, on_resolved, name);
-    if (name->question == NULL)
-        loop_timer_set(loop, &name->timer, loop_now_ms(loop) + NAMES_RESOLVE_MS);
+    if (name->question != NULL)
+        return;
+    name->failures++;
+    loop_timer_set(loop, &name->timer, loop_now_ms(loop) + hold_ms(name->failures, 0));
 }
 
 static void forget(struct name *name)
@@ -110,6 +160,52 @@ bool names_apply(struct names *names, struct epoch *epoch)
     return is_complete;
 }
 
+/* ---- places ---- */
+
+static struct name *name_of(const struct names *names, const struct roster_node *node)
+{
+    struct name *name = names->of_slot[node->slot];
+    return name != NULL && name->node == node ? name : NULL;
+}
+
+size_t names_places(const struct names *names, const struct roster_node *node, struct address places[NAMES_PLACES_MAXIMUM])
+{
+    const struct name *name = name_of(names, node);
+    if (!roster_node_get_address(node, &places[0]))
+        return 0;
+    size_t count = 1;
+    for (size_t i = 0; name != NULL && i < name->place_count && count < NAMES_PLACES_MAXIMUM; i++) {
+        if (!address_same_host(&name->places[i], &places[0]))
+            places[count++] = name->places[i];
+    }
+    return count;
+}
+
+void names_confirm(struct names *names, struct roster_node *node, const struct address *place)
+{
+    const struct name *name = name_of(names, node);
+    struct address present;
+    char words[ADDRESS_TEXT_BYTES];
+    bool is_known = roster_node_get_address(node, &present) && address_same_host(&present, place);
+    /* The answer may have changed since the place was asked for. */
+    if (is_known || name == NULL || !has_place(name, place))
+        return;
+    roster_node_set_address(node, place);
+    log_line(LOG_LEVEL_INFO, "event=node_address node=%s address=%s", node->node_id, address_format(place, words, sizeof words));
+}
+
+void names_ask_again(struct names *names, const struct roster_node *node)
+{
+    struct name *name = name_of(names, node);
+    if (name == NULL || name->question != NULL)
+        return;
+    uint64_t now_ms = loop_now_ms(names->loop);
+    uint64_t earliest_ms = name->asked_ms + LOOK_LEAST_MS;
+    uint64_t at_ms = earliest_ms > now_ms ? earliest_ms : now_ms;
+    if (loop_timer_is_set(&name->timer) && name->timer.deadline_ms > at_ms)
+        loop_timer_set(names->loop, &name->timer, at_ms);
+}
+
 /* ---- life ---- */
 
 struct names *names_create(struct loop *loop)
@@ -124,6 +220,12 @@ struct names *names_create(struct loop *loop)
         return NULL;
     }
     return names;
+}
+
+void names_set_listener(struct names *names, names_on_moved *on_moved, void *owner)
+{
+    names->on_moved = on_moved;
+    names->owner = owner;
 }
 
 void names_destroy(struct names *names)

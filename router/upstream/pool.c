@@ -426,10 +426,8 @@ static enum fault admit_waiter(struct pool_node *node, const struct pool_ticket 
     return is_queue_full(node) ? FAULT_QUEUE_FULL : FAULT_NONE;
 }
 
-struct stream *pool_take(struct pool *pool, struct roster_node *shared, struct pool_ticket *ticket, struct link **link,
-                         enum fault *fault)
+struct stream *pool_node_take(struct pool_node *node, struct pool_ticket *ticket, struct link **link, enum fault *fault)
 {
-    struct pool_node *node = pool->nodes[shared->slot];
     *fault = FAULT_NONE;
     ticket->fresh_after = node->connects;
     struct stream *stream = open_stream(node, ticket, link);
@@ -523,8 +521,6 @@ void pool_suspect(struct pool *pool, struct roster_node *shared)
     if (node != NULL && node->shared == shared)
         suspect_links(node);
 }
-
-const struct pool_verbs pool_verbs = {.take = pool_take, .give = pool_give, .cancel = pool_cancel, .suspect = pool_suspect};
 
 size_t pool_link_count(const struct pool *pool, const struct roster_node *shared)
 {

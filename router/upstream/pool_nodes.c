@@ -28,18 +28,6 @@ static void close_idle_since(struct pool_node *node, uint64_t before_ms)
     close_idle_of(node, &node->full, before_ms);
 }
 
-static void on_sweep(void *owner)
-{
-    struct pool *pool = owner;
-    uint64_t now_ms = loop_now_ms(pool->loop);
-    uint64_t idle_ms = pool->epoch == NULL ? 0 : pool->epoch->topology->timeouts.upstream_idle_ms;
-    for (size_t i = 0; idle_ms != 0 && i < ROSTER_SLOTS && now_ms > idle_ms; i++) {
-        if (pool->nodes[i] != NULL && pool->nodes[i]->links > 0)
-            close_idle_since(pool->nodes[i], now_ms - idle_ms);
-    }
-    loop_timer_set(pool->loop, &pool->sweep, now_ms + SWEEP_MS);
-}
-
 /* ---- nodes ---- */
 
 static void retire_all(struct list *links)
@@ -71,6 +59,32 @@ static void retire_links(struct pool_node *node)
     retire_all(&node->open);
 }
 
+/* The links of a node that has another address now are retired. */
+static void follow_place(struct pool_node *node)
+{
+    unsigned place = roster_node_place(node->shared);
+    if (node->place == place)
+        return;
+    node->place = place;
+    if (node->links > 0)
+        retire_links(node);
+}
+
+static void on_sweep(void *owner)
+{
+    struct pool *pool = owner;
+    uint64_t now_ms = loop_now_ms(pool->loop);
+    uint64_t idle_ms = pool->epoch == NULL ? 0 : pool->epoch->topology->timeouts.upstream_idle_ms;
+    for (size_t i = 0; i < ROSTER_SLOTS; i++) {
+        if (pool->nodes[i] == NULL || pool->nodes[i]->links == 0)
+            continue;
+        follow_place(pool->nodes[i]);
+        if (idle_ms != 0 && now_ms > idle_ms)
+            close_idle_since(pool->nodes[i], now_ms - idle_ms);
+    }
+    loop_timer_set(pool->loop, &pool->sweep, now_ms + SWEEP_MS);
+}
+
 static void serve_from(struct pool_node *node, struct epoch *epoch, unsigned index)
 {
     const struct topology_node *before = &node->epoch->topology->nodes[node->index];
@@ -95,6 +109,7 @@ static struct pool_node *make_node(struct pool *pool, struct epoch *epoch, unsig
     node->shared = epoch->nodes[index];
     node->epoch = epoch;
     node->index = index;
+    node->place = roster_node_place(node->shared);
     epoch_retain(epoch);
     roster_node_retain(node->shared);
     list_init(&node->open);
@@ -148,6 +163,16 @@ void pool_leave(struct pool *pool, struct roster_node *shared)
     node->links--;
     pool_node_bury_if_left(node);
 }
+
+struct stream *pool_take(struct pool *pool, struct roster_node *shared, struct pool_ticket *ticket, struct link **link,
+                         enum fault *fault)
+{
+    struct pool_node *node = pool->nodes[shared->slot];
+    follow_place(node);
+    return pool_node_take(node, ticket, link, fault);
+}
+
+const struct pool_verbs pool_verbs = {.take = pool_take, .give = pool_give, .cancel = pool_cancel, .suspect = pool_suspect};
 
 /* ---- life ---- */
 

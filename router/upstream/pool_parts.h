@@ -17,6 +17,7 @@ struct pool_node {
     struct list dials;           /* of pooled_link that are connecting */
     struct list waiters;         /* of pool_ticket, first come first */
     struct list full;            /* of pooled_link that have none, and of retired ones */
+    unsigned place;              /* roster_node_place of the address to which the links lead */
     uint64_t connects;           /* so far: the numbers of links */
     size_t dialled_room;         /* streams that the dials will have room for */
     size_t counted;              /* of the waiters, in shared->waiting: those above dialled_room */
@@ -59,6 +60,8 @@ void pooled_drop(struct pooled_link *pooled);
 void pooled_cancel_dial(struct pooled_link *pooled);
 /* Nothing new goes on the link: it closes at once when it is idle, else with its last stream. */
 void pooled_retire(struct pooled_link *pooled);
+/* pool_take, at this node. */
+struct stream *pool_node_take(struct pool_node *node, struct pool_ticket *ticket, struct link **link, enum fault *fault);
 /* A node that is leaving and has no link any more leaves its slot. */
 void pool_node_bury_if_left(struct pool_node *node);
 

@@ -1,18 +1,10 @@
-#include "upstream/probe.h"
+#include "upstream/probe_parts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/machine.h"
-#include "base/random.h"
-#include "http/h1.h"
-#include "http/h2.h"
-#include "net/loop.h"
-#include "net/wakeup.h"
-#include "routing/version_search.h"
-#include "upstream/dial.h"
 #include "upstream/epoch.h"
 #include "upstream/probe_token.h"
 #include "upstream/serving.h"
@@ -20,51 +12,6 @@
 
 /* How long a node that live traffic suspects may take for its answer. */
 #define SUSPECT_MS 1000
-/* The first probe of a node with a name waits so long for its address. */
-#define RESOLVE_GRACE_MS 200
-/* First probes follow each other at this distance, within the interval, so that a large cluster does not have all of them at once. */
-#define FIRST_STEP_MS 10
-
-/*
- *   IDLE --timer--> DIALING --ready--> ASKING --head--> IDLE
- *     ^                |                  |
- *     +-- any failure, or the time is up -+
- */
-enum probe_state { PROBE_IDLE, PROBE_DIALING, PROBE_ASKING };
-
-/* Why the node is asked. What live traffic suspects needs no second failure, as long as another node is there to take its work. */
-enum probe_cause { PROBE_ROUTINE, PROBE_SUSPICION };
-
-struct probe {
-    struct prober *prober;
-    struct roster_node *shared; /* owned reference */
-    unsigned index;             /* in the prober's epoch */
-    enum probe_state state;
-    enum probe_cause cause;
-    struct health health;
-    unsigned results;           /* so far */
-    unsigned step;              /* which of the paths is known there: see path_of_step */
-    bool is_http2;              /* this try */
-    struct version_search search; /* clear text: which HTTP to ask in */
-    struct dial dial;
-    struct link *link;
-    struct stream *stream;
-    struct loop_timer timer;    /* the next round, or the end of this one's patience */
-    bool was_passive_down;      /* logged that live traffic set it aside */
-    char tls_reason[DIAL_REASON_BYTES]; /* why the last handshake failed; "" when it did not */
-};
-
-struct prober {
-    struct loop *loop;
-    struct epoch *epoch;        /* owned reference; NULL before the first */
-    struct buffer_pool buffers;
-    struct h1_settings h1;
-    struct h2_context *h2;
-    struct random_source random;
-    struct wakeup *suspicions;  /* a worker suspects a node */
-    unsigned all_down;          /* of which kinds it was logged that all nodes are down and serve, see serving_all_down */
-    struct probe *of_slot[ROSTER_SLOTS];
-};
 
 static const char *const state_names[] = {"idle", "dialing", "asking"};
 
@@ -85,16 +32,6 @@ static void enter(struct probe *probe, enum probe_state next)
     probe->state = next;
 }
 
-static const struct topology_node *node_of(const struct probe *probe)
-{
-    return &probe->prober->epoch->topology->nodes[probe->index];
-}
-
-static const struct topology_health *settings_of(const struct probe *probe)
-{
-    return &probe->prober->epoch->topology->health;
-}
-
 /*
  * The configured path (/ready), then /health for nodes before 3.10, then /ping for those that have neither (InfluxDB 1.x); an
  * answer of 404 moves on, and the node keeps the step that it knew.
@@ -102,13 +39,13 @@ static const struct topology_health *settings_of(const struct probe *probe)
 static const char *path_of_step(const struct probe *probe)
 {
     static const char *const fall_backs[] = {"/health", "/ping"};
-    return probe->step == 0 ? settings_of(probe)->path : fall_backs[probe->step - 1];
+    return probe->step == 0 ? probe_settings_of(probe)->path : fall_backs[probe->step - 1];
 }
 #define LAST_STEP 2
 
 /* ---- the end of a probe ---- */
 
-static void let_go(struct probe *probe)
+void probe_let_go(struct probe *probe)
 {
     if (probe->stream != NULL)
         stream_reset(probe->stream, FAULT_NONE);
@@ -125,7 +62,7 @@ static void set_next_round(struct probe *probe)
 {
     struct prober *prober = probe->prober;
     loop_timer_set(prober->loop, &probe->timer,
-                   loop_now_ms(prober->loop) + health_next_probe_ms(settings_of(probe)->interval_ms, random_u32(&prober->random)));
+                   loop_now_ms(prober->loop) + health_next_probe_ms(probe_settings_of(probe)->interval_ms, random_u32(&prober->random)));
 }
 
 /* Every result comes here: the only writer of a node's health. */
@@ -133,10 +70,12 @@ static void report(struct probe *probe, enum health_result result)
 {
     struct prober *prober = probe->prober;
     struct roster_node *shared = probe->shared;
-    const struct topology_health *settings = settings_of(probe);
+    const struct topology_health *settings = probe_settings_of(probe);
     bool has_connected = probe->state == PROBE_ASKING;
-    let_go(probe);
+    probe_let_go(probe);
     probe->results++;
+    if (!has_connected)
+        names_ask_again(prober->names, shared);
     roster_node_set_tls_failed(shared, result == HEALTH_RESULT_TLS);
     unsigned fall = probe->cause == PROBE_SUSPICION && epoch_has_other_up(probe->prober->epoch, probe->index) ? 1 : settings->fall;
     probe->cause = PROBE_ROUTINE;
@@ -166,7 +105,7 @@ static void report(struct probe *probe, enum health_result result)
 
 static bool finds_version(const struct probe *probe)
 {
-    return node_of(probe)->http == TOPOLOGY_HTTP_AUTO;
+    return probe_node_of(probe)->http == TOPOLOGY_HTTP_AUTO;
 }
 
 static unsigned known_version(const struct probe *probe)
@@ -176,13 +115,13 @@ static unsigned known_version(const struct probe *probe)
 
 static void choose_version(struct probe *probe)
 {
-    probe->is_http2 = finds_version(probe) ? version_search_begin(&probe->search, known_version(probe)) : node_of(probe)->http == TOPOLOGY_HTTP_2;
+    probe->is_http2 = finds_version(probe) ? version_search_begin(&probe->search, known_version(probe)) : probe_node_of(probe)->http == TOPOLOGY_HTTP_2;
 }
 
 /* Over clear text only asking tells. */
 static bool may_speak_http1(struct probe *probe)
 {
-    return finds_version(probe) && !node_of(probe)->is_tls && version_search_failed(&probe->search, known_version(probe));
+    return finds_version(probe) && !probe_node_of(probe)->is_tls && version_search_failed(&probe->search, known_version(probe));
 }
 
 static void set_version(struct probe *probe, unsigned version)
@@ -208,7 +147,7 @@ static void log_tls(struct probe *probe, const char *event, const char *reason)
     if (strcmp(reason, probe->tls_reason) == 0)
         return;
     text_append(probe->tls_reason, sizeof probe->tls_reason, 0, "%s", reason);
-    log_line(LOG_LEVEL_WARNING, "event=%s node=%s url=%s reason=%s", event, probe->shared->node_id, node_of(probe)->url,
+    log_line(LOG_LEVEL_WARNING, "event=%s node=%s url=%s reason=%s", event, probe->shared->node_id, probe_node_of(probe)->url,
              log_quote(quoted, sizeof quoted, text_of_string(reason)));
 }
 
@@ -227,7 +166,7 @@ static void on_head(void *owner, const struct message_head *head)
     enum health_result result = health_judge_status(head->status, probe->step < LAST_STEP, &fall_back);
     if (fall_back) {
         probe->step++;
-        let_go(probe);
+        probe_let_go(probe);
         connect_to_node(probe);
         return;
     }
@@ -254,7 +193,7 @@ static void on_interim(void *owner, const struct message_head *head)
 static void on_failed(void *owner, enum fault fault)
 {
     struct probe *probe = owner;
-    let_go(probe);
+    probe_let_go(probe);
     if (fault == FAULT_TLS_FAILED)
         log_tls(probe, "node_tls_failed", "the node refused our certificate, or asks for one");
     /* What an HTTP/1 node makes of the preface differs: an answer in its own words, a close, a reset. Ask in HTTP/1 at once. */
@@ -294,10 +233,10 @@ static void send_request(struct probe *probe)
     struct message_head head = {
         .method = TEXT("GET"),
         .target = text_of_string(path_of_step(probe)),
-        .authority = text_of(host, (size_t)snprintf(host, sizeof host, "%s:%u", node_of(probe)->host, node_of(probe)->port)),
+        .authority = text_of(host, (size_t)snprintf(host, sizeof host, "%s:%u", probe_node_of(probe)->host, probe_node_of(probe)->port)),
         .fields = fields,
     };
-    struct text authorization = probe_token_read(settings_of(probe)->token_file, token, sizeof token);
+    struct text authorization = probe_token_read(probe_settings_of(probe)->token_file, token, sizeof token);
     message_add(&head, 3, HEADER_USER_AGENT, TEXT("User-Agent"), TEXT("sluice-probe"));
     if (authorization.length > 0)
         message_add(&head, 3, HEADER_AUTHORIZATION, TEXT("Authorization"), authorization);
@@ -316,6 +255,7 @@ static void on_ready(void *owner, struct link *link)
         return;
     }
     enter(probe, PROBE_ASKING);
+    names_confirm(probe->prober->names, probe->shared, &probe->places[probe->place]);
     stream_set_owner(probe->stream, &probe_stream_events, probe);
     send_request(probe);
 }
@@ -328,13 +268,27 @@ static void skip_round(struct probe *probe)
     set_next_round(probe);
 }
 
+/* The name of the node has further addresses, which may be reached where this one is not. */
+static bool try_next_place(struct probe *probe)
+{
+    if (probe->place + 1 >= probe->place_count)
+        return false;
+    probe->place++;
+    probe_let_go(probe);
+    connect_to_node(probe);
+    return true;
+}
+
 static void on_dial_failed(void *owner, enum fault fault, const char *reason)
 {
     struct probe *probe = owner;
-    switch (fault) {
-    case FAULT_OUT_OF_MEMORY:
+    if (fault == FAULT_OUT_OF_MEMORY) {
         skip_round(probe);
         return;
+    }
+    if (try_next_place(probe))
+        return;
+    switch (fault) {
     case FAULT_UPSTREAM_VERSION:
         log_tls(probe, "node_version_wrong", reason);
         break;
@@ -356,6 +310,13 @@ static const struct dial_events probe_dial_events = {
     .on_failed = on_dial_failed,
 };
 
+/* For all of a round; each of several places has its part. */
+static uint64_t patience_ms(const struct probe *probe)
+{
+    uint64_t timeout_ms = probe_settings_of(probe)->timeout_ms;
+    return probe->cause == PROBE_SUSPICION && timeout_ms > SUSPECT_MS ? SUSPECT_MS : timeout_ms;
+}
+
 static void connect_to_node(struct probe *probe)
 {
     struct prober *prober = probe->prober;
@@ -367,6 +328,8 @@ static void connect_to_node(struct probe *probe)
         .h2 = prober->h2,
         .buffers = &prober->buffers,
         .high_water_bytes = BUFFER_BLOCK_BYTES,
+        .address = probe->place_count == 0 ? NULL : &probe->places[probe->place],
+        .connect_ms = probe->place_count < 2 ? 0 : patience_ms(probe) / probe->place_count,
         .is_http2 = probe->is_http2,
         .streams_expected = 1,
         .events = &probe_dial_events,
@@ -398,15 +361,13 @@ static void start(struct probe *probe)
         return;
     }
     choose_version(probe);
-    uint64_t timeout_ms = settings_of(probe)->timeout_ms;
-    if (probe->cause == PROBE_SUSPICION && timeout_ms > SUSPECT_MS)
-        timeout_ms = SUSPECT_MS;
-    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + timeout_ms);
+    probe->place_count = names_places(prober->names, probe->shared, probe->places);
+    probe->place = 0;
+    loop_timer_set(prober->loop, &probe->timer, loop_now_ms(prober->loop) + patience_ms(probe));
     connect_to_node(probe);
 }
 
-/* A probe that is under way has no longer than one that would begin now. */
-static void ask_at_once(struct probe *probe)
+void probe_ask_at_once(struct probe *probe)
 {
     struct loop *loop = probe->prober->loop;
     probe->cause = PROBE_SUSPICION;
@@ -416,17 +377,7 @@ static void ask_at_once(struct probe *probe)
         loop_timer_set(loop, &probe->timer, loop_now_ms(loop) + SUSPECT_MS);
 }
 
-static void on_suspicion(void *owner)
-{
-    struct prober *prober = owner;
-    for (unsigned i = 0; i < ROSTER_SLOTS; i++) {
-        struct probe *probe = prober->of_slot[i];
-        if (probe != NULL && atomic_exchange_explicit(&probe->shared->suspected, 0, memory_order_relaxed) != 0)
-            ask_at_once(probe);
-    }
-}
-
-static void on_timer(void *owner)
+void probe_on_timer(void *owner)
 {
     struct probe *probe = owner;
     if (probe->state == PROBE_IDLE) {
@@ -435,159 +386,4 @@ static void on_timer(void *owner)
     }
     note_unanswered(probe, probe->state == PROBE_ASKING);
     report(probe, HEALTH_RESULT_TIMEOUT);
-}
-
-/* ---- epochs ---- */
-
-static void destroy_probe(void *object)
-{
-    free(object);
-}
-
-static void forget(struct probe *probe)
-{
-    struct loop *loop = probe->prober->loop;
-    let_go(probe);
-    loop_timer_clear(loop, &probe->timer);
-    probe->prober->of_slot[probe->shared->slot] = NULL;
-    roster_node_release(probe->shared);
-    /* Its link and stream are in the grave, too, and may still name it as their owner. */
-    loop_bury(loop, probe, destroy_probe);
-}
-
-static void set_first_round(struct probe *probe)
-{
-    struct loop *loop = probe->prober->loop;
-    struct address address;
-    uint64_t delay_ms = (uint64_t)probe->index * FIRST_STEP_MS % settings_of(probe)->interval_ms;
-    if (!roster_node_get_address(probe->shared, &address))
-        delay_ms += RESOLVE_GRACE_MS;
-    loop_timer_set(loop, &probe->timer, loop_now_ms(loop) + delay_ms);
-}
-
-static bool begin(struct prober *prober, struct roster_node *node, unsigned index)
-{
-    struct probe *probe = calloc(1, sizeof *probe);
-    if (probe == NULL)
-        return false;
-    probe->prober = prober;
-    probe->shared = node;
-    probe->index = index;
-    roster_node_retain(node);
-    prober->of_slot[node->slot] = probe;
-    loop_timer_init(&probe->timer, on_timer, probe);
-    set_first_round(probe);
-    return true;
-}
-
-/* The node is elsewhere: what its old place spoke, and that nobody could connect there, says nothing of the new one. */
-static void start_over(struct probe *probe)
-{
-    let_go(probe);
-    roster_node_forget_place(probe->shared);
-    standings_forget(probe->shared, loop_now_ms(probe->prober->loop));
-    probe->step = 0;
-    probe->search = (struct version_search){0};
-    set_first_round(probe);
-}
-
-static void set_limits(struct prober *prober, const struct topology *topology)
-{
-    prober->h1.limits = (struct h1_limits){topology->limits.head_bytes, topology->limits.target_bytes, topology->limits.fields};
-}
-
-bool prober_apply(struct prober *prober, struct epoch *epoch)
-{
-    bool is_complete = true;
-    for (unsigned i = 0; i < ROSTER_SLOTS; i++) {
-        if (prober->of_slot[i] != NULL && epoch_find(epoch, prober->of_slot[i]->shared) < 0)
-            forget(prober->of_slot[i]);
-    }
-    struct epoch *before = prober->epoch;
-    epoch->roster->suspicions = prober->suspicions;
-    epoch_retain(epoch);
-    prober->epoch = epoch;
-    set_limits(prober, epoch->topology);
-    for (unsigned i = 0; i < epoch->topology->node_count; i++) {
-        struct probe *known = prober->of_slot[epoch->nodes[i]->slot];
-        if (known == NULL) {
-            is_complete = begin(prober, epoch->nodes[i], i) && is_complete;
-            continue;
-        }
-        bool has_moved = !epoch_is_same_place(&before->topology->nodes[known->index], &epoch->topology->nodes[i]);
-        known->index = i;
-        if (has_moved)
-            start_over(known);
-    }
-    epoch_release(before);
-    prober->all_down = serving_tell_changes(prober->epoch, prober->all_down);
-    return is_complete;
-}
-
-/* ---- life ---- */
-
-static void destroy_prober(void *object)
-{
-    struct prober *prober = object;
-    buffer_pool_clear(&prober->buffers);
-    h2_context_destroy(prober->h2);
-    wakeup_destroy(prober->suspicions);
-    free(prober->h1.fields);
-    free(prober);
-}
-
-struct prober *prober_create(struct loop *loop)
-{
-    struct prober *prober = calloc(1, sizeof *prober);
-    if (prober == NULL)
-        return NULL;
-    prober->loop = loop;
-    random_seed_from_system(&prober->random);
-    prober->h1.fields = calloc(MESSAGE_FIELDS_MAXIMUM, sizeof(struct header_field));
-    struct h2_settings h2 = {
-        .limits = {65536, 8192, 100},
-        .streams_maximum = 1,
-        .window_bytes = BUFFER_BLOCK_BYTES,
-        .output_bytes = BUFFER_BLOCK_BYTES,
-        .buffers = &prober->buffers,
-        .fields = prober->h1.fields,
-    };
-    prober->h2 = h2_context_create(loop, &h2);
-    prober->suspicions = wakeup_create(loop, on_suspicion, prober);
-    if (prober->h1.fields == NULL || prober->h2 == NULL || prober->suspicions == NULL) {
-        destroy_prober(prober);
-        return NULL;
-    }
-    return prober;
-}
-
-void prober_destroy(struct prober *prober)
-{
-    if (prober == NULL)
-        return;
-    for (unsigned i = 0; i < ROSTER_SLOTS; i++) {
-        if (prober->of_slot[i] != NULL)
-            forget(prober->of_slot[i]);
-    }
-    if (prober->epoch != NULL)
-        prober->epoch->roster->suspicions = NULL;
-    wakeup_destroy(prober->suspicions);
-    prober->suspicions = NULL;
-    epoch_release(prober->epoch);
-    /* After the conns, which were buried before and give their blocks back. */
-    loop_bury(prober->loop, prober, destroy_prober);
-}
-
-/* ---- for people ---- */
-
-const char *prober_last_result(const struct prober *prober, const struct roster_node *node)
-{
-    const struct probe *probe = prober->of_slot[node->slot];
-    return probe == NULL || probe->results == 0 ? "none" : health_result_name(probe->health.last);
-}
-
-uint64_t prober_changed_ms(const struct prober *prober, const struct roster_node *node)
-{
-    const struct probe *probe = prober->of_slot[node->slot];
-    return probe == NULL ? 0 : probe->health.changed_ms;
 }

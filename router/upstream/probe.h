@@ -11,11 +11,15 @@
 
 struct epoch;
 struct loop;
+struct names;
 struct prober;
 struct roster_node;
 
-/* Without nodes until the first prober_apply. NULL when memory is out. */
-struct prober *prober_create(struct loop *loop);
+/*
+ * Without nodes until the first prober_apply. `names` outlives the prober: a node that its name moves is probed anew, and where nobody can
+ * connect to a node's address the others of its name are tried, within the same round. NULL when memory is out.
+ */
+struct prober *prober_create(struct loop *loop, struct names *names);
 void prober_destroy(struct prober *prober);
 
 /*

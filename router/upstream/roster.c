@@ -136,6 +136,11 @@ void roster_node_set_address(struct roster_node *node, const struct address *add
     }
     uint64_t words[4];
     memcpy(words, &packed, sizeof words);
+    bool is_same = true;
+    for (unsigned i = 0; i < 4; i++)
+        is_same = is_same && atomic_load(&node->address_words[i]) == words[i];
+    if (is_same)
+        return;
     atomic_fetch_add(&node->address_version, 1);
     for (unsigned i = 0; i < 4; i++)
         atomic_store(&node->address_words[i], words[i]);

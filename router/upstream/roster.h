@@ -112,10 +112,16 @@ static inline void roster_touch(struct roster *roster)
     atomic_fetch_add_explicit(&roster->generation, 1, memory_order_release);
 }
 
-/* Control only. Length 0: the node has no address until it is set again. */
+/* Control only. Length 0: the node has no address until it is set again. The address that it has is no change. */
 void roster_node_set_address(struct roster_node *node, const struct address *address);
 /* False while the node has no address. */
 bool roster_node_get_address(const struct roster_node *node, struct address *address);
+
+/* Rises when the node gets another address: links that were made before lead elsewhere. */
+static inline unsigned roster_node_place(const struct roster_node *node)
+{
+    return atomic_load_explicit(&node->address_version, memory_order_acquire);
+}
 
 /* May the node get new requests of this class? */
 bool roster_node_is_usable(const struct roster_node *node, enum request_class class);

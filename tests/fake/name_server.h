@@ -19,6 +19,9 @@
 struct name_server {
     int fd;
     unsigned asked;
+    unsigned char ttl_s;        /* of every record; 60 unless the test says otherwise */
+    unsigned char moves_first;  /* moves.test has so many addresses, 10.0.0.`moves_first` and those that follow; with none it does not exist */
+    unsigned char moves_count;
 };
 
 static char name_server_resolv_conf[] = "/tmp/sluice-resolv-XXXXXX";
@@ -70,7 +73,7 @@ static inline void write_shown(char *path, const char *words)
 static inline void name_server_start(struct name_server *server)
 {
     struct address address;
-    *server = (struct name_server){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    *server = (struct name_server){.ttl_s = 60, .fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     assert_true(address_parse("127.0.0.1", 0, &address));
     assert_int_equal(bind(server->fd, &address.socket.any, address.length), 0);
     assert_int_equal(getsockname(server->fd, &address.socket.any, &address.length), 0);
@@ -89,9 +92,9 @@ static inline void name_server_stop(struct name_server *server)
 }
 
 /* Appends one record for the name at the question's place: type A with the last byte `last`, or AAAA fd00::`last`. */
-static inline size_t put_record(unsigned char *out, size_t used, unsigned type, unsigned char last)
+static inline size_t put_record(const struct name_server *server, unsigned char *out, size_t used, unsigned type, unsigned char last)
 {
-    unsigned char record[28] = {0xc0, 12, 0, (unsigned char)type, 0, 1, 0, 0, 0, 60, 0, type == 1 ? 4 : 16};
+    unsigned char record[28] = {0xc0, 12, 0, (unsigned char)type, 0, 1, 0, 0, 0, server->ttl_s, 0, type == 1 ? 4 : 16};
     record[12] = type == 1 ? 10 : 0xfd;
     size_t length = type == 1 ? 16 : 28;
     record[length - 1] = last;
@@ -100,7 +103,7 @@ static inline size_t put_record(unsigned char *out, size_t used, unsigned type, 
 }
 
 /* The asker mixes the case of its names. RFC 1035 section 4: the header, the question as it came, the records. Returns the length, 0 for no answer. */
-static inline size_t compose(unsigned char *message, size_t length)
+static inline size_t compose(const struct name_server *server, unsigned char *message, size_t length)
 {
     const char *name = (const char *)message + 13;
     unsigned type = message[length - 3];
@@ -113,11 +116,14 @@ static inline size_t compose(unsigned char *message, size_t length)
         count = type == 1 ? 4 : 0;
     else if (strncasecmp(name, "six", 3) == 0)
         count = type == 1 ? 0 : 1;
+    bool is_moving = strncasecmp(name, "moves", 5) == 0;
+    if (is_moving)
+        count = type == 1 ? server->moves_count : 0;
     message[2] = 0x85;
-    message[3] = strncasecmp(name, "none", 4) == 0 ? 0x83 : 0x80;
+    message[3] = strncasecmp(name, "none", 4) == 0 || (is_moving && server->moves_count == 0) ? 0x83 : 0x80;
     message[7] = (unsigned char)count;
     for (unsigned i = 0; i < count; i++)
-        length = put_record(message, length, type, (unsigned char)(i + 1));
+        length = put_record(server, message, length, type, (unsigned char)(i + (is_moving ? server->moves_first : 1)));
     return length;
 }
 
@@ -130,7 +136,7 @@ static inline void name_server_answer(struct name_server *server)
     ssize_t got;
     while ((got = recvfrom(server->fd, message, sizeof message / 2, 0, (struct sockaddr *)&asker, &size)) > 16) {
         server->asked++;
-        size_t length = compose(message, (size_t)got);
+        size_t length = compose(server, message, (size_t)got);
         if (length > 0)
             sendto(server->fd, message, length, 0, (const struct sockaddr *)&asker, size);
     }

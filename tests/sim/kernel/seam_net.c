@@ -197,6 +197,9 @@ void sim_names_fail(uint64_t duration_us)
     failing_until_us = sim_now_us() + duration_us;
 }
 
+/* Of each name. */
+#define NAME_TTL_S 3
+
 struct resolver {
     struct loop *loop;
     struct list requests;
@@ -228,7 +231,7 @@ static void run_answer(void *owner)
 {
     struct resolver_request *request = owner;
     struct loop *loop = request->resolver->loop;
-    struct resolver_answer answer = {&request->address, request->count, request->count > 0 ? NULL : request->reason};
+    struct resolver_answer answer = {&request->address, request->count, NAME_TTL_S, request->count > 0 ? NULL : request->reason};
     resolver_on_resolved *on_resolved = request->on_resolved;
     void *asker = request->owner;
     loop_enter(loop);

@@ -113,19 +113,145 @@ static void a_literal_that_stays_is_no_change(void **state)
     assert_int_equal(atomic_load(&roster->addresses), before + 1);
 }
 
-static void names_are_asked_for_again(void **state)
+/* Nobody asks in the next `ms`, and somebody does soon afterwards. */
+static void assert_asked_after(uint64_t ms)
+{
+    rig_settle(&rig);
+    name_server_answer(&server);
+    unsigned asked = server.asked;
+    pass(ms - 100);
+    name_server_answer(&server);
+    assert_int_equal(server.asked, asked);
+    pass(300);
+    answer_until(server.asked > asked);
+    rig_settle(&rig);
+}
+
+static void an_answer_holds_as_long_as_it_says(void **state)
 {
     (void)state;
+    server.ttl_s = 7;
     apply(1, (const char *const[]){"one.test"});
+    answer_until(is_placed(0));
+    assert_asked_after(7000);
+    assert_at(0, "10.0.0.1:8181");
+    server.ttl_s = 1;
+    assert_asked_after(7000 - 200);
+    assert_asked_after(1000 - 200);
+}
+
+static void what_has_no_time_holds_for_a_while(void **state)
+{
+    (void)state;
+    server.ttl_s = 0;
+    apply(1, (const char *const[]){"one.test"});
+    answer_until(is_placed(0));
+    assert_asked_after(NAMES_HOLD_MS);
+}
+
+static void a_name_that_appears_is_found_soon(void **state)
+{
+    (void)state;
+    apply(1, (const char *const[]){"moves.test"});
+    answer_until(server.asked > 0);
+    assert_asked_after(1000);
+    assert_asked_after(2000 - 200);
+    server.moves_first = 9;
+    server.moves_count = 1;
+    assert_asked_after(4000 - 200);
+    answer_until(is_placed(0));
+    assert_at(0, "10.0.0.9:8181");
+}
+
+static unsigned moves;
+
+static void on_moved(void *owner, struct roster_node *node)
+{
+    assert_ptr_equal(owner, &moves);
+    assert_ptr_equal(node, epoch->nodes[0]);
+    moves++;
+}
+
+/* moves.test has other addresses; the next question brings them. */
+static void change(unsigned char first, unsigned char count)
+{
+    unsigned asked = server.asked;
+    server.moves_first = first;
+    server.moves_count = count;
+    pass(1200);
+    /* Of both families. */
+    answer_until(server.asked >= asked + 2);
+    rig_settle(&rig);
+}
+
+static void a_node_moves_only_when_its_name_has_left_its_address(void **state)
+{
+    (void)state;
+    moves = 0;
+    names_set_listener(names, on_moved, &moves);
+    server.ttl_s = 1;
+    server.moves_first = 2;
+    server.moves_count = 1;
+    apply(1, (const char *const[]){"moves.test"});
+    answer_until(is_placed(0));
+    assert_int_equal(moves, 1);
+    change(1, 3);
+    assert_at(0, "10.0.0.2:8181");
+    assert_int_equal(moves, 1);
+    unsigned place = roster_node_place(epoch->nodes[0]);
+    change(5, 2);
+    assert_at(0, "10.0.0.5:8181");
+    assert_int_equal(moves, 2);
+    assert_int_not_equal(roster_node_place(epoch->nodes[0]), place);
+    names_set_listener(names, NULL, NULL);
+}
+
+static void a_name_has_further_places(void **state)
+{
+    (void)state;
+    struct address places[NAMES_PLACES_MAXIMUM];
+    char words[ADDRESS_TEXT_BYTES];
+    apply(2, (const char *const[]){"four.test", "192.0.2.1"});
+    assert_int_equal(names_places(names, epoch->nodes[0], places), 0);
+    answer_until(is_placed(0));
+    assert_int_equal(names_places(names, epoch->nodes[1], places), 1);
+    assert_int_equal(names_places(names, epoch->nodes[0], places), 4);
+    assert_string_equal(address_format(&places[2], words, sizeof words), "10.0.0.3:8181");
+    struct address third = places[2];
+    names_confirm(names, epoch->nodes[0], &third);
+    assert_at(0, "10.0.0.3:8181");
+    assert_int_equal(names_places(names, epoch->nodes[0], places), 4);
+    assert_true(address_same_host(&places[0], &third));
+    /* An address that the name has no more is not confirmed, nor one of a literal. */
+    struct address strange;
+    assert_true(address_parse("192.0.2.66", 8181, &strange));
+    names_confirm(names, epoch->nodes[0], &strange);
+    names_confirm(names, epoch->nodes[1], &strange);
+    assert_at(0, "10.0.0.3:8181");
+    assert_at(1, "192.0.2.1:8181");
+}
+
+static void where_nobody_connects_the_name_is_asked_for_again(void **state)
+{
+    (void)state;
+    apply(2, (const char *const[]){"one.test", "192.0.2.1"});
     answer_until(is_placed(0));
     rig_settle(&rig);
     unsigned asked = server.asked;
-    pass(NAMES_RESOLVE_MS / 2);
+    names_ask_again(names, epoch->nodes[1]);
+    names_ask_again(names, epoch->nodes[0]);
+    pass(500);
     name_server_answer(&server);
     assert_int_equal(server.asked, asked);
-    pass(NAMES_RESOLVE_MS / 2 + 500);
+    pass(700);
     answer_until(server.asked > asked);
-    assert_at(0, "10.0.0.1:8181");
+    /* Later than a second after the last question: at once. */
+    pass(3000);
+    rig_settle(&rig);
+    asked = server.asked;
+    names_ask_again(names, epoch->nodes[0]);
+    pass(3 * LOOP_TICK_MS);
+    answer_until(server.asked > asked);
 }
 
 /* A name that goes on is not asked for by a reload, nor is its address taken away. */
@@ -158,7 +284,7 @@ static void another_name_has_no_address_until_it_is_answered(void **state)
     /* Nobody asks for the name any more. */
     rig_settle(&rig);
     unsigned asked = server.asked;
-    pass(2 * NAMES_RESOLVE_MS);
+    pass(NAMES_HOLD_MAXIMUM_MS + 1000);
     name_server_answer(&server);
     assert_int_equal(server.asked, asked);
 }
@@ -192,7 +318,7 @@ static void an_address_stays_while_its_name_cannot_be_resolved(void **state)
     assert_at(0, "192.0.2.77:8181");
     /* It is asked for again, so the answer was heard. */
     unsigned asked = server.asked;
-    pass(NAMES_RESOLVE_MS + 500);
+    pass(NAMES_RETRY_MAXIMUM_MS + 500);
     answer_until(server.asked > asked);
     assert_at(0, "192.0.2.77:8181");
 }
@@ -203,7 +329,12 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(literals_are_known_from_the_start_and_names_are_not),
         TEST(a_literal_that_stays_is_no_change),
-        TEST(names_are_asked_for_again),
+        TEST(an_answer_holds_as_long_as_it_says),
+        TEST(what_has_no_time_holds_for_a_while),
+        TEST(a_name_that_appears_is_found_soon),
+        TEST(a_node_moves_only_when_its_name_has_left_its_address),
+        TEST(a_name_has_further_places),
+        TEST(where_nobody_connects_the_name_is_asked_for_again),
         TEST(a_name_that_stays_goes_on),
         TEST(another_name_has_no_address_until_it_is_answered),
         TEST(a_node_that_is_gone_is_let_go),

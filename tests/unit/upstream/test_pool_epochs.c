@@ -71,6 +71,50 @@ static bool is_closed(int far)
     return far_read(far, bytes, &used, sizeof bytes) != FAR_OPEN;
 }
 
+/* ---- a node whose name has moved ---- */
+
+static void links_to_an_old_address_go_after_their_exchanges(void **state)
+{
+    (void)state;
+    struct address address;
+    struct asker *busy = served(0, 0);
+    take_in(0);
+    struct asker *idle = served(0, 1);
+    take_in(0);
+    struct link *idle_link = idle->link;
+    give(idle);
+    close(stage.listening[0]);
+    stage.listening[0] = far_listen(&address);
+    roster_node_set_address(shared(0), &address);
+    struct asker *next = served(0, 2);
+    struct link *next_link = next->link;
+    assert_ptr_not_equal(next_link, idle_link);
+    assert_ptr_not_equal(next_link, busy->link);
+    assert_int_equal(links_to(0), 2);
+    give(busy);
+    rig_settle(&stage.rig);
+    assert_int_equal(links_to(0), 1);
+    /* The same address once more is no other one. */
+    roster_node_set_address(shared(0), &address);
+    give(next);
+    assert_int_equal(links_to(0), 1);
+}
+
+static void idle_links_to_an_old_address_go_by_themselves(void **state)
+{
+    (void)state;
+    struct address address;
+    give(served(0, 0));
+    assert_int_equal(links_to(0), 1);
+    assert_true(address_parse("127.0.0.1", 1, &address));
+    roster_node_set_address(shared(0), &address);
+    for (unsigned i = 0; i < 80; i++) {
+        clock_advance(LOOP_TICK_MS);
+        rig_settle(&stage.rig);
+    }
+    assert_int_equal(links_to(0), 0);
+}
+
 /* ---- a node that stays ---- */
 
 static void a_node_that_stays_keeps_its_links(void **state)
@@ -374,6 +418,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_epochs, tear_down)
+        TEST(links_to_an_old_address_go_after_their_exchanges),
+        TEST(idle_links_to_an_old_address_go_by_themselves),
         TEST(a_node_that_stays_keeps_its_links),
         TEST(a_wait_goes_on_over_an_epoch),
         TEST(a_new_limit_holds_at_once),
