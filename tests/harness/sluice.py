@@ -55,6 +55,7 @@ class Sluice:
         self.config_path = os.path.join(folder, "sluice.yaml")
         self.log_path = os.path.join(folder, "sluice.log")
         self.admin = admin
+        self.launcher = ()           # words of a command that runs another one, for a process in surroundings of its own
         self.process = None
         self.lines = []              # of the log of the process that was started last
         self.changed = threading.Condition()
@@ -67,7 +68,7 @@ class Sluice:
         with open(self.config_path, "w", encoding="utf-8") as file:
             file.write(self.config_text)
         self.lines = []
-        self.process = subprocess.Popen([*ENDS_WITH_US, self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.launcher, *ENDS_WITH_US, self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder, text=True,
                                         errors="replace")
         self.watcher = threading.Thread(target=self._watch, args=(self.process.stdout,), daemon=True)

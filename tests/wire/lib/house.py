@@ -1,4 +1,5 @@
 """What a case gets: Sluice in front of scripted nodes; and how a file of cases registers them."""
+import os
 import socket
 import tempfile
 import threading
@@ -35,6 +36,10 @@ def merge(base, more):
     for key, value in more.items():
         result[key] = merge(result[key], value) if isinstance(value, dict) and key in result else value
     return result
+
+
+# Its own view of the file system, in which $0 is /etc/hosts. Who is not root is root there.
+OWN_HOSTS = ("unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"')
 
 
 class WireSluice(Sluice):
@@ -87,6 +92,14 @@ class WireSluice(Sluice):
         for sock in self.reserved:
             sock.close()
         self.temporary.cleanup()
+
+    def show_hosts(self, *lines):
+        """These are the lines of /etc/hosts for this Sluice, from its start or from now on."""
+        path = f"{self.temporary.name}/hosts"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in ("127.0.0.1 localhost", *lines)))
+        self.launcher = (*OWN_HOSTS, path)
+        return self
 
     def configured(self, nodes=None, **keys):
         """The configuration with other nodes, or other values of top-level keys (mappings are merged)."""

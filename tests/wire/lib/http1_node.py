@@ -188,8 +188,10 @@ def own_answer(node):
 class Node:
     """`name` is its node_id. It serves from the start; `refuse`, `accept` and `block` change what a connect sees."""
 
-    def __init__(self, name, mode, **keys):
+    def __init__(self, name, mode, host="127.0.0.1", port=0, **keys):
         self.name = name
+        self.host = host
+        self.port = port  # 0: any
         self.mode = mode
         self.keys = keys  # more keys of its entry in the configuration
         self.changed = threading.Condition()
@@ -207,13 +209,13 @@ class Node:
     def reserve(self):
         """A port that stays ours even while nobody listens on it, because it was asked for by its number."""
         while True:
-            probe = socket.create_server(("127.0.0.1", 0))
+            probe = socket.create_server((self.host, self.port))
             self.port = probe.getsockname()[1]
             probe.close()
             self.listener = socket.socket()
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                self.listener.bind(("127.0.0.1", self.port))
+                self.listener.bind((self.host, self.port))
                 break
             except OSError:  # somebody was quicker
                 self.listener.close()
