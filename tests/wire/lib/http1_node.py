@@ -208,8 +208,9 @@ class Node:
 
     def reserve(self):
         """A port that stays ours even while nobody listens on it, because it was asked for by its number."""
+        wanted = self.port
         while True:
-            probe = socket.create_server((self.host, self.port))
+            probe = socket.create_server((self.host, wanted))
             self.port = probe.getsockname()[1]
             probe.close()
             self.listener = socket.socket()
