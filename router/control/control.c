@@ -119,10 +119,12 @@ static bool make_parts(struct main_control *own, const struct control_settings *
     if (control->epoch == NULL)
         return false;
     control->names = names_create(control->loop);
+    if (control->names == NULL)
+        return false;
     control->prober = prober_create(control->loop, control->names);
     control->reloads = reloads_create(control);
     control->admin = admin_create(control);
-    if (control->names == NULL || control->prober == NULL || control->reloads == NULL || control->admin == NULL)
+    if (control->prober == NULL || control->reloads == NULL || control->admin == NULL)
         return false;
     control->admin_listener = admin_listener_create(control->loop, &admin_handler, admin_on_evict, control->admin);
     own->signals = signals_create(control->loop);
