@@ -11,7 +11,8 @@ void dispatch_note_pace(struct dispatch *dispatch)
         return;
     if (dispatch->stopped_since_ms != 0)
         dispatch->stopped_ms += now_ms - dispatch->stopped_since_ms;
-    bool is_stopped = !dispatch->request.is_complete && attempt_is_congested(&dispatch->attempt);
+    bool may_send = dispatch->request.is_complete || dispatch->state == DISPATCH_BUFFERING;
+    bool is_stopped = !may_send && attempt_is_congested(&dispatch->attempt);
     dispatch->stopped_since_ms = is_stopped ? now_ms : 0;
 }
 
@@ -82,6 +83,9 @@ uint64_t dispatch_settles_at_ms(const struct dispatch *dispatch)
 
 static uint64_t limit_at_ms(const struct dispatch *dispatch)
 {
+    /* The client's own slowness is its owner's. */
+    if (dispatch->state == DISPATCH_BUFFERING)
+        return 0;
     uint64_t limit_ms = silence_limit_ms(dispatch);
     uint64_t silent_at_ms = limit_ms == 0 ? 0 : dispatch->attempt.active_ms + limit_ms;
     uint64_t total_at_ms = may_begin(dispatch) ? dispatch->deadline_ms : 0;

@@ -199,14 +199,26 @@ static void on_deadline(void *owner)
 
 /* ---- the owner's verbs ---- */
 
-static void send_head(struct stream *stream, const struct message_head *head)
+/* Within a verb. */
+static void begin(struct dispatch *dispatch)
 {
-    (void)head; /* the one that the dispatch was opened with */
-    struct dispatch *dispatch = dispatch_of(stream);
     dispatch_enter(dispatch, DISPATCH_BEGINNING);
     dispatch_try_next(dispatch);
     if (dispatch->state == DISPATCH_BEGINNING)
         dispatch_enter(dispatch, DISPATCH_TRYING);
+}
+
+static void send_head(struct stream *stream, const struct message_head *head)
+{
+    (void)head; /* the one that the dispatch was opened with */
+    struct dispatch *dispatch = dispatch_of(stream);
+    /* Where there is no node the client hears so before it sends what nobody takes. */
+    bool is_read_first = !dispatch->request.is_complete && !dispatch->request.is_grpc &&
+                         dispatch_topology(dispatch)->limits.request_buffer_bytes > 0 && dispatch_has_untried(dispatch);
+    if (is_read_first)
+        dispatch_enter(dispatch, DISPATCH_BUFFERING);
+    else
+        begin(dispatch);
 }
 
 static void send_nothing(struct stream *stream, const struct message_head *head)
@@ -224,6 +236,13 @@ static void fail_for_memory(struct dispatch *dispatch)
     loop_defer(dispatch->context->loop, &dispatch->fail_task);
 }
 
+/* May so much more be kept, of this request and of all? */
+static bool may_keep(const struct dispatch *dispatch, const struct body_limits *limits, size_t bytes)
+{
+    return dispatch->request.body.length + bytes <= limits->each_bytes &&
+           atomic_load_explicit(limits->kept_bytes, memory_order_relaxed) + bytes <= limits->all_bytes;
+}
+
 static void send_data(struct stream *stream, struct text bytes)
 {
     struct dispatch *dispatch = dispatch_of(stream);
@@ -234,8 +253,16 @@ static void send_data(struct stream *stream, struct text bytes)
         .kept_bytes = &dispatch->context->roster->kept_body_bytes,
     };
     dispatch_move_deadline(dispatch);
-    if (!body_append(&dispatch->request.body, bytes, &body_limits, attempt_is_behind(&dispatch->attempt))) {
+    if (dispatch->state == DISPATCH_BUFFERING && !may_keep(dispatch, &body_limits, bytes.length))
+        begin(dispatch);
+    bool is_needed = dispatch->state == DISPATCH_BUFFERING || attempt_is_behind(&dispatch->attempt);
+    if (!body_append(&dispatch->request.body, bytes, &body_limits, is_needed)) {
         fail_for_memory(dispatch);
+        return;
+    }
+    if (dispatch->state == DISPATCH_BUFFERING) {
+        if (dispatch->request.body.length >= limits->request_buffer_bytes)
+            begin(dispatch);
         return;
     }
     attempt_feed(&dispatch->attempt, bytes);
@@ -257,6 +284,10 @@ static void send_end(struct stream *stream)
     struct dispatch *dispatch = dispatch_of(stream);
     dispatch->request.is_complete = true;
     dispatch_move_deadline(dispatch);
+    if (dispatch->state == DISPATCH_BUFFERING) {
+        begin(dispatch);
+        return;
+    }
     attempt_feed(&dispatch->attempt, TEXT_EMPTY);
     if (dispatch->state == DISPATCH_TRYING)
         dispatch_arm(dispatch);
@@ -287,8 +318,8 @@ static void resume_answer(struct stream *stream)
 static bool is_congested(const struct stream *stream)
 {
     const struct dispatch *dispatch = reading_dispatch_of(stream);
-    bool is_over = dispatch->state == DISPATCH_DONE || dispatch->state == DISPATCH_FAILING;
-    return !is_over && attempt_is_congested(&dispatch->attempt);
+    bool takes_all = dispatch->state == DISPATCH_BUFFERING || dispatch->state == DISPATCH_DONE || dispatch->state == DISPATCH_FAILING;
+    return !takes_all && attempt_is_congested(&dispatch->attempt);
 }
 
 static bool has_left(const struct stream *stream)

@@ -7,13 +7,16 @@
  *
  *   dispatch_open -> stream_send_head (the head of dispatch_request) -> stream_send_data ... stream_send_end -> events -> stream_release
  *
- *   OPENED --head--> TRYING --an answer begins--> RELAYING --its end--> DONE
- *                     |   ^                          |
- *           attempt failed|again                     +--it breaks (on_failed)--> DONE
- *                     v   |
- *                   CHECKING (has each line of the body its timestamp?), WAITING (for a token of the budget of repeats)
- *                     |
- *                     +--give up (on_failed with the fault that the client should hear)--> DONE
+ *   OPENED --head--> BUFFERING --the body, or enough of it--> TRYING --an answer begins--> RELAYING --its end--> DONE
+ *                                                              |   ^                          |
+ *                                                    attempt failed|again                     +--it breaks (on_failed)--> DONE
+ *                                                              v   |
+ *                            CHECKING (has each line of the body its timestamp?), WAITING (for a token of the budget of repeats)
+ *                                                              |
+ *                                                              +--give up (on_failed with the fault that the client should hear)--> DONE
+ *
+ * No node is asked before the body has come, or limits.request_buffer of it: a client that begins an upload and stops holds memory of its own, and no
+ * link. (A gRPC call is asked at once: its client may wait for an answer before it says more.)
  *
  * on_head comes once, with an answer that is the client's: nothing is repeated from there on. on_failed before it says that there is no
  * answer; after it, that the answer is cut. Interim answers may come before. Back-pressure is that of any stream, both ways.

@@ -2,11 +2,12 @@
 
 #include "base/machine.h"
 
-static const char *const names[] = {"opened", "beginning", "trying", "checking", "waiting", "relaying", "failing", "done"};
+static const char *const names[] = {"opened", "buffering", "beginning", "trying", "checking", "waiting", "relaying", "failing", "done"};
 
 #define TO(state) MACHINE_TO(DISPATCH_##state)
 static const uint32_t moves[] = {
-    [DISPATCH_OPENED] = TO(BEGINNING) | TO(DONE),
+    [DISPATCH_OPENED] = TO(BUFFERING) | TO(BEGINNING) | TO(DONE),
+    [DISPATCH_BUFFERING] = TO(BEGINNING) | TO(FAILING) | TO(DONE),
     [DISPATCH_BEGINNING] = TO(TRYING) | TO(CHECKING) | TO(WAITING) | TO(FAILING),
     [DISPATCH_TRYING] = TO(CHECKING) | TO(WAITING) | TO(RELAYING) | TO(FAILING) | TO(DONE),
     [DISPATCH_CHECKING] = TO(TRYING) | TO(WAITING) | TO(FAILING) | TO(DONE),

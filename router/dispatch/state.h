@@ -9,19 +9,21 @@
 /*
  * dispatch.h draws what its owner sees. From the inside:
  *
- *   OPENED --head--> BEGINNING --the verb is over--> TRYING <--again-- CHECKING, WAITING
+ *   OPENED --head of a body--> BUFFERING --its end, or enough of it--> BEGINNING
+ *   OPENED --head----> BEGINNING --the verb is over--> TRYING <--again-- CHECKING, WAITING
  *                        |                             | +--a fault that timestamps decide, or a repeat that costs a token--^ (from BEGINNING, too)
  *                        |                             v
  *                        |                          RELAYING --its end--> DONE
  *                        v                             |
- *                     FAILING <--a fault, memory-------+---- (from TRYING, CHECKING and WAITING, too)
+ *                     FAILING <--a fault, memory-------+---- (from BUFFERING, TRYING, CHECKING and WAITING, too)
  *                        +--on_failed--> DONE
  *
  * While FAILING waits to be told, memory may be out once more. The owner's reset leads to DONE from everywhere; in DONE it changes nothing.
  */
 enum dispatch_state {
     DISPATCH_OPENED,
-    DISPATCH_BEGINNING, /* inside stream_send_head: no event may be given */
+    DISPATCH_BUFFERING, /* the beginning of the body is read first; no attempt is under way, and no node is chosen */
+    DISPATCH_BEGINNING, /* inside of a verb of the owner: no event may be given */
     DISPATCH_TRYING,
     DISPATCH_CHECKING,  /* do the lines have timestamps? No attempt is under way, or its whole answer is kept until this is known */
     DISPATCH_WAITING,   /* for a token: a repeat is due, no attempt is under way */

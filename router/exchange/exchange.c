@@ -24,6 +24,7 @@ static void pause_if_congested(struct exchange *exchange)
     if ((exchange->paused & EXCHANGE_PAUSED_REQUEST) != 0 || !stream_is_congested(exchange->cluster))
         return;
     exchange->paused |= EXCHANGE_PAUSED_REQUEST;
+    upload_rate_stop(&exchange->upload);
     stream_pause(exchange->downstream);
 }
 
@@ -31,9 +32,15 @@ static void on_data(void *owner, struct text bytes)
 {
     struct exchange *exchange = owner;
     exchange->active_ms = loop_now_ms(exchange->context->loop);
+    uint64_t buffer_bytes = exchange_topology(exchange)->limits.request_buffer_bytes;
+    bool was_small = exchange->request_bytes <= buffer_bytes;
     exchange->request_bytes += bytes.length;
     stream_send_data(exchange->cluster, bytes);
     pause_if_congested(exchange);
+    if (was_small && exchange->request_bytes > buffer_bytes) {
+        exchange_watch_upload(exchange);
+        exchange_arm(exchange);
+    }
 }
 
 static void on_trailers(void *owner, const struct message_head *trailers)

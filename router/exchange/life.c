@@ -75,13 +75,39 @@ static uint64_t client_limit_ms(const struct exchange *exchange)
     }
 }
 
+void exchange_watch_upload(struct exchange *exchange)
+{
+    const struct topology_limits *limits = &exchange_topology(exchange)->limits;
+    bool may_send = (exchange->paused & EXCHANGE_PAUSED_REQUEST) == 0 && !exchange->request_received;
+    bool is_watched = may_send && exchange->request_bytes > limits->request_buffer_bytes && !exchange_is_grpc(exchange) &&
+                      limits->upload_bytes_per_s != 0;
+    if (is_watched)
+        upload_rate_begin(&exchange->upload, exchange->request_bytes, loop_now_ms(exchange->context->loop));
+}
+
+/* A large body that comes too slowly to hold a node's connection. */
+static bool is_upload_slow(struct exchange *exchange)
+{
+    if (exchange->state != EXCHANGE_OPEN || exchange->request_received)
+        return false;
+    return upload_rate_is_low(&exchange->upload, exchange_topology(exchange)->limits.upload_bytes_per_s, exchange->request_bytes,
+                              loop_now_ms(exchange->context->loop));
+}
+
+static uint64_t sooner_ms(uint64_t one_ms, uint64_t other_ms)
+{
+    if (one_ms == 0 || other_ms == 0)
+        return one_ms + other_ms;
+    return one_ms < other_ms ? one_ms : other_ms;
+}
+
 void exchange_arm(struct exchange *exchange)
 {
     struct loop *loop = exchange->context->loop;
     uint64_t limit_ms = client_limit_ms(exchange);
-    uint64_t at_ms = limit_ms == 0 ? 0 : exchange->active_ms + limit_ms;
-    if (exchange->call_deadline_ms != 0 && (at_ms == 0 || exchange->call_deadline_ms < at_ms))
-        at_ms = exchange->call_deadline_ms;
+    uint64_t at_ms = sooner_ms(limit_ms == 0 ? 0 : exchange->active_ms + limit_ms, exchange->call_deadline_ms);
+    if (exchange->state == EXCHANGE_OPEN && !exchange->request_received)
+        at_ms = sooner_ms(at_ms, upload_rate_due_ms(&exchange->upload));
     if (at_ms == 0)
         loop_timer_clear(loop, &exchange->timer);
     else
@@ -96,6 +122,8 @@ void exchange_on_deadline(void *owner)
     uint64_t limit_ms = client_limit_ms(exchange);
     if (exchange->call_deadline_ms != 0 && now_ms >= exchange->call_deadline_ms)
         exchange_give_up(exchange, FAULT_GRPC_DEADLINE);
+    else if (is_upload_slow(exchange))
+        exchange_answer_fault(exchange, FAULT_REQUEST_TIMEOUT);
     else if (limit_ms == 0 || now_ms < exchange->active_ms + limit_ms)
         exchange_arm(exchange);
     else if (exchange->state == EXCHANGE_OPEN)

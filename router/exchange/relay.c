@@ -76,6 +76,7 @@ static void on_drained(void *owner)
         return;
     exchange->paused &= ~(unsigned)EXCHANGE_PAUSED_REQUEST;
     exchange->active_ms = loop_now_ms(exchange->context->loop);
+    exchange_watch_upload(exchange);
     exchange_arm(exchange);
     stream_resume(exchange->downstream);
 }

@@ -11,6 +11,7 @@
 #include "net/address.h"
 #include "net/loop.h"
 #include "routing/classify.h"
+#include "routing/upload_rate.h"
 
 enum exchange_state { EXCHANGE_NEW, EXCHANGE_OPEN, EXCHANGE_RELAYING, EXCHANGE_DONE };
 
@@ -54,6 +55,7 @@ struct exchange {
     uint64_t call_deadline_ms;           /* a gRPC call's, for the whole answer; 0: none */
     uint64_t active_ms;                  /* when the client last gave or took a byte */
     uint64_t request_bytes;
+    struct upload_rate upload;           /* of a body that is longer than what is read first */
     uint64_t response_bytes;
     unsigned status;
     enum fault fault;                    /* the last one, FAULT_NONE if the answer is the node's */
@@ -78,6 +80,8 @@ static inline struct text exchange_request_id(const struct exchange *exchange)
 
 /* The only writer of the state. */
 void exchange_enter(struct exchange *exchange, enum exchange_state next);
+/* The client may send, from now on or still: it must make progress with a large body (limits.upload_rate). */
+void exchange_watch_upload(struct exchange *exchange);
 /* Sets the deadline that belongs to the present state. */
 void exchange_arm(struct exchange *exchange);
 /* For exchange->timer. */

@@ -155,6 +155,8 @@ struct topology_limits {
     uint64_t fields;              /* header fields in a head */
     uint64_t body_bytes;          /* request body; 0: no limit here, the node has its own */
     uint64_t replay_bytes;        /* of one request body, kept so that an attempt can be repeated */
+    uint64_t request_buffer_bytes; /* of a body, read before a node is asked */
+    uint64_t upload_bytes_per_s;  /* of a large body, at least; 0: none */
     uint64_t replay_total_bytes;  /* of all of them in the process */
     uint64_t buffer_bytes;        /* per direction and connection before the fast side is paused */
     uint64_t connections;         /* downstream connections of the process */

@@ -267,6 +267,80 @@ static void a_client_that_stops_in_the_middle_is_told(void **state)
     assert_int_equal(count_fault(FAULT_REQUEST_TIMEOUT), 1);
 }
 
+static void client_sends(size_t count)
+{
+    static char many[70000];
+    memset(many, 'a', sizeof many);
+    assert_in_range(count, 1, sizeof many);
+    stage.client.stream.events->on_data(stage.client.stream.owner, text_of(many, count));
+}
+
+/* A link is for who makes progress. */
+static void a_large_body_must_come_in_time(void **state)
+{
+    (void)state;
+    cluster.topology.limits.request_buffer_bytes = 65536;
+    cluster.topology.limits.upload_bytes_per_s = 500;
+    client_asks("POST", QUERY, "", BODY_STREAM);
+    client_sends(66000);
+    for (unsigned i = 0; i < 20; i++) {
+        pass(1000);
+        client_sends(600);
+    }
+    assert_string_equal(stage.client.verbs, "");
+    /* A byte now and then keeps timeouts.idle away, and no more. */
+    for (unsigned i = 0; i < 15; i++) {
+        pass(900);
+        if (!stage.client.is_released)
+            client_sends(1);
+    }
+    assert_int_equal(stage.client.status, 408);
+    assert_int_equal(count_fault(FAULT_REQUEST_TIMEOUT), 1);
+}
+
+/* Nor is it the client's fault when the node takes nothing. */
+static void who_is_stopped_is_not_slow(void **state)
+{
+    (void)state;
+    cluster.topology.limits.request_buffer_bytes = 65536;
+    cluster.topology.limits.upload_bytes_per_s = 500;
+    cluster.topology.timeouts.idle_ms = 60000;
+    client_asks("POST", QUERY, "", BODY_STREAM);
+    client_sends(66000);
+    unsigned node = asked_node();
+    at_node(node)->is_congested = true;
+    client_sends(1);
+    assert_string_equal(stage.client.verbs, "p");
+    pass(20000);
+    assert_string_equal(stage.client.verbs, "p");
+    node_drains(node);
+    assert_string_equal(stage.client.verbs, "pr");
+    /* From now on it is. */
+    pass(4000);
+    assert_string_equal(stage.client.verbs, "pr");
+    pass(1100);
+    assert_int_equal(stage.client.status, 408);
+}
+
+static void a_small_body_has_its_idle_time_and_a_limit_of_0_is_none(void **state)
+{
+    (void)state;
+    cluster.topology.limits.request_buffer_bytes = 65536;
+    cluster.topology.limits.upload_bytes_per_s = 500;
+    cluster.topology.timeouts.idle_ms = 60000;
+    client_asks("POST", QUERY, "", BODY_STREAM);
+    client_sends(65536);
+    pass(20000);
+    assert_string_equal(stage.client.verbs, "");
+    client_fails(FAULT_DOWNSTREAM_GONE);
+    another_client();
+    cluster.topology.limits.upload_bytes_per_s = 0;
+    client_asks("POST", QUERY, "", BODY_STREAM);
+    client_sends(66000);
+    pass(20000);
+    assert_string_equal(stage.client.verbs, "");
+}
+
 /* The header is a gRPC client's; anyone else's has no meaning here. */
 static void a_grpc_timeout_without_grpc_is_a_field_like_any_other(void **state)
 {
@@ -490,6 +564,9 @@ int main(void)
         TEST(whoever_waits_for_a_link_is_paused_and_served_in_time),
         TEST(no_attempt_of_a_write_begins_after_its_deadline),
         TEST(a_client_that_stops_in_the_middle_is_told),
+        TEST(a_large_body_must_come_in_time),
+        TEST(who_is_stopped_is_not_slow),
+        TEST(a_small_body_has_its_idle_time_and_a_limit_of_0_is_none),
         TEST(behind_a_write_it_may_still_read_behind_a_query_it_has_gone),
         TEST(a_grpc_timeout_without_grpc_is_a_field_like_any_other),
         TEST(a_stalled_answer_is_cut),

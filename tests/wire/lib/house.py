@@ -16,6 +16,7 @@ SETTINGS = {
     "log_level": "debug",  # each failed attempt has a line there
     "timeouts": PATIENT_TIMEOUTS,
     "health": {"interval": "1h", "timeout": "60s", "rise": 2, "fall": 1},
+    "limits": {"request_buffer": 0},  # nodes get bodies as they come, for cases in which they meet a part; those about it say otherwise
     "workers": 1,
 }
 

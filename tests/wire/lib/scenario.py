@@ -45,6 +45,7 @@ DEFAULTS = {
     'health.timeout': '60s',
     'health.fall': '1',
     'health.all_down': 'refuse',
+    'limits.request_buffer': '0',  # a node gets a body as it comes
     **{f'timeouts.{name}': value for name, value in PATIENT_TIMEOUTS.items()},
 }
 
