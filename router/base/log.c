@@ -15,7 +15,9 @@ static atomic_uint level_now = LOG_LEVEL_INFO;
 
 static bool never_waits;
 static struct sink standard_error; /* if so */
-static atomic_ullong lost_lines;
+static atomic_ullong lost_lines; /* that nobody has been told of */
+static atomic_ulong lost[LOG_PLACE_COUNT];
+static atomic_ulong suppressed;
 
 void log_set_level(enum log_level level)
 {
@@ -53,17 +55,18 @@ static void put_line(struct text line)
     }
     if (sink_write(&standard_error, line) == 0) {
         atomic_fetch_add(&lost_lines, 1);
+        log_count_lost(LOG_STANDARD_ERROR, 1);
         return;
     }
     /* Whoever finds room first tells it; if that does not go either, it stays to be told. */
-    unsigned long long lost = atomic_exchange(&lost_lines, 0);
+    unsigned long long untold = atomic_exchange(&lost_lines, 0);
     char words[128];
-    if (lost == 0)
+    if (untold == 0)
         return;
     size_t used = clock_format_iso(clock_wall_ms(), words);
-    used = text_append(words, sizeof words, used, " %s event=log_lost lines=%llu\n", level_names[LOG_LEVEL_WARNING], lost);
+    used = text_append(words, sizeof words, used, " %s event=log_lost lines=%llu\n", level_names[LOG_LEVEL_WARNING], untold);
     if (sink_write(&standard_error, text_of(words, used)) == 0)
-        atomic_fetch_add(&lost_lines, lost);
+        atomic_fetch_add(&lost_lines, untold);
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -82,6 +85,26 @@ void log_line(enum log_level level, const char *format, ...)
         used = (size_t)wanted < sizeof line - used - 1 ? used + (size_t)wanted : sizeof line - 2;
     line[used++] = '\n';
     put_line(text_of(line, used));
+}
+
+void log_count_lost(enum log_place place, unsigned long lines)
+{
+    atomic_fetch_add_explicit(&lost[place], lines, memory_order_relaxed);
+}
+
+unsigned long log_lost(enum log_place place)
+{
+    return atomic_load_explicit(&lost[place], memory_order_relaxed);
+}
+
+void log_count_suppressed(void)
+{
+    atomic_fetch_add_explicit(&suppressed, 1, memory_order_relaxed);
+}
+
+unsigned long log_suppressed(void)
+{
+    return atomic_load_explicit(&suppressed, memory_order_relaxed);
 }
 
 const char *log_quote(char *buffer, size_t capacity, struct text value)

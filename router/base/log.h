@@ -25,6 +25,15 @@ bool log_is_enabled(enum log_level level);
 /* `format` gives `event=... key=value ...`; text from outside goes through log_quote first. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Where lines go, for counting those that went nowhere. */
+enum log_place { LOG_STANDARD_ERROR, LOG_ACCESS_LOG, LOG_PLACE_COUNT };
+
+/* Since the process began, from any thread: lines that found no room, and lines that log_limit.h has kept back. */
+void log_count_lost(enum log_place place, unsigned long lines);
+unsigned long log_lost(enum log_place place);
+void log_count_suppressed(void);
+unsigned long log_suppressed(void);
+
 /*
  * Copies `value` into `buffer` between double quotes, escaping quotes, backslashes, control and 8-bit bytes (no log line can be
  * forged), cut at the capacity. Returns `buffer`.

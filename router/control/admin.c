@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "control/admin_access.h"
 #include "control/config.h"
 #include "control/reload.h"
@@ -23,6 +24,7 @@
 
 struct admin {
     struct control *control;
+    struct log_limit refusals;  /* of the lines about orders that were refused */
     struct list waits;          /* of struct wait */
 };
 
@@ -80,12 +82,16 @@ static void answer_error(struct stream *stream, unsigned status, const char *err
     answer_json(stream, status, json_pack("{s:s}", "error", error));
 }
 
-/* One line for each change: who asked for what, and what came of it. */
+/* One line for each change: who asked for what, and what came of it. What is refused anybody may ask for, as often as it likes. */
 static void log_change(const struct admin_call *call, unsigned status)
 {
     char quoted[600];
-    log_line(LOG_LEVEL_INFO, "event=admin client=%s request=%s status=%u", call->session->client_host,
-             log_quote(quoted, sizeof quoted, call->head->target), status);
+    unsigned suppressed = 0;
+    enum log_level level = LOG_LEVEL_INFO;
+    if (status >= 300)
+        level = log_limit_level(&call->admin->refusals, level, loop_now_ms(call->admin->control->loop), &suppressed);
+    log_line(level, "event=admin client=%s request=%s status=%u suppressed=%u", call->session->client_host,
+             log_quote(quoted, sizeof quoted, call->head->target), status, suppressed);
 }
 
 /* ---- reading ---- */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "control/state.h"
 #include "net/loop.h"
@@ -171,10 +172,23 @@ static size_t put_all_down(const struct epoch *epoch, char *text, size_t capacit
     return used;
 }
 
+static size_t put_log_lines(char *text, size_t capacity, size_t used)
+{
+    return text_append(text, capacity, used,
+                       "# HELP sluice_log_lines_lost_total Lines that found no room, because nobody reads or the disk is full.\n"
+                       "# TYPE sluice_log_lines_lost_total counter\n"
+                       "sluice_log_lines_lost_total{log=\"standard_error\"} %lu\n"
+                       "sluice_log_lines_lost_total{log=\"access\"} %lu\n"
+                       "# HELP sluice_log_lines_suppressed_total Lines of kinds that are written once a second at most.\n"
+                       "# TYPE sluice_log_lines_suppressed_total counter\n"
+                       "sluice_log_lines_suppressed_total %lu\n",
+                       log_lost(LOG_STANDARD_ERROR), log_lost(LOG_ACCESS_LOG), log_suppressed());
+}
+
 char *status_append_metrics(const struct control *control, char *text, size_t *length)
 {
     const struct epoch *epoch = control->epoch;
-    size_t room = 1792;
+    size_t room = 2816;
     for (unsigned i = 0; i < epoch->topology->node_count; i++)
         room += (1 + 3 * REQUEST_CLASS_COUNT) * (96 + strlen(epoch->nodes[i]->node_id));
     char *larger = text == NULL ? NULL : realloc(text, *length + room);
@@ -185,6 +199,7 @@ char *status_append_metrics(const struct control *control, char *text, size_t *l
     size_t used = *length;
     for (size_t i = 0; i < sizeof node_metrics / sizeof node_metrics[0]; i++)
         used = put_node_metric(epoch, i, larger, *length + room, used);
-    *length = put_all_down(epoch, larger, *length + room, used);
+    used = put_all_down(epoch, larger, *length + room, used);
+    *length = put_log_lines(larger, *length + room, used);
     return larger;
 }

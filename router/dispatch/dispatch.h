@@ -57,7 +57,8 @@ struct dispatch_context {
     struct vigils vigils;
     struct repeats repeats;
     struct debts debts;
-    struct log_limit standing_lines;           /* of those about nodes that are set aside */
+    struct log_limit ejections;                /* of the lines about nodes that are set aside */
+    struct log_limit readmissions;             /* and of those that come back */
 };
 void dispatch_context_init(struct dispatch_context *context);
 /* No dispatch may be left. */

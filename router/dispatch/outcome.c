@@ -102,7 +102,7 @@ static void log_change(struct attempt *attempt, enum standings_change change)
     unsigned suppressed;
     if (change == STANDINGS_SAME)
         return;
-    enum log_level level = log_limit_level(&attempt->context->standing_lines, LOG_LEVEL_WARNING, now_ms(attempt), &suppressed);
+    enum log_level level = log_limit_level(&attempt->context->ejections, LOG_LEVEL_WARNING, now_ms(attempt), &suppressed);
     if (change == STANDINGS_POOL_FAILS) {
         log_line(level, "event=nodes_readmitted class=%s reason=all_fail suppressed=%u", request_class_name(attempt->class), suppressed);
         return;
@@ -112,6 +112,14 @@ static void log_change(struct attempt *attempt, enum standings_change change)
     uint64_t left_ms = until_ms > now_ms(attempt) ? until_ms - now_ms(attempt) : 0;
     log_line(level, "event=node_set_aside node=%s class=%s reason=answers for_ms=%llu suppressed=%u", attempt->node->node_id,
              request_class_name(attempt->class), (unsigned long long)left_ms, suppressed);
+}
+
+static void log_readmission(struct attempt *attempt)
+{
+    unsigned suppressed;
+    enum log_level level = log_limit_level(&attempt->context->readmissions, LOG_LEVEL_INFO, now_ms(attempt), &suppressed);
+    log_line(level, "event=node_readmitted node=%s class=%s suppressed=%u", attempt->node->node_id, request_class_name(attempt->class),
+             suppressed);
 }
 
 static void note_standing(struct attempt *attempt, enum attempt_outcome outcome, enum fault fault)
@@ -128,7 +136,7 @@ static void note_standing(struct attempt *attempt, enum attempt_outcome outcome,
     switch (telling_of(attempt, outcome, fault)) {
     case TELLS_GOOD:
         if (standings_good(&ended, &epoch->topology->health))
-            log_line(LOG_LEVEL_INFO, "event=node_readmitted node=%s class=%s", attempt->node->node_id, request_class_name(attempt->class));
+            log_readmission(attempt);
         break;
     case TELLS_BAD:
         debts_add(&attempt->context->debts, &ended, epoch);

@@ -49,9 +49,11 @@ static void write_out(struct access_log *log)
 void access_log_flush(struct access_log *log)
 {
     write_out(log);
-    if (log->lost > 0)
-        log_line(LOG_LEVEL_WARNING, "event=access_log_lost lines=%llu remedy=\"let somebody read the log, or free space on its disk\"",
-                 (unsigned long long)log->lost);
+    if (log->lost == 0)
+        return;
+    log_count_lost(LOG_ACCESS_LOG, log->lost);
+    log_line(LOG_LEVEL_WARNING, "event=access_log_lost lines=%llu remedy=\"let somebody read the log, or free space on its disk\"",
+             (unsigned long long)log->lost);
     log->lost = 0;
 }
 

@@ -53,6 +53,17 @@ CALLS = {
     r"f?open|fdopen|freopen|BIO_new_file|[fl]?stat|access|opendir|unlink|rename|mkdir|f?chmod": ("base/file.c", "base/sink.c", "net/unix_socket.c"),
 }
 
+# Lines above debug that nobody outside can cause as often as he likes, and what bounds them. Every other one asks base/log_limit.h, and says so.
+BOUNDED_LINES = {
+    "%s": "told once, or once a change",  # a node's TLS; a signal
+    "access_log_lost": "once a second", "all_down": "probes", "bug": "a fault of ours", "certificate_loaded": "a look at files",
+    "certificate_not_loaded": "a look at files", "connections_clamped": "start", "drain_cut": "the end", "epoch_not_applied": "reload",
+    "libevent": "a fault of ours", "listener_missing": "reload", "listening": "start", "node_address": "once a second", "node_admin": "operator",
+    "node_health": "probes", "node_set_aside": "probes", "node_version": "probes", "probe_missing": "reload", "probe_skipped": "probes",
+    "ready": "start", "reload": "operator", "reload_finding": "operator", "resolve_failed": "once a second", "signal": "operator",
+    "socket_mode_not_set": "reload", "start_failed": "start", "stopped": "the end", "worker_drain": "the end",
+}
+
 # What was there before the rule, to be emptied: an entry that is no longer needed is a finding, too. Nothing is added here.
 KNOWN_CIRCLES = []
 KNOWN_BOOLEANS = {}
@@ -322,6 +333,25 @@ def judge_calls(sources):
             hits = [] if name.startswith(places) else [(n, m) for n, m in enumerate(map(call.search, lines), 1) if m]
             judge(not hits, f"{shown(path)}:{hits[0][0] if hits else 0}",
                   f"{hits[0][1].group(0) if hits else ''} may only be called in {', '.join(places)}")
+
+
+# ---- log lines ----
+
+LOG_CALL = re.compile(r'log_line\(\s*(.*?),\s*"event=([\w%]+)([^;]*?)\);', re.DOTALL)
+
+
+def judge_log_lines(sources):
+    """Who can connect must not be able to fill the log."""
+    seen = set()
+    for path in sources:
+        if path.suffix != ".c" or path.parent.name == "cli":
+            continue
+        for level, event, rest in LOG_CALL.findall(without_comments(read(path), keep_strings=True)):
+            seen.add(event)
+            is_bounded = level == "LOG_LEVEL_DEBUG" or "suppressed=" in rest or event in BOUNDED_LINES
+            judge(is_bounded, shown(path), f"event={event} has no limit (base/log_limit.h), and BOUNDED_LINES does not say what bounds it")
+    for event in sorted(set(BOUNDED_LINES) - seen):
+        judge(False, "tests/law/law.py", f"BOUNDED_LINES has event={event}, which nobody logs")
 
 
 # ---- headers ----

@@ -44,3 +44,19 @@ def a_flood_leaves_one_line_a_second(house, _, event, level, settings, cause):
                 assert " debug event=" in line, line
                 below += 1
         assert 1 <= shown <= 2 + seconds, (shown, seconds)
+
+
+def refuse_an_order(sluice):
+    assert sluice.order("/log-level?level=loud")[0] == 400
+
+
+@case(("refused requests", "refused", send_malformed), ("orders that are refused", "admin", refuse_an_order))
+def what_is_not_written_is_counted(house, _, event, cause):
+    with house.serve("iqc", {"log_level": "info"}) as sluice:
+        before = sluice.metric("sluice_log_lines_suppressed_total")
+        for _ in range(FLOOD):
+            cause(sluice)
+        sluice.wait_line(f"event={event} ")
+        shown = sluice.count_lines(f"event={event} ")
+        assert shown < FLOOD and shown + sluice.metric("sluice_log_lines_suppressed_total") - before == FLOOD, shown
+        assert [sluice.metric(f'sluice_log_lines_lost_total{{log="{name}"}}') for name in ("standard_error", "access")] == [0, 0]
