@@ -21,6 +21,7 @@
 /* One of the process's listeners: it stays as long as epochs that come into force have its address. */
 struct fleet_listener {
     struct bound_address bound;
+    atomic_bool is_missing;       /* a worker had no memory for its socket: all get new ones with the next epoch */
     struct tls_server *tls;       /* NULL for clear text */
     struct topology *tls_owner;   /* owned reference: the topology whose texts `tls` uses */
     const struct tls_server_settings *tls_settings; /* ref: in tls_owner */
@@ -139,6 +140,19 @@ static bool cannot_listen(const struct topology_listener *configured, const char
     return false;
 }
 
+/* A socket for each worker. */
+static bool give_sockets(struct fleet *fleet, struct fleet_change *change, size_t index, char *reason, size_t capacity)
+{
+    const char *why = "";
+    for (size_t i = 0; i < fleet->count; i++) {
+        int fd = bound_address_take(&change->listeners[index]->bound, &why);
+        if (fd < 0)
+            return cannot_listen(&change->epoch->topology->listeners[index], why, reason, capacity);
+        change->plans[i * change->count + index].fd = fd;
+    }
+    return true;
+}
+
 /* A new address for all workers. */
 static bool open_listener(struct fleet *fleet, struct fleet_change *change, size_t index, char *reason, size_t capacity)
 {
@@ -153,13 +167,7 @@ static bool open_listener(struct fleet *fleet, struct fleet_change *change, size
         return cannot_listen(configured, why, reason, capacity);
     }
     change->listeners[index] = listener;
-    for (size_t i = 0; i < fleet->count; i++) {
-        int fd = bound_address_take(&listener->bound, &why);
-        if (fd < 0)
-            return cannot_listen(configured, why, reason, capacity);
-        change->plans[i * change->count + index].fd = fd;
-    }
-    return true;
+    return give_sockets(fleet, change, index, reason, capacity);
 }
 
 static bool prepare_tls(struct fleet_change *change, size_t index, char *reason, size_t capacity)
@@ -178,11 +186,16 @@ static bool prepare_listener(struct fleet *fleet, struct fleet_change *change, s
     change->listeners[index] = find_listener(fleet, configured);
     if (change->listeners[index] == NULL && !open_listener(fleet, change, index, reason, capacity))
         return false;
+    struct fleet_listener *listener = change->listeners[index];
+    if (atomic_load(&listener->is_missing) && !give_sockets(fleet, change, index, reason, capacity))
+        return false;
     if (!prepare_tls(change, index, reason, capacity))
         return false;
     struct tls_server *tls = change->new_tls[index] != NULL ? change->new_tls[index] : change->listeners[index]->tls;
-    for (size_t i = 0; i < fleet->count; i++)
+    for (size_t i = 0; i < fleet->count; i++) {
         change->plans[i * change->count + index].tls = configured->is_tls ? tls : NULL;
+        change->plans[i * change->count + index].is_missing = &listener->is_missing;
+    }
     return true;
 }
 
@@ -358,6 +371,8 @@ void fleet_apply(struct fleet *fleet, struct fleet_change *change, void (*on_app
     atomic_store(&change->answers_left, fleet->count);
     atomic_store(&fleet->limit.maximum, connections_maximum(change->epoch->topology));
     let_addresses_go(fleet, change);
+    for (size_t i = 0; i < change->count; i++)
+        atomic_store(&change->listeners[i]->is_missing, false);
     for (size_t i = 0; i < fleet->count; i++)
         worker_apply(fleet->workers[i], &change->workers[i]);
 }

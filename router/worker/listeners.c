@@ -300,10 +300,12 @@ bool listeners_apply(struct listeners *listeners, struct epoch *epoch, const str
     for (size_t i = 0; i < topology->listener_count; i++) {
         const struct topology_listener *configured = &topology->listeners[i];
         struct worker_listener *known = plans[i].fd >= 0 ? NULL : find_current(listeners, configured->address);
-        if (known != NULL)
+        if (known != NULL) {
             configure(known, epoch, configured, plans[i].tls);
-        else
-            is_complete = make(listeners, epoch, configured, &plans[i]) && is_complete;
+        } else if (plans[i].fd < 0 || !make(listeners, epoch, configured, &plans[i])) {
+            atomic_store(plans[i].is_missing, true);
+            is_complete = false;
+        }
     }
     close_removed(listeners, epoch);
     look_for_room(listeners);

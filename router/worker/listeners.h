@@ -29,6 +29,7 @@ struct connection_limit {
 struct listener_plan {
     int fd;                  /* a bound socket, which the worker takes over; -1: the one that it has of this address */
     struct tls_server *tls;  /* ref; NULL for clear text */
+    atomic_bool *is_missing; /* ref: set when the worker has no socket of this address; the next epoch brings one */
 };
 
 struct listeners_settings {

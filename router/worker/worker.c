@@ -156,8 +156,10 @@ static void give_up(const struct worker_change *change)
 {
     access_log_close(change->access_log);
     for (size_t i = 0; i < change->epoch->topology->listener_count; i++) {
-        if (change->listeners[i].fd >= 0)
-            socket_close(change->listeners[i].fd);
+        if (change->listeners[i].fd < 0)
+            continue;
+        socket_close(change->listeners[i].fd);
+        atomic_store(change->listeners[i].is_missing, true);
     }
 }
 
