@@ -11,7 +11,7 @@
  *
  *   OPENED --head of a body--> BUFFERING --its end, or enough of it--> BEGINNING
  *   OPENED --head----> BEGINNING --the verb is over--> TRYING <--again-- CHECKING, WAITING
- *                        |                             | +--a fault that timestamps decide, or a repeat that costs a token--^ (from BEGINNING, too)
+ *                        |                             | +--a fault that timestamps decide, or a repeat that costs a token--^
  *                        |                             v
  *                        |                          RELAYING --its end--> DONE
  *                        v                             |

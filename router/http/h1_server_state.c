@@ -44,7 +44,7 @@ static const char *const persistence_names[] = {"keep_alive", "close", "draining
 #define TO(state) MACHINE_TO(H1_PERSISTENCE_##state)
 static const uint32_t persistence_moves[] = {
     [H1_PERSISTENCE_KEEP_ALIVE] = TO(KEEP_ALIVE) | TO(CLOSE) | TO(DRAINING),
-    [H1_PERSISTENCE_CLOSE] = TO(KEEP_ALIVE) | TO(CLOSE) | TO(DRAINING),
+    [H1_PERSISTENCE_CLOSE] = TO(CLOSE) | TO(DRAINING),
     [H1_PERSISTENCE_DRAINING] = TO(DRAINING),
 };
 #undef TO
