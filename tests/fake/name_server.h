@@ -48,7 +48,8 @@ static inline FILE *open_shown(const char *path, const char *mode)
         path = name_server_resolv_conf;
     else if (strcmp(path, "/etc/hosts") == 0)
         path = name_server_hosts;
-    int fd = open(path, mode[0] == 'r' ? O_RDONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int how = mode[0] == 'r' ? O_RDONLY : O_WRONLY | O_CREAT | (mode[0] == 'a' ? O_APPEND : O_TRUNC);
+    int fd = open(path, how | O_CLOEXEC, 0600);
     return fd < 0 ? NULL : fdopen(fd, mode);
 }
 
