@@ -14,6 +14,8 @@ struct watch;
 
 struct descriptor {
     struct sim_socket *socket; /* NULL: made and neither bound nor connected */
+    unsigned long alive_us;    /* of the connection that it will be; see tcp_keep_alive */
+    unsigned long alive_limit_us;
     struct watch *readable;    /* those that are added */
     struct watch *writable;
     struct end_watch *ended;   /* likewise */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sink.h"
+#include "kernel/draw.h"
 #include "kernel/files.h"
 #include "kernel/memory.h"
 #include "kernel/world.h"
@@ -22,6 +23,7 @@ static struct file {
     char path[PATH_BYTES];
     char *bytes; /* NULL: it was removed */
     size_t length;
+    size_t synced; /* bytes from the front that outlive the machine */
     uint64_t version;
     uint64_t written_ms;
 } files[FILES_MAXIMUM];
@@ -71,6 +73,7 @@ static void append(struct file *file, struct text bytes)
     if (file->length + bytes.length > 2 * LOG_BYTES) {
         memmove(file->bytes, file->bytes + file->length - LOG_BYTES, LOG_BYTES);
         file->length = LOG_BYTES;
+        file->synced = 0;
     }
     char *larger = world_realloc(file->bytes, file->length + bytes.length + 1);
     file->bytes = larger;
@@ -85,8 +88,19 @@ void sim_file_write(const char *path, struct text contents)
     file->bytes = world_malloc(contents.length + 1);
     memcpy(file->bytes, contents.bytes, contents.length);
     file->length = contents.length;
+    file->synced = contents.length;
     file->version = ++versions;
     file->written_ms = clock_wall_ms();
+}
+
+void sim_files_lose_power(struct random_source *random)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        struct file *file = &files[i];
+        size_t unsynced = file->length - file->synced;
+        if (file->bytes != NULL && unsynced > 0)
+            file->length = file->synced + (size_t)draw_below(random, unsynced + 1);
+    }
 }
 
 struct text sim_file_read(const char *path)

@@ -117,7 +117,10 @@ int socket_open(int family)
 
 int socket_connect(int fd, const struct address *address)
 {
-    give(fd, tcp_connect(SIM_HOST_SLUICE, address));
+    struct sim_socket *socket = tcp_connect(SIM_HOST_SLUICE, address);
+    const struct descriptor *descriptor = descriptor_of(fd);
+    tcp_keep_alive(socket, descriptor->alive_us, descriptor->alive_limit_us);
+    give(fd, socket);
     return 0;
 }
 
@@ -171,12 +174,11 @@ void socket_no_delay(int fd)
     (void)fd;
 }
 
-/* A machine that goes without a word is noticed by Sluice's own questions here. */
 void socket_expect_life(int fd, uint64_t idle_ms, uint64_t timeout_ms)
 {
-    (void)fd;
-    (void)idle_ms;
-    (void)timeout_ms;
+    struct descriptor *descriptor = descriptor_of(fd);
+    descriptor->alive_us = (idle_ms + 999) / 1000 * SIM_S;
+    descriptor->alive_limit_us = timeout_ms * SIM_MS;
 }
 
 size_t socket_unread(int fd)

@@ -65,6 +65,7 @@ void tcp_enter_closed(struct sim_socket *socket)
     sim_timer_clear(&socket->travel);
     sim_timer_clear(&socket->reset);
     sim_timer_clear(&socket->tell);
+    sim_timer_clear(&socket->alive);
     sim_timer_clear(&socket->coming);
     has_garbage = true;
 }
@@ -75,6 +76,48 @@ void tcp_send_reset_to(struct sim_socket *socket)
     if (socket->state == TCP_STATE_CLOSED || socket->state == TCP_STATE_FAILED || sim_timer_is_set(&socket->reset))
         return;
     sim_timer_in(&socket->reset, socket->connection->latency_us);
+}
+
+/* Nobody has the socket any more: what comes for it is answered by a reset. */
+static bool is_nobody(const struct sim_socket *socket)
+{
+    return socket->state == TCP_STATE_ORPHAN || socket->state == TCP_STATE_CLOSED || socket->state == TCP_STATE_FAILED;
+}
+
+static void fail(struct sim_socket *socket, int error)
+{
+    socket->error = error;
+    tcp_enter(socket, TCP_STATE_FAILED);
+    ring_free(&socket->out);
+    sim_timer_clear(&socket->travel);
+    sim_timer_clear(&socket->alive);
+    tcp_tell(socket, TCP_NEWS_READABLE | TCP_NEWS_WRITABLE);
+}
+
+static void on_alive(void *owner)
+{
+    struct sim_socket *socket = owner;
+    const struct tcp_connection *connection = socket->connection;
+    bool is_lost = connection->cut != TCP_CUT_NOT || connection->silent_until_us > sim_now_us();
+    if (socket->state != TCP_STATE_OPEN && socket->state != TCP_STATE_CONNECTING)
+        return;
+    sim_timer_in(&socket->alive, socket->alive_us);
+    if (socket->state == TCP_STATE_CONNECTING)
+        return;
+    socket->unanswered_us = is_lost ? socket->unanswered_us + socket->alive_us : 0;
+    if (socket->unanswered_us >= socket->alive_limit_us) {
+        fail(socket, ETIMEDOUT);
+        return;
+    }
+    if (!is_lost && is_nobody(socket->other))
+        tcp_send_reset_to(socket);
+}
+
+void tcp_keep_alive(struct sim_socket *socket, uint64_t idle_us, uint64_t limit_us)
+{
+    socket->alive_us = idle_us;
+    socket->alive_limit_us = limit_us;
+    sim_timer_in(&socket->alive, idle_us);
 }
 
 static void on_reset(void *owner)
@@ -90,11 +133,7 @@ static void on_reset(void *owner)
         tcp_enter_closed(socket);
         return;
     }
-    socket->error = socket->other->sends_fin == TCP_FIN_ARRIVED ? EPIPE : ECONNRESET;
-    tcp_enter(socket, TCP_STATE_FAILED);
-    ring_free(&socket->out);
-    sim_timer_clear(&socket->travel);
-    tcp_tell(socket, TCP_NEWS_READABLE | TCP_NEWS_WRITABLE);
+    fail(socket, socket->other->sends_fin == TCP_FIN_ARRIVED ? EPIPE : ECONNRESET);
 }
 
 static void on_travel(void *owner);
@@ -136,6 +175,7 @@ static void end_init(struct sim_socket *socket, struct tcp_connection *connectio
     sim_timer_init(&socket->travel, on_travel, socket);
     sim_timer_init(&socket->reset, on_reset, socket);
     sim_timer_init(&socket->tell, on_tell, socket);
+    sim_timer_init(&socket->alive, on_alive, socket);
     sim_timer_init(&socket->coming, on_coming, socket);
 }
 
@@ -237,12 +277,6 @@ static void arrive_fin(struct sim_socket *socket)
     tcp_tell(socket->other, TCP_NEWS_READABLE);
     if (socket->state == TCP_STATE_ORPHAN)
         tcp_enter_closed(socket);
-}
-
-/* Nobody has the socket any more: what comes for it is answered by a reset. */
-static bool is_nobody(const struct sim_socket *socket)
-{
-    return socket->state == TCP_STATE_ORPHAN || socket->state == TCP_STATE_CLOSED || socket->state == TCP_STATE_FAILED;
 }
 
 static void on_travel(void *owner)

@@ -60,6 +60,10 @@ struct sim_socket {
     struct sim_timer travel;           /* the next piece of `out`, or the FIN, arrives */
     struct sim_timer reset;            /* a reset that was sent to this end arrives */
     struct sim_timer tell;
+    struct sim_timer alive;            /* keep-alive: the next question */
+    uint64_t alive_us;                 /* between questions; 0: none are asked */
+    uint64_t alive_limit_us;           /* without an answer, and the connection has failed */
+    uint64_t unanswered_us;
     struct sim_timer coming;           /* the moment of `on_coming` */
     void (*on_coming)(void *owner);    /* a far end's wish, for once; NULL: none */
     void *coming_owner;
@@ -104,6 +108,8 @@ struct sim_socket *tcp_accept(struct sim_socket *listener);
 ptrdiff_t tcp_receive(struct sim_socket *socket, char *bytes, size_t length, bool is_peek);
 ptrdiff_t tcp_send(struct sim_socket *socket, struct text bytes);
 void tcp_shut_down(struct sim_socket *socket);
+/* SO_KEEPALIVE, and TCP_USER_TIMEOUT: an idle connection is asked after `idle_us`, and fails when nobody answers for `limit_us`. */
+void tcp_keep_alive(struct sim_socket *socket, uint64_t idle_us, uint64_t limit_us);
 /* The owner is done with it. */
 void tcp_close(struct sim_socket *socket);
 bool tcp_is_readable(const struct sim_socket *socket);

@@ -4,6 +4,7 @@
 #include "check/invariants.h"
 #include "check/ledger.h"
 #include "kernel/draw.h"
+#include "kernel/files.h"
 #include "kernel/memory.h"
 #include "kernel/process.h"
 #include "kernel/signals.h"
@@ -102,6 +103,10 @@ static void on_process_end(void *owner, int status)
     operator->errand = ERRAND_NONE;
     if (operator->process == PROCESS_FINISHING)
         return;
+    if (was_told && draw_below(&operator->random, 2) == 0) {
+        reached("operator: the machine of Sluice starts anew, too");
+        sim_files_lose_power(&operator->random);
+    }
     reached("operator: Sluice has ended and is started again");
     start(operator);
 }
