@@ -18,7 +18,7 @@
 #include "swarm/child.h"
 #include "swarm/shrink.h"
 #include "swarm/swarm_plan.h"
-#include "swarm/table.h"
+#include "check/table.h"
 
 #define JOBS_MAXIMUM 64
 /* Shrinking takes some dozens of runs: one for each rule that broke. */
@@ -186,7 +186,7 @@ static int run_swarm(const struct options *options)
     printf("%lu seeds: %.0f simulated seconds in %.1f s of CPU time (%.0f for each), %lu requests, %lu served\n", options->seeds,
            (double)swarm.simulated_us / 1e6, cpu, (double)swarm.simulated_us / 1e6 / cpu, swarm.tries, swarm.served);
     if (missing > 0)
-        printf("%zu states that must be reached were not\n", missing);
+        printf("%zu rows of the table are wrong\n", missing);
     printf("%zu passed, %zu failed\n", swarm.passed, swarm.failed + (missing > 0));
     return swarm.failed + missing > 0;
 }

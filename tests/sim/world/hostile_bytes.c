@@ -47,6 +47,7 @@ const struct attack hostile_attacks[] = {
     ONE("a blank before the colon", FIRST HOST "Transfer-Encoding : chunked\r\n\r\n" CHUNKS INNER),
     ONE("a tab before the colon", FIRST HOST LENGTH "Transfer-Encoding\t: chunked\r\n\r\n" CHUNKS INNER),
     ONE("a coding in HTTP/1.0", "POST " TARGET " HTTP/1.0\r\n" HOST CHUNKED "\r\n" CHUNKS INNER),
+    ONE("no length in HTTP/1.0", "POST " TARGET " HTTP/1.0\r\n" HOST "\r\n" LINE INNER),
     ONE("a look-alike of a coding", FIRST HOST LENGTH "Transfer_Encoding: chunked\r\n\r\n" LINE INNER),
     ONE("a look-alike of a length", FIRST HOST "Content_Length: 0\r\n" LENGTH "\r\n" LINE INNER),
     ONE("a body of a request that is answered here", HEALTH "Content-Length: 110\r\nConnection: close\r\n\r\n" INNER),

@@ -152,6 +152,9 @@ static void put_variant(struct draft *draft)
         put(draft, "limits: [\n");
         break;
     default:
+        /* So few repeats that some wait for a token, and some in vain. */
+        if (draft->plan->seed % 5 == 1)
+            put(draft, "retries:\n  share: 0\n  floor: 1\n");
         /* Connections: more than clients have at a time, and fewer than some have in all. */
         put(draft, "limits:\n  body: 4MiB\n  connections: 300\n");
         if (draft->plan->seed % 3 == 0)

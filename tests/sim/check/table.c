@@ -1,4 +1,4 @@
-#include "swarm/table.h"
+#include "check/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 struct row {
     char *name;
     size_t seeds;
-    size_t expected_within; /* seeds; 0: it need not be reached */
+    struct table_rule rule;
 };
 
 struct table {
@@ -50,21 +50,52 @@ void table_add(void *owner, const char *line)
         row->seeds++;
 }
 
+/* One line of the file. */
+static bool read_rule(struct table *table, char *line)
+{
+    static const char never[] = "never ";
+    char *name = line;
+    if (line[0] == '\0' || line[0] == '#')
+        return true;
+    if (strncmp(line, never, sizeof never - 1) == 0) {
+        char *reason = strstr(line, " # ");
+        if (reason == NULL)
+            return false;
+        *reason = '\0';
+        row_of(table, line + sizeof never - 1)->rule.is_excepted = true;
+        return true;
+    }
+    size_t within = strtoul(line, &name, 10);
+    if (within == 0 || *name != ' ')
+        return false;
+    row_of(table, name + 1)->rule.within = within;
+    return true;
+}
+
 bool table_expect(struct table *table, const char *path)
 {
-    char line[256];
+    char line[512];
+    bool is_right = true;
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return false;
     while (fgets(line, sizeof line, file) != NULL) {
-        char *name;
         line[strcspn(line, "\n")] = '\0';
-        size_t within = strtoul(line, &name, 10);
-        if (within > 0 && *name == ' ')
-            row_of(table, name + 1)->expected_within = within;
+        is_right = read_rule(table, line) && is_right;
     }
     fclose(file);
-    return true;
+    return is_right;
+}
+
+const char *table_verdict(const struct table_rule *rule, size_t reached_by, size_t seeds)
+{
+    if (rule->is_excepted)
+        return reached_by >= TABLE_OFTEN ? "has an exception, and is reached" : NULL;
+    if (reached_by > 0)
+        return NULL;
+    if (rule->within > 0 && seeds >= rule->within)
+        return "must be reached";
+    return seeds >= TABLE_ALL_SEEDS ? "is reached by none, and has no exception" : NULL;
 }
 
 static int by_rarity(const void *a, const void *b)
@@ -78,14 +109,15 @@ static int by_rarity(const void *a, const void *b)
 
 size_t table_print(struct table *table, size_t seeds, bool is_whole)
 {
-    size_t missing = 0;
+    size_t wrong = 0;
     qsort(table->rows, table->count, sizeof table->rows[0], by_rarity);
     for (size_t i = 0; i < table->count; i++) {
         const struct row *row = &table->rows[i];
-        bool is_missing = row->expected_within > 0 && seeds >= row->expected_within && row->seeds == 0;
-        missing += is_missing;
-        if (is_whole || is_missing)
-            printf("%7zu of %zu seeds  %s%s\n", row->seeds, seeds, row->name, is_missing ? "  (must be reached)" : "");
+        const char *verdict = table_verdict(&row->rule, row->seeds, seeds);
+        wrong += verdict != NULL;
+        if (is_whole || verdict != NULL)
+            printf("%7zu of %zu seeds  %s%s%s%s\n", row->seeds, seeds, row->name, verdict == NULL ? "" : "  (", verdict == NULL ? "" : verdict,
+                   verdict == NULL ? "" : ")");
     }
-    return missing;
+    return wrong;
 }
