@@ -377,8 +377,11 @@ static struct h1_client *client_of(struct stream *stream)
     return LIST_OWNER(stream, struct h1_client, stream);
 }
 
+/* Behind a piece for which memory was out nothing goes: a request with a hole would look whole. */
 static void send_bytes(struct h1_client *client, struct text bytes)
 {
+    if (client->pending_fault == FAULT_OUT_OF_MEMORY)
+        return;
     if (bytes.length > 0 && !conn_write(client->link.conn, bytes))
         fail_later(client, FAULT_OUT_OF_MEMORY);
 }

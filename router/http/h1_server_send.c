@@ -13,8 +13,11 @@ static struct h1_server *server_of(struct stream *stream)
     return LIST_OWNER(stream, struct h1_server, stream);
 }
 
+/* Behind a piece for which memory was out nothing goes: an answer with a hole would look whole. */
 static void send_bytes(struct h1_server *server, struct text bytes)
 {
+    if (server->pending_fault == FAULT_OUT_OF_MEMORY)
+        return;
     if (bytes.length > 0 && !conn_write(server->link.conn, bytes))
         h1_server_fail_later(server, FAULT_OUT_OF_MEMORY);
 }
