@@ -424,6 +424,11 @@ struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned work
         for (size_t j = 0; j < change->count; j++)
             socket_close(change->plans[i * change->count + j].fd);
     }
+    for (size_t i = 0; is_made && i < change->count; i++) {
+        if (!atomic_load(&change->listeners[i]->is_missing))
+            continue;
+        is_made = cannot_listen(&epoch->topology->listeners[i], "out of memory", reason, capacity);
+    }
     take_over(fleet, change);
     free_change(change);
     if (is_made)
