@@ -36,9 +36,21 @@ static void destroy_session(void *object)
     free(object);
 }
 
+/* Between two requests, and not on its way out. */
+static void set_idle(struct session *session, bool is_idle)
+{
+    if (session->settings->idle == NULL)
+        return;
+    if (list_node_is_linked(&session->idle_node))
+        list_remove(session->settings->idle, &session->idle_node);
+    if (is_idle && !session->is_draining)
+        list_append(session->settings->idle, &session->idle_node);
+}
+
 static void bury(struct session *session)
 {
     enter(session, SESSION_GONE);
+    set_idle(session, false);
     loop_timer_clear(session->loop, &session->timer);
     list_remove(session->sessions, &session->node);
     loop_bury(session->loop, session, destroy_session);
@@ -78,6 +90,7 @@ void session_drain(struct session *session)
     if (session->state == SESSION_GONE)
         return;
     session->is_draining = true;
+    set_idle(session, false);
     if (session->state == SESSION_OPEN)
         link_drain(session->link);
     /* The timer is set while the link is idle or in the middle of a head, that is, when nothing else ends it. */
@@ -111,6 +124,7 @@ static void on_deadline(void *owner)
     /* HTTP/2 has a word for it, so that no request crosses the end. */
     if (session->state == SESSION_OPEN && session->link->is_http2 && !session->is_draining) {
         session->is_draining = true;
+        set_idle(session, false);
         link_drain(session->link);
         loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + DRAIN_GRACE_HTTP2_MS);
         return;
@@ -152,6 +166,7 @@ static void on_request(void *owner, struct stream *stream, const struct message_
 {
     struct session *session = owner;
     loop_timer_clear(session->loop, &session->timer);
+    set_idle(session, false);
     end_if_late(session);
     session->settings->handler->on_request(session->settings->owner, session, stream, head);
 }
@@ -160,12 +175,14 @@ static void on_refused(void *owner, struct stream *stream, const struct message_
 {
     struct session *session = owner;
     loop_timer_clear(session->loop, &session->timer);
+    set_idle(session, false);
     session->settings->handler->on_refused(session->settings->owner, session, stream, head, fault);
 }
 
 static void on_head_started(void *owner)
 {
     struct session *session = owner;
+    set_idle(session, false);
     loop_timer_set(session->loop, &session->timer, loop_now_ms(session->loop) + session->settings->request_head_ms);
 }
 
@@ -174,6 +191,7 @@ static void on_idle(void *owner)
     struct session *session = owner;
     uint64_t keep_ms = session->settings->keep_alive_ms;
     session->idle_since_ms = loop_now_ms(session->loop);
+    set_idle(session, true);
     if (keep_ms == 0 && !session->is_draining) {
         loop_timer_clear(session->loop, &session->timer); /* no limit */
         return;
@@ -341,6 +359,7 @@ bool session_create(struct loop *loop, int fd, const struct address *client, con
     address_format_host(&session->client, session->client_host, sizeof session->client_host);
     loop_timer_init(&session->timer, on_deadline, session);
     list_node_init(&session->node);
+    list_node_init(&session->idle_node);
     list_append(sessions, &session->node);
     if (session->is_tls)
         loop_timer_set(loop, &session->timer, loop_now_ms(loop) + settings->tls_handshake_ms);

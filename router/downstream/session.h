@@ -47,6 +47,7 @@ struct session_settings {
     struct buffer_pool *buffers;    /* ref */
     struct tls_server *tls;         /* ref; NULL: clear text */
     struct log_limit *abuse_log;    /* ref: the worker's, of all its listeners; NULL where HTTP/1 only is spoken */
+    struct list *idle;              /* ref: sessions between two requests hang there by idle_node, longest first; NULL: nobody asks */
     uint64_t tls_handshake_ms;
     uint64_t request_head_ms;
     uint64_t keep_alive_ms;
@@ -68,6 +69,7 @@ enum session_state {
 
 struct session {
     struct list_node node;          /* in the worker's list */
+    struct list_node idle_node;     /* in settings->idle */
     struct loop *loop;
     const struct session_settings *settings; /* ref: the listener's */
     struct list *sessions;          /* ref: the list it hangs on */

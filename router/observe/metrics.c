@@ -137,6 +137,8 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
                 offsetof(struct metrics, sessions_opened));
     put_counter(&output, "sluice_sessions_closed_total", "Accepted connections that are gone.",
                 offsetof(struct metrics, sessions_closed));
+    put_counter(&output, "sluice_sessions_shed_total", "Idle connections that were ended, because limits.connections was reached.",
+                offsetof(struct metrics, sessions_shed));
     put_proxy_refusals(&output);
     put_handshakes(&output);
     *length = output.used;

@@ -41,6 +41,7 @@ struct metrics {
     atomic_ulong response_bytes;
     atomic_ulong sessions_opened;
     atomic_ulong sessions_closed;
+    atomic_ulong sessions_shed;         /* idle, and told to go for want of room */
     atomic_ulong proxy_refusals[METRICS_PROXY_COUNT];
     atomic_ulong tls_handshakes_full;
     atomic_ulong tls_handshakes_resumed;

@@ -14,6 +14,10 @@
 
 /* How often a worker that rests looks whether connections have gone elsewhere. */
 #define ROOM_LOOK_MS 50
+/* Idle sessions have a second to go (session_drain); before that no further ones are told to. */
+#define SHED_EVERY_MS 1000
+/* Of the connections that there may be, so many go at once: this part. */
+#define SHED_PART 16
 
 struct worker_listener {
     struct list_node node;
@@ -76,6 +80,21 @@ static void log_limit_reached(struct listeners *listeners)
     log_line(level, "event=connection_limit connections=%zu suppressed=%u", atomic_load(&listeners->settings.limit->open), suppressed);
 }
 
+/* Who has asked for nothing for longest goes. A request that still comes within the grace is answered, with the word to close. */
+static void shed_idle(struct listeners *listeners)
+{
+    uint64_t now_ms = loop_now_ms(listeners->settings.loop);
+    size_t part = atomic_load_explicit(&listeners->settings.limit->maximum, memory_order_relaxed) / SHED_PART;
+    struct list_node *first;
+    if (now_ms < listeners->shed_ms + SHED_EVERY_MS)
+        return;
+    for (size_t left = part > 0 ? part : 1; left > 0 && (first = list_first(&listeners->idle)) != NULL; left--) {
+        listeners->shed_ms = now_ms;
+        metrics_add(&listeners->settings.metrics->sessions_shed, 1);
+        session_drain(LIST_OWNER(first, struct session, idle_node));
+    }
+}
+
 static void look_for_room(struct listeners *listeners)
 {
     struct loop *loop = listeners->settings.loop;
@@ -83,10 +102,12 @@ static void look_for_room(struct listeners *listeners)
         log_limit_reached(listeners);
         enter(listeners, LISTENERS_RESTING);
         set_accepting(listeners, false);
+        shed_idle(listeners);
     } else if (listeners->state == LISTENERS_RESTING && has_room(listeners)) {
         enter(listeners, LISTENERS_ACCEPTING);
         set_accepting(listeners, true);
     } else if (listeners->state == LISTENERS_RESTING) {
+        shed_idle(listeners);
         loop_timer_set(loop, &listeners->room_timer, loop_now_ms(loop) + ROOM_LOOK_MS);
     }
 }
@@ -232,6 +253,7 @@ static void configure(struct worker_listener *own, struct epoch *epoch, const st
         .buffers = settings->buffers,
         .tls = tls,
         .abuse_log = &own->listeners->abuse_log,
+        .idle = &own->listeners->idle,
         .tls_handshake_ms = timeouts->tls_handshake_ms,
         .request_head_ms = timeouts->request_head_ms,
         .keep_alive_ms = timeouts->keep_alive_ms,
@@ -320,6 +342,7 @@ void listeners_init(struct listeners *listeners, const struct listeners_settings
     list_init(&listeners->current);
     list_init(&listeners->closed);
     list_init(&listeners->sessions);
+    list_init(&listeners->idle);
     list_init(&listeners->proxy_readers);
     loop_timer_init(&listeners->room_timer, on_room_look, listeners);
 }

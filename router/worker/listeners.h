@@ -49,6 +49,8 @@ struct listeners_settings {
  * May they accept?
  *
  *   ACCEPTING <--the limit of connections, room--> RESTING        both --listeners_drain--> DRAINING
+ *
+ * RESTING makes room: the connections that have been idle for longest are told to go, some in a second.
  */
 enum listeners_state { LISTENERS_ACCEPTING, LISTENERS_RESTING, LISTENERS_DRAINING };
 
@@ -58,6 +60,8 @@ struct listeners {
     struct list current;                   /* of struct worker_listener: those of the newest epoch */
     struct list closed;                    /* of struct worker_listener: those that still have connections */
     struct list sessions;
+    struct list idle;                      /* those of them that are between two requests, longest first */
+    uint64_t shed_ms;                      /* when idle ones were told to go, the last time */
     struct list proxy_readers;                 /* connections on their way to a session */
     struct log_limit abuse_log;
     struct log_limit limit_log;            /* of the limit of connections */

@@ -20,6 +20,7 @@ struct session_stage {
     struct session_settings settings;
     struct log_limit abuse_log;
     struct list sessions;
+    struct list idle;
     struct h2_far far;
     struct stream *stream;  /* of the last request that is not answered yet */
     char transcript[4096];
@@ -141,6 +142,7 @@ static inline int set_up(void **state)
     memset(&stage, 0, sizeof stage);
     rig_start(&stage.rig);
     list_init(&stage.sessions);
+    list_init(&stage.idle);
     stage.h1 = (struct h1_settings){
         .limits = {.head_bytes = 16384, .target_bytes = 8192, .fields = 100}, .linger_ms = 500, .fields = stage.fields};
     struct h2_settings h2 = {.limits = stage.h1.limits,
@@ -159,6 +161,7 @@ static inline int set_up(void **state)
                                                .h2 = stage.h2,
                                                .buffers = &stage.rig.buffers,
                                                .abuse_log = &stage.abuse_log,
+                                               .idle = &stage.idle,
                                                .request_head_ms = 2000,
                                                .keep_alive_ms = 5000,
                                                .buffer_bytes = 65536};

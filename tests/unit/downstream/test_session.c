@@ -244,6 +244,46 @@ static void a_session_that_drains_finishes_its_answer(void **state)
     assert_int_equal(stage.far.state, FAR_ENDED);
 }
 
+/* Between two requests, for as long as it may still get one. */
+static void who_is_idle_stands_in_the_list(void **state)
+{
+    (void)state;
+    static const char request[] = "GET /x HTTP/1.1\r\nhost: h\r\n\r\n";
+    assert_int_equal(stage.idle.count, 0);
+    say_words(request);
+    assert_transcript("h1:/x ");
+    assert_int_equal(stage.idle.count, 1);
+    /* The beginning of a head is one of a request. */
+    say_words("GET /y HT");
+    assert_int_equal(stage.idle.count, 0);
+    stage.keeps = true;
+    say_words("TP/1.1\r\nhost: h\r\n\r\n");
+    assert_int_equal(stage.idle.count, 0);
+    answer();
+    rig_settle(&stage.rig);
+    assert_int_equal(stage.idle.count, 1);
+    session_drain(session());
+    assert_int_equal(stage.idle.count, 0);
+    /* What comes within the grace is answered, and is the last. */
+    stage.keeps = false;
+    pass(500);
+    say_words(request);
+    assert_int_equal(stage.idle.count, 0);
+    hear();
+    assert_int_equal(stage.far.state, FAR_ENDED);
+}
+
+static void who_goes_while_idle_leaves_the_list(void **state)
+{
+    (void)state;
+    greet();
+    say_words("");
+    get(1);
+    assert_int_equal(stage.idle.count, 1);
+    session_close(session());
+    assert_int_equal(stage.idle.count, 0);
+}
+
 static void a_session_that_is_closed_tells_nobody(void **state)
 {
     (void)state;
@@ -347,6 +387,8 @@ int main(void)
         TEST(an_idle_http_2_client_that_does_not_go_is_left),
         TEST(a_client_with_a_request_under_way_is_not_idle),
         TEST(pings_keep_nobody),
+        TEST(who_is_idle_stands_in_the_list),
+        TEST(who_goes_while_idle_leaves_the_list),
         TEST(a_session_that_drains_while_greeting_serves_one_request),
         TEST(a_session_that_drains_while_greeting_has_a_second),
         TEST(a_session_that_drains_finishes_its_answer),

@@ -1,0 +1,58 @@
+"""limits.connections: at the limit the connections that have been idle for longest make room."""
+import contextlib
+import threading
+
+from harness.waiting import PATIENCE_SECONDS
+from wire.lib import http2_peer as h2
+from wire.lib.house import case
+from wire.lib.http1_node import answer
+from wire.lib.requests import LINES, WRITE
+
+FOUR = {"limits": {"connections": 4}}
+
+
+def begin(sluice, version, opened):
+    """A connection of this version that has had one answer."""
+    client = opened.enter_context(h2.Client(sluice.port) if version == 2 else sluice.client())
+    assert client.ask("POST", WRITE, LINES).status == 204
+    return client
+
+
+@case((1,), (2,))
+def the_one_that_was_idle_for_longest_goes(house, version):
+    with house.serve("iqc", FOUR) as sluice, contextlib.ExitStack() as opened:
+        clients = [begin(sluice, version, opened) for _ in range(3)]
+        assert clients[0].ask("POST", WRITE, LINES).status == 204
+        # The fourth reaches the limit, so the second goes; the fifth takes its place.
+        begin(sluice, version, opened)
+        begin(sluice, version, opened)
+        if version == 2:
+            clients[1].wait_goaway()
+            clients[1].wait_closed()
+        else:
+            assert clients[1].is_closed()
+        assert clients[2].ask("POST", WRITE, LINES).status == 204
+        assert sluice.metric("sluice_sessions_shed_total") >= 1
+
+
+@case()
+def who_waits_for_an_answer_stays(house):
+    go_on = threading.Event()
+
+    def answer_late(link, request):
+        assert go_on.wait(PATIENCE_SECONDS)
+        return answer(204)(link, request)
+
+    with house.serve("iqc", FOUR) as sluice, contextlib.ExitStack() as opened:
+        busy = [begin(sluice, 1, opened) for _ in range(2)]
+        idle = begin(sluice, 1, opened)
+        sluice.i1.script.put(answer_late, answer_late)
+        for client in busy:
+            client.send("POST", WRITE, LINES)
+        sluice.i1.wait_seen(5)
+        # Though these were idle before it was.
+        begin(sluice, 1, opened)
+        begin(sluice, 1, opened)
+        assert idle.is_closed()
+        go_on.set()
+        assert [client.read().status for client in busy] == [204, 204]
