@@ -75,10 +75,11 @@ void lint_settings_target_over_head(const struct lint *lint)
                        "limits.target is above limits.head, which holds the target; raise limits.head or lower this");
 }
 
+/* The default may be above a small total: then the total is what bounds a body. */
 void lint_settings_replay_over_total(const struct lint *lint)
 {
     const struct topology_limits *limits = &lint->topology->limits;
-    if (limits->replay_bytes > limits->replay_total_bytes)
+    if (origins_has(lint->origins, lint->topology, "limits.replay") && limits->replay_bytes > limits->replay_total_bytes)
         findings_error(
             lint->findings, place_of_either(lint, "limits.replay", "limits.replay_total"),
             "limits.replay is above limits.replay_total, which holds all such bodies; raise the total or lower this");

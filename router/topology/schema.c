@@ -207,7 +207,7 @@ const struct schema_row schema_rows[] = {
     {"limits.body", SCHEMA_SIZE, TOPOLOGY(limits.body_bytes), .fallback = "0", .minimum = KIB(1),
      .maximum = GIB(1024), .zero = "no limit here, the node has its own",
      .help = "request body"},
-    {"limits.replay", SCHEMA_SIZE, TOPOLOGY(limits.replay_bytes), .fallback = "1MiB", .minimum = KIB(1),
+    {"limits.replay", SCHEMA_SIZE, TOPOLOGY(limits.replay_bytes), .fallback = "10MiB", .minimum = KIB(1),
      .maximum = GIB(1), .zero = "keep nothing",
      .help = "of one request body, kept so that the request can be repeated"},
     {"limits.replay_total", SCHEMA_SIZE, TOPOLOGY(limits.replay_total_bytes), .fallback = "128MiB", .minimum = KIB(1),

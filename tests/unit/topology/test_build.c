@@ -106,7 +106,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(t->limits.target_bytes, 65536);
     assert_int_equal(t->limits.fields, 100);
     assert_int_equal(t->limits.body_bytes, 0);
-    assert_int_equal(t->limits.replay_bytes, 1 << 20);
+    assert_int_equal(t->limits.replay_bytes, 10 * 1024 * 1024);
     assert_int_equal(t->limits.replay_total_bytes, 128 << 20);
     assert_int_equal(t->limits.buffer_bytes, 65536);
     assert_int_equal(t->limits.connections, 20000);
