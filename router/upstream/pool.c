@@ -148,6 +148,9 @@ static void forget(struct pooled_link *pooled)
         list_remove(pooled->state == POOLED_OPEN ? &node->open : &node->full, &pooled->node);
     enter(pooled, POOLED_GONE);
     node->links--;
+    link_budget_give(&node->shared->roster->links);
+    if (node->pool->is_starved)
+        loop_defer(node->pool->loop, &node->pool->feed_task);
     loop_bury(node->pool->loop, pooled, destroy_pooled);
     pool_node_bury_if_left(node);
 }
@@ -246,8 +249,8 @@ static const struct dial_events pool_dial_events = {
     .on_failed = on_dial_failed,
 };
 
-/* Starts one connection to the node; FAULT_NONE when it is under way. */
-static enum fault dial(struct pool_node *node, bool needs_http2)
+/* Starts one connection to the node, for which the budget has one; FAULT_NONE when it is under way. */
+static enum fault start_dial(struct pool_node *node, bool needs_http2)
 {
     struct pool *pool = node->pool;
     struct pooled_link *pooled = calloc(1, sizeof *pooled);
@@ -284,6 +287,43 @@ static enum fault dial(struct pool_node *node, bool needs_http2)
     count_waiting(node);
     list_append(&node->dials, &pooled->node);
     return FAULT_NONE;
+}
+
+static bool close_oldest_idle(struct pool_node *node)
+{
+    for (struct list_node *at = node->open.head.previous; at != &node->open.head; at = at->previous) {
+        struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
+        if (pooled->streams == 0) {
+            pooled_drop(pooled);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The process has no descriptor for a further link: an idle one of another node makes room. False: there is none. */
+static bool close_idle_elsewhere(struct pool *pool)
+{
+    for (size_t i = 0; i < ROSTER_SLOTS; i++) {
+        if (pool->nodes[i] != NULL && pool->nodes[i]->waiters.count == 0 && close_oldest_idle(pool->nodes[i]))
+            return true;
+    }
+    return false;
+}
+
+/* One more connection to the node; false when the process has no descriptor for it. *fault is FAULT_NONE when it is under way. */
+static bool dial(struct pool_node *node, bool needs_http2, enum fault *fault)
+{
+    struct link_budget *budget = &node->shared->roster->links;
+    *fault = FAULT_NONE;
+    if (!link_budget_take(budget) && (!close_idle_elsewhere(node->pool) || !link_budget_take(budget))) {
+        node->pool->is_starved = true;
+        return false;
+    }
+    *fault = start_dial(node, needs_http2);
+    if (*fault != FAULT_NONE)
+        link_budget_give(budget);
+    return true;
 }
 
 /* ---- links to a node that may have gone without a word ---- */
@@ -394,17 +434,6 @@ static struct stream *open_stream(struct pool_node *node, const struct pool_tick
     return NULL;
 }
 
-static void close_oldest_idle(struct pool_node *node)
-{
-    for (struct list_node *at = node->open.head.previous; at != &node->open.head; at = at->previous) {
-        struct pooled_link *pooled = LIST_OWNER(at, struct pooled_link, node);
-        if (pooled->streams == 0) {
-            pooled_drop(pooled);
-            return;
-        }
-    }
-}
-
 /* The limit is that of the process. Only who finds no room on a dial of its own worker asks. */
 static bool is_queue_full(const struct pool_node *node)
 {
@@ -421,8 +450,9 @@ static enum fault admit_waiter(struct pool_node *node, const struct pool_ticket 
     /* Only a ticket that is particular can come here while others are idle. */
     if (node->links >= configured(node)->maximum_links)
         close_oldest_idle(node);
-    if (node->links < configured(node)->maximum_links)
-        return dial(node, ticket->needs_http2);
+    enum fault fault;
+    if (node->links < configured(node)->maximum_links && dial(node, ticket->needs_http2, &fault))
+        return fault;
     return is_queue_full(node) ? FAULT_QUEUE_FULL : FAULT_NONE;
 }
 
@@ -498,7 +528,9 @@ static void run_serve(void *owner)
             fail_first(node, FAULT_UPSTREAM_VERSION);
             continue;
         }
-        enum fault fault = dial(node, needs_http2);
+        enum fault fault;
+        if (!dial(node, needs_http2, &fault))
+            break;
         if (fault != FAULT_NONE)
             fail_waiters(node, 1, fault);
     }

@@ -70,9 +70,23 @@ static void follow_place(struct pool_node *node)
         retire_links(node);
 }
 
+/* Who waits for a descriptor tries again, at each node. */
+static void feed(void *owner)
+{
+    struct pool *pool = owner;
+    pool->is_starved = false;
+    for (size_t i = 0; i < ROSTER_SLOTS; i++) {
+        if (pool->nodes[i] != NULL && pool->nodes[i]->waiters.count > 0)
+            loop_defer(pool->loop, &pool->nodes[i]->serve_task);
+    }
+}
+
 static void on_sweep(void *owner)
 {
     struct pool *pool = owner;
+    /* Another worker may have left one. */
+    if (pool->is_starved)
+        feed(pool);
     uint64_t now_ms = loop_now_ms(pool->loop);
     uint64_t idle_ms = pool->epoch == NULL ? 0 : pool->epoch->topology->timeouts.upstream_idle_ms;
     for (size_t i = 0; i < ROSTER_SLOTS; i++) {
@@ -183,6 +197,7 @@ struct pool *pool_create(struct loop *loop, const struct pool_settings *settings
         return NULL;
     pool->loop = loop;
     pool->settings = *settings;
+    loop_task_init(&pool->feed_task, feed, pool);
     loop_timer_init(&pool->sweep, on_sweep, pool);
     loop_timer_set(loop, &pool->sweep, loop_now_ms(loop) + SWEEP_MS);
     return pool;
@@ -197,6 +212,7 @@ void pool_destroy(struct pool *pool)
         if (pool->nodes[i] != NULL)
             pool_leave(pool, pool->nodes[i]->shared);
     }
+    loop_task_cancel(pool->loop, &pool->feed_task);
     epoch_release(pool->epoch);
     free(pool);
 }

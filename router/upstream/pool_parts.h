@@ -50,6 +50,8 @@ struct pool {
     struct pool_settings settings;
     struct epoch *epoch;    /* owned reference: whose limits and timeouts hold; NULL before the first */
     struct loop_timer sweep;
+    bool is_starved;        /* somebody waits because the process has no descriptor for a further link */
+    struct loop_task feed_task; /* one may be left */
     struct pool_node *nodes[ROSTER_SLOTS];
 };
 

@@ -21,6 +21,7 @@
 #include "routing/standing.h"
 #include "routing/slow_write.h"
 #include "topology/topology.h"
+#include "upstream/link_budget.h"
 
 struct lock;
 struct roster;
@@ -82,6 +83,7 @@ struct roster {
     atomic_uint catalog_node;                /* handle of the sticky node of class catalog, or 0 */
     atomic_uint draining;                    /* SIGTERM was seen */
     atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
+    struct link_budget links;
     atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
     uint64_t started_ms;
     char via[MESSAGE_VERSION_COUNT][40];     /* by the version that came in: "1.1 sluice-" and 8 hexadecimal digits, random for each process */

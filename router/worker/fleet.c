@@ -59,10 +59,15 @@ struct fleet {
  * limits.connections, or what the descriptors allow: each downstream connection may need one upstream, and dials and probes must never
  * find the last one taken.
  */
+static size_t reserve_of(const struct topology *topology)
+{
+    return 64 + 4 * topology->node_count;
+}
+
 static size_t connections_maximum(const struct topology *topology)
 {
     size_t wanted = topology->limits.connections;
-    size_t reserve = 64 + 4 * topology->node_count;
+    size_t reserve = reserve_of(topology);
     size_t descriptors = descriptors_limit();
     size_t possible = descriptors > reserve ? (descriptors - reserve) / 2 : 1;
     if (wanted <= possible)
@@ -70,6 +75,30 @@ static size_t connections_maximum(const struct topology *topology)
     log_line(LOG_LEVEL_WARNING, "event=connections_clamped connections=%zu wanted=%zu descriptors=%zu remedy=\"raise ulimit -n\"",
              possible, wanted, descriptors);
     return possible;
+}
+
+/* With fewer beside the reserve nobody can be served sensibly. */
+#define DESCRIPTORS_LEAST 32
+
+static bool has_descriptors(const struct topology *topology, char *reason, size_t capacity)
+{
+    size_t needed = reserve_of(topology) + DESCRIPTORS_LEAST;
+    size_t descriptors = descriptors_limit();
+    if (descriptors >= needed)
+        return true;
+    text_append(reason, capacity, 0, "the process may have %zu descriptors, and so many nodes need %zu at least; raise ulimit -n (LimitNOFILE= of a unit)",
+                descriptors, needed);
+    return false;
+}
+
+/* What the clients' connections and the reserve leave of the descriptors is for connections to nodes. */
+static void set_limits(struct fleet *fleet, const struct epoch *epoch)
+{
+    size_t connections = connections_maximum(epoch->topology);
+    size_t taken = connections + reserve_of(epoch->topology);
+    size_t descriptors = descriptors_limit();
+    atomic_store(&fleet->limit.maximum, connections);
+    atomic_store(&epoch->roster->links.maximum, descriptors > taken ? descriptors - taken : 1);
 }
 
 /* ---- listeners ---- */
@@ -281,6 +310,8 @@ static struct fleet_change *make_change(struct fleet *fleet, struct epoch *epoch
 
 struct fleet_change *fleet_prepare(struct fleet *fleet, struct epoch *epoch, char *reason, size_t capacity)
 {
+    if (!has_descriptors(epoch->topology, reason, capacity))
+        return NULL;
     text_append(reason, capacity, 0, "out of memory");
     struct fleet_change *change = make_change(fleet, epoch);
     if (change == NULL)
@@ -369,7 +400,7 @@ void fleet_apply(struct fleet *fleet, struct fleet_change *change, void (*on_app
     change->owner = owner;
     fleet->change = change;
     atomic_store(&change->answers_left, fleet->count);
-    atomic_store(&fleet->limit.maximum, connections_maximum(change->epoch->topology));
+    set_limits(fleet, change->epoch);
     let_addresses_go(fleet, change);
     for (size_t i = 0; i < change->count; i++)
         atomic_store(&change->listeners[i]->is_missing, false);
@@ -417,7 +448,7 @@ struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned work
         fleet_destroy(fleet);
         return NULL;
     }
-    atomic_store(&fleet->limit.maximum, connections_maximum(epoch->topology));
+    set_limits(fleet, epoch);
     bool is_made = create_workers(fleet, change, count, reason, capacity);
     for (size_t i = fleet->count + 1; !is_made && i < count; i++) {
         access_log_close(change->workers[i].access_log);

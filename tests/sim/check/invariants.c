@@ -143,8 +143,6 @@ static bool can_be_served(enum try_kind kind)
         [TRY_QUERY] = PLAN_ROLE_QUERY,          [TRY_FLIGHT] = PLAN_ROLE_QUERY,       [TRY_CATALOG] = PLAN_ROLE_ALL,
         [TRY_COMPACTOR] = PLAN_ROLE_COMPACT,    [TRY_ENGINE] = PLAN_ROLE_PROCESS,     [TRY_FAN_OUT] = PLAN_ROLE_QUERY,
     };
-    if (the_plan->rate[FAULT_KIND_DESCRIPTORS_SHORT] > 0)
-        return false;
     if (kind == TRY_LOCAL)
         return true;
     for (unsigned i = 0; i < the_plan->node_count; i++) {

@@ -21,7 +21,7 @@ void descriptors_begin(const struct plan *plan)
     struct random_source draws = draw_source_of(plan->seed, "descriptors", 0);
     memset(table, 0, sizeof table);
     open_count = lowest = 0;
-    limit = draw_chance(&draws, plan->rate[FAULT_KIND_DESCRIPTORS_SHORT]) ? draw_between(&draws, 32, 120) : DESCRIPTORS_MAXIMUM;
+    limit = draw_chance(&draws, plan->rate[FAULT_KIND_DESCRIPTORS_SHORT]) ? draw_between(&draws, 160, 400) : DESCRIPTORS_MAXIMUM;
 }
 
 size_t descriptors_limit(void)
