@@ -185,10 +185,22 @@ static size_t put_log_lines(char *text, size_t capacity, size_t used)
                        log_lost(LOG_STANDARD_ERROR), log_lost(LOG_ACCESS_LOG), log_suppressed());
 }
 
+static size_t put_links(struct roster *roster, char *text, size_t capacity, size_t used)
+{
+    return text_append(text, capacity, used,
+                       "# HELP sluice_upstream_links_open Connections to nodes.\n"
+                       "# TYPE sluice_upstream_links_open gauge\n"
+                       "sluice_upstream_links_open %zu\n"
+                       "# HELP sluice_upstream_links_maximum Connections to nodes that the process has descriptors for.\n"
+                       "# TYPE sluice_upstream_links_maximum gauge\n"
+                       "sluice_upstream_links_maximum %zu\n",
+                       atomic_load(&roster->links.open), atomic_load(&roster->links.maximum));
+}
+
 char *status_append_metrics(const struct control *control, char *text, size_t *length)
 {
     const struct epoch *epoch = control->epoch;
-    size_t room = 2816;
+    size_t room = 3328;
     for (unsigned i = 0; i < epoch->topology->node_count; i++)
         room += (1 + 3 * REQUEST_CLASS_COUNT) * (96 + strlen(epoch->nodes[i]->node_id));
     char *larger = text == NULL ? NULL : realloc(text, *length + room);
@@ -200,6 +212,7 @@ char *status_append_metrics(const struct control *control, char *text, size_t *l
     for (size_t i = 0; i < sizeof node_metrics / sizeof node_metrics[0]; i++)
         used = put_node_metric(epoch, i, larger, *length + room, used);
     used = put_all_down(epoch, larger, *length + room, used);
+    used = put_links(epoch->roster, larger, *length + room, used);
     *length = put_log_lines(larger, *length + room, used);
     return larger;
 }

@@ -476,8 +476,11 @@ void pool_give(struct pool *pool, struct link *link)
         return;
     pooled->streams--;
     note_streams(pooled);
-    if (pooled->streams == 0)
+    if (pooled->streams == 0) {
         pooled->idle_since_ms = loop_now_ms(pool->loop);
+        if (pool->is_starved)
+            loop_defer(pool->loop, &pool->feed_task);
+    }
     /* Also for who waits for a fresh link: the empty one makes room for it. */
     if (pooled->owner->waiters.count > 0)
         loop_defer(pool->loop, &pooled->owner->serve_task);

@@ -78,6 +78,7 @@ def a_request_waits_for_a_descriptor_as_for_a_busy_connection(house):
         sluice.i1.script.put(*[answer_late] * 50)
         streams = [client.begin("POST", WRITE, LINES) for _ in range(50)]
         sluice.i1.wait(lambda: len(sluice.i1.seen) == 20)
+        assert [sluice.metric(f"sluice_upstream_links_{name}") for name in ("open", "maximum")] == [20, 20]
         assert sluice.metric("sluice_sessions_opened_total") == 1  # the admin page is there
         go_on.set()
         assert [stream.wait_over().status for stream in streams] == [204] * 50
