@@ -17,7 +17,7 @@
 /* Idle sessions have a second to go (session_drain); before that no further ones are told to. */
 #define SHED_EVERY_MS 1000
 /* Of the connections that there may be, so many go at once: this part. */
-#define SHED_PART 16
+#define SHED_PART 8
 
 struct worker_listener {
     struct list_node node;
