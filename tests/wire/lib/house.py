@@ -16,7 +16,8 @@ SETTINGS = {
     "log_level": "debug",  # each failed attempt has a line there
     "timeouts": PATIENT_TIMEOUTS,
     "health": {"interval": "1h", "timeout": "60s", "rise": 2, "fall": 1},
-    "limits": {"request_buffer": 0},  # nodes get bodies as they come, for cases in which they meet a part; those about it say otherwise
+    # Nodes get bodies as they come, for cases in which they meet a part, and little is kept of them, for cases about memory.
+    "limits": {"request_buffer": 0, "replay": "1MiB"},
     "workers": 1,
 }
 
