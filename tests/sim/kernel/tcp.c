@@ -483,6 +483,8 @@ void tcp_end(void)
             sim_timer_clear(&connections->ends[i].travel);
             sim_timer_clear(&connections->ends[i].reset);
             sim_timer_clear(&connections->ends[i].tell);
+            sim_timer_clear(&connections->ends[i].alive);
+            sim_timer_clear(&connections->ends[i].coming);
         }
         world_free(connections);
         connections = next;
