@@ -288,35 +288,57 @@ static void a_cut_answer_never_looks_whole(void **state)
 }
 
 /* On a TCP connection, because only there can a reset be seen. */
-static void a_cut_answer_to_http_1_0_is_a_reset(void **state)
+static void client_comes_by_tcp(void)
 {
-    (void)state;
-    client_goes();
     struct address address;
     int listening = far_listen(&address);
-    int far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(far, &address.socket.any, address.length), 0);
+    stage.far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(stage.far, &address.socket.any, address.length), 0);
     struct conn_settings settings = {.events = &h1_server_conn_events,
                                      .pool = &stage.rig.buffers,
                                      .high_water_bytes = 65536,
                                      .input_maximum_bytes = 100000};
     struct conn *conn = conn_accept(stage.rig.loop, far_accept(listening), &settings);
     stage.link = h1_server_create(stage.rig.loop, conn, &stage.settings, &stage_link_events, &stage);
-    stage.far = far;
-    stage.answers = 0;
+    stage.stream = NULL;
     stage.closed = stage.used = 0;
-    far_send(far, TEXT("GET / HTTP/1.0\r\n\r\n"));
-    rig_until(&stage.rig, stage.stream != NULL);
-    begin_response(BODY_STREAM);
-    stream_reset(stage.stream, FAULT_UPSTREAM_TRUNCATED);
-    rig_until(&stage.rig, stage.closed == 1);
-    char heard[256];
-    size_t length = 0;
-    enum far_state end;
-    while ((end = far_read(far, heard, &length, sizeof heard)) == FAR_OPEN)
-        ;
-    assert_int_equal(end, FAR_RESET);
     close(listening);
+}
+
+struct old_request {
+    const char *words;
+    bool pauses;
+};
+
+/* Whatever of the request is still to come: it is whole, its body is on its way, nobody reads that, it was refused. */
+static void a_cut_answer_to_http_1_0_is_a_reset(void **state)
+{
+    (void)state;
+    static const struct old_request rows[] = {
+        {"GET / HTTP/1.0\r\n\r\n", false},
+        {"POST / HTTP/1.0\r\nContent-Length: 6\r\n\r\nabc", false},
+        {"POST / HTTP/1.0\r\nContent-Length: 6\r\n\r\nabc", true},
+        {"GET / HTTP/1.0\r\nBad Name: 1\r\n\r\n", false},
+    };
+    stage.answers = 0;
+    stage.keeps_refused = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        client_goes();
+        client_comes_by_tcp();
+        stage.pauses = rows[i].pauses;
+        far_send(stage.far, text_of_string(rows[i].words));
+        rig_until(&stage.rig, stage.stream != NULL);
+        begin_response(BODY_STREAM);
+        stream_reset(stage.stream, FAULT_UPSTREAM_TRUNCATED);
+        rig_until(&stage.rig, stage.closed == 1);
+        stage.link = NULL;
+        char heard[256];
+        size_t length = 0;
+        enum far_state end;
+        while ((end = far_read(stage.far, heard, &length, sizeof heard)) == FAR_OPEN)
+            ;
+        assert_int_equal(end, FAR_RESET);
+    }
 }
 
 /* ---- the owner wants it ---- */
@@ -492,6 +514,19 @@ static void a_client_that_is_refused_and_gone_harms_nobody(void **state)
     assert_int_equal(stage.closed, 1);
 }
 
+static void a_link_closes_over_a_request_that_it_has_refused(void **state)
+{
+    (void)state;
+    stage.keeps_refused = true;
+    say_words("GET / HTTP/1.1\r\nHost: h\r\nBad Name: 1\r\n\r\n");
+    link_close(stage.link);
+    stage.link = NULL;
+    stream_release(stage.stream);
+    assert_int_equal(hear(), FAR_ENDED);
+    assert_heard("");
+    assert_int_equal(stage.closed + stage.failed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +562,7 @@ int main(void)
         TEST(a_refused_request_cannot_be_resumed),
         TEST(a_refused_head_request_is_answered_without_a_body),
         TEST(a_client_that_is_refused_and_gone_harms_nobody),
+        TEST(a_link_closes_over_a_request_that_it_has_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
