@@ -203,6 +203,9 @@ static void on_stall_look(void *owner)
     struct h2_link *link = owner;
     uint64_t now_ms = loop_now_ms(link->context->loop);
     bool look_again = false;
+    /* Nothing goes out any more, and whole answers that wait for their reader are his. */
+    if (link->state == H2_LINK_ENDED || link->state == H2_LINK_DELIVERING)
+        return;
     if (takes_nothing(link, now_ms)) {
         h2_connection_fail(link, link->role->is_server ? FAULT_DOWNSTREAM_GONE : FAULT_UPSTREAM_STALLED);
         return;

@@ -16,7 +16,7 @@
  * are written into the conn at once, which saves their copies: a head (h2_stream_write_head) and a large piece of body, while its bytes
  * are still there.
  *
- * Only servers are in FINISHING, only clients in ENDED and DELIVERING. Any state may become DEAD or DISOWNED.
+ * Only servers are in FINISHING, only clients in ENDED and DELIVERING. Any state may become DISOWNED, and any but ENDED may become DEAD.
  *
  *   OPEN --the session is over: client----------------> DELIVERING --the last answer was read--+
  *    |  \--the connection has ended: client--> ENDED -------^                                  v
