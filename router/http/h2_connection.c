@@ -203,7 +203,7 @@ static void on_stall_look(void *owner)
     struct h2_link *link = owner;
     uint64_t now_ms = loop_now_ms(link->context->loop);
     bool look_again = false;
-    /* Nothing goes out any more, and whole answers that wait for their reader are his. */
+    /* Nothing goes out any more, and a whole answer waits for its reader as long as that takes. */
     if (link->state == H2_LINK_ENDED || link->state == H2_LINK_DELIVERING)
         return;
     if (takes_nothing(link, now_ms)) {

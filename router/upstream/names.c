@@ -55,16 +55,20 @@ static bool has_place(const struct name *name, const struct address *address)
     return false;
 }
 
+static void put_at(struct roster_node *node, const struct address *place)
+{
+    char words[ADDRESS_TEXT_BYTES];
+    roster_node_set_address(node, place);
+    log_line(LOG_LEVEL_INFO, "event=node_address node=%s address=%s", node->node_id, address_format(place, words, sizeof words));
+}
+
 /* The node stays where it is, if the name still says so. */
 static void settle(struct name *name)
 {
     struct address present;
-    char words[ADDRESS_TEXT_BYTES];
     if (roster_node_get_address(name->node, &present) && has_place(name, &present))
         return;
-    roster_node_set_address(name->node, &name->places[0]);
-    log_line(LOG_LEVEL_INFO, "event=node_address node=%s address=%s", name->node->node_id,
-             address_format(&name->places[0], words, sizeof words));
+    put_at(name->node, &name->places[0]);
     if (name->names->on_moved != NULL)
         name->names->on_moved(name->names->owner, name->node);
 }
@@ -185,13 +189,11 @@ void names_confirm(struct names *names, struct roster_node *node, const struct a
 {
     const struct name *name = name_of(names, node);
     struct address present;
-    char words[ADDRESS_TEXT_BYTES];
     bool is_known = roster_node_get_address(node, &present) && address_same_host(&present, place);
     /* The answer may have changed since the place was asked for. */
     if (is_known || name == NULL || !has_place(name, place))
         return;
-    roster_node_set_address(node, place);
-    log_line(LOG_LEVEL_INFO, "event=node_address node=%s address=%s", node->node_id, address_format(place, words, sizeof words));
+    put_at(node, place);
 }
 
 void names_ask_again(struct names *names, const struct roster_node *node)

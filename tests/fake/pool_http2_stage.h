@@ -58,19 +58,9 @@ static inline void send_request(struct asker *asker)
     asker->gives_ended = true;
 }
 
-/* An asker with a stream, at once or after a while. */
-static inline struct asker *served(size_t number)
-{
-    struct asker *asker = ask_node(0, number);
-    if (asker->link == NULL)
-        rig_until(&stage.rig, asker->events == 1);
-    assert_non_null(asker->link);
-    return asker;
-}
-
 static inline struct asker *asked(size_t number)
 {
-    struct asker *asker = served(number);
+    struct asker *asker = served(0, number);
     send_request(asker);
     rig_settle(&stage.rig);
     return asker;

@@ -216,6 +216,16 @@ static inline struct asker *ask_node(unsigned node, size_t number)
     return asker;
 }
 
+/* The same, until there is a link. */
+static inline struct asker *served(unsigned node, size_t number)
+{
+    struct asker *asker = ask_node(node, number);
+    if (asker->link == NULL)
+        rig_until(&stage.rig, asker->events == 1);
+    assert_non_null(asker->link);
+    return asker;
+}
+
 /* The next connection that a node has taken. */
 static inline int take_in(unsigned node)
 {

@@ -10,15 +10,6 @@
 #include "fake/descriptors.h"
 #include "fake/pool_stage.h"
 
-static struct asker *served(size_t number)
-{
-    struct asker *asker = ask_node(0, number);
-    if (asker->link == NULL)
-        rig_until(&stage.rig, asker->events == 1);
-    assert_non_null(asker->link);
-    return asker;
-}
-
 static void use(const struct asker *asker)
 {
     asker->link->used++;
@@ -43,7 +34,7 @@ static void the_first_link_is_dialled(void **state)
 static void a_link_that_is_given_back_is_taken_again_at_once(void **state)
 {
     (void)state;
-    struct asker *asker = served(0);
+    struct asker *asker = served(0, 0);
     struct link *link = asker->link;
     for (int i = 0; i < 3; i++) {
         give(asker);
@@ -58,8 +49,8 @@ static void a_link_that_is_given_back_is_taken_again_at_once(void **state)
 static void the_link_used_last_is_taken_first(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
-    struct asker *second = served(1);
+    struct asker *first = served(0, 0);
+    struct asker *second = served(0, 1);
     struct link *older = first->link;
     struct link *newer = second->link;
     assert_ptr_not_equal(older, newer);
@@ -72,7 +63,7 @@ static void the_link_used_last_is_taken_first(void **state)
 static void nodes_do_not_share_their_links(void **state)
 {
     (void)state;
-    give(served(0));
+    give(served(0, 0));
     struct asker *asker = ask_node(1, 1);
     assert_null(asker->link);
     take_in(1);
@@ -84,19 +75,19 @@ static void nodes_do_not_share_their_links(void **state)
 static void a_link_that_has_no_room_is_dropped(void **state)
 {
     (void)state;
-    struct asker *asker = served(0);
+    struct asker *asker = served(0, 0);
     stream_reset(asker->stream, FAULT_NONE);
     asker->stream = NULL;
     give(asker);
     assert_int_equal(links_to(0), 0);
     rig_settle(&stage.rig);
-    served(1);
+    served(0, 1);
 }
 
 static void an_idle_link_that_the_node_closes_is_forgotten(void **state)
 {
     (void)state;
-    struct asker *asker = served(0);
+    struct asker *asker = served(0, 0);
     take_in(0);
     give(asker);
     close(stage.far[--stage.far_count]);
@@ -111,8 +102,8 @@ static void an_idle_link_that_the_node_closes_is_forgotten(void **state)
 static void who_waits_is_served_in_order(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
-    struct asker *second = served(1);
+    struct asker *first = served(0, 0);
+    struct asker *second = served(0, 1);
     struct asker *third = ask_node(0, 2);
     struct asker *fourth = ask_node(0, 3);
     rig_settle(&stage.rig);
@@ -134,8 +125,8 @@ static void who_waits_is_served_in_order(void **state)
 static void two_links_that_come_back_at_once_serve_two(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
-    struct asker *second = served(1);
+    struct asker *first = served(0, 0);
+    struct asker *second = served(0, 1);
     struct asker *third = ask_node(0, 2);
     struct asker *fourth = ask_node(0, 3);
     give(first);
@@ -148,8 +139,8 @@ static void two_links_that_come_back_at_once_serve_two(void **state)
 static void the_queue_has_a_bound(void **state)
 {
     (void)state;
-    served(0);
-    served(1);
+    served(0, 0);
+    served(0, 1);
     ask_node(0, 2);
     ask_node(0, 3);
     struct asker *asker = ask_node(0, 4);
@@ -202,7 +193,7 @@ static void a_place_that_becomes_free_is_dialled_for(void **state)
 {
     (void)state;
     stage.nodes[0].maximum_links = 1;
-    served(0);
+    served(0, 0);
     struct asker *second = ask_node(0, 1);
     struct asker *third = ask_node(0, 2);
     take_in(0);
@@ -224,7 +215,7 @@ static void a_place_that_becomes_free_is_dialled_for(void **state)
 static void who_wants_a_fresh_link_gets_no_used_one(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     struct link *used = first->link;
     use(first);
     give(first);
@@ -239,7 +230,7 @@ static void who_wants_a_fresh_link_gets_no_used_one(void **state)
 static void a_used_link_that_comes_back_is_not_for_who_wants_a_fresh_one(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     struct link *used = first->link;
     stage.askers[1].ticket.wants_fresh = true;
     struct asker *second = ask_node(0, 1);
@@ -255,7 +246,7 @@ static void an_idle_link_makes_room_for_a_fresh_one(void **state)
 {
     (void)state;
     stage.nodes[0].maximum_links = 1;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     use(first);
     give(first);
     stage.askers[1].ticket.wants_fresh = true;
@@ -271,7 +262,7 @@ static void a_link_that_was_dialled_later_is_fresh(void **state)
 {
     (void)state;
     stage.nodes[0].maximum_links = 1;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     struct asker *second = ask_node(0, 1);
     stage.askers[2].ticket.wants_fresh = true;
     struct asker *third = ask_node(0, 2);
@@ -311,7 +302,7 @@ static void when_nothing_is_left_everybody_hears_of_the_failure(void **state)
 static void who_can_still_be_served_by_another_link_waits_on(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     take_in(0);
     close(stage.listening[0]);
     struct asker *second = ask_node(0, 1);
@@ -329,7 +320,7 @@ static void who_can_still_be_served_by_another_link_waits_on(void **state)
 static void the_place_of_a_failed_dial_is_dialled_again(void **state)
 {
     (void)state;
-    served(0);
+    served(0, 0);
     take_in(0);
     close(stage.listening[0]);
     struct asker *second = ask_node(0, 1);
@@ -383,7 +374,7 @@ static void our_own_lack_is_not_the_nodes_fault(void **state)
     struct asker *asker = ask_node(0, 0);
     descriptors_give_back(before);
     assert_int_equal(asker->fault, FAULT_OUT_OF_MEMORY);
-    served(1);
+    served(0, 1);
 }
 
 static void a_connection_that_comes_about_forgives_failures(void **state)
@@ -391,7 +382,7 @@ static void a_connection_that_comes_about_forgives_failures(void **state)
     (void)state;
     roster_node_note_connect(shared(0), true);
     roster_node_note_connect(shared(0), true);
-    served(0);
+    served(0, 0);
     assert_int_equal(atomic_load(&shared(0)->connect_failures), 0);
 }
 
@@ -400,8 +391,8 @@ static void a_connection_that_comes_about_forgives_failures(void **state)
 static void idle_links_are_closed_after_their_time(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
-    struct asker *second = served(1);
+    struct asker *first = served(0, 0);
+    struct asker *second = served(0, 1);
     give(first);
     pass(3000);
     give(second);
@@ -412,7 +403,7 @@ static void idle_links_are_closed_after_their_time(void **state)
     assert_int_equal(links_to(0), 1);
     pass(3000);
     assert_int_equal(links_to(0), 0);
-    served(2);
+    served(0, 2);
 }
 
 static void idle_links_of_a_suspected_node_are_dropped_unless_they_were_heard_lately(void **state)
@@ -438,7 +429,7 @@ static void idle_links_of_a_suspected_node_are_dropped_unless_they_were_heard_la
 static void a_link_that_is_out_is_not_idle(void **state)
 {
     (void)state;
-    served(0);
+    served(0, 0);
     pass(20000);
     assert_int_equal(links_to(0), 1);
 }
@@ -446,9 +437,9 @@ static void a_link_that_is_out_is_not_idle(void **state)
 static void a_pool_ends_with_dials_and_idle_links(void **state)
 {
     (void)state;
-    give(served(0));
+    give(served(0, 0));
     stage.askers[1].ticket.wants_fresh = true;
-    use(served(2));
+    use(served(0, 2));
     give(&stage.askers[2]);
     pool_cancel(stage.pool, &ask_node(0, 1)->ticket);
     pool_cancel(stage.pool, &ask_node(1, 3)->ticket);
@@ -461,7 +452,7 @@ static void without_a_limit_an_idle_link_stays(void **state)
 {
     (void)state;
     stage.topology.timeouts.upstream_idle_ms = 0;
-    give(served(0));
+    give(served(0, 0));
     for (int i = 0; i < 100; i++) {
         clock_advance(1000);
         rig_settle(&stage.rig);

@@ -19,15 +19,6 @@ static size_t links_open(void)
     return atomic_load(&budget()->open);
 }
 
-static struct asker *served(unsigned node, size_t number)
-{
-    struct asker *asker = ask_node(node, number);
-    if (asker->link == NULL)
-        rig_until(&stage.rig, asker->events == 1);
-    assert_non_null(asker->link);
-    return asker;
-}
-
 static void who_finds_no_descriptor_waits_for_one(void **state)
 {
     (void)state;

@@ -43,15 +43,6 @@ static struct epoch *apply(size_t node_count)
     return old;
 }
 
-static struct asker *served(unsigned node, size_t number)
-{
-    struct asker *asker = ask_node(node, number);
-    if (asker->link == NULL)
-        rig_until(&stage.rig, asker->events == 1);
-    assert_non_null(asker->link);
-    return asker;
-}
-
 /* The node listens at another port from now on. */
 static void move_node(struct topology_node *node, unsigned index)
 {

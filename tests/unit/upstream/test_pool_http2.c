@@ -14,7 +14,7 @@
 static void many_streams_share_a_link(void **state)
 {
     (void)state;
-    struct link *link = served(0)->link;
+    struct link *link = served(0, 0)->link;
     node_comes(100);
     for (size_t i = 1; i < ASKERS; i++)
         assert_ptr_equal(ask_node(0, i)->link, link);
@@ -56,7 +56,7 @@ static void a_failed_dial_is_heard_by_all_who_wait_for_it(void **state)
 static void a_full_link_makes_the_pool_dial_another(void **state)
 {
     (void)state;
-    served(0);
+    served(0, 0);
     node_comes(2);
     struct asker *second = ask_node(0, 1);
     assert_ptr_equal(second->link, stage.askers[0].link);
@@ -82,7 +82,7 @@ static void a_node_that_allows_more_serves_who_waits(void **state)
 {
     (void)state;
     stage.nodes[0].maximum_links = 1;
-    served(0);
+    served(0, 0);
     struct h2_far *far = node_comes(1);
     struct asker *second = ask_node(0, 1);
     struct asker *third = ask_node(0, 2);
@@ -142,7 +142,7 @@ static void a_link_whose_streams_have_ended_is_kept(void **state)
 static void a_link_for_one_stream_is_kept_behind_an_answer_without_a_body(void **state)
 {
     (void)state;
-    struct asker *asker = served(0);
+    struct asker *asker = served(0, 0);
     struct h2_far *far = node_comes(1);
     struct link *link = asker->link;
     send_request(asker);
@@ -151,13 +151,13 @@ static void a_link_for_one_stream_is_kept_behind_an_answer_without_a_body(void *
     say(far);
     assert_int_equal(asker->status, 204);
     assert_int_equal(links_to(0), 1);
-    assert_ptr_equal(served(1)->link, link);
+    assert_ptr_equal(served(0, 1)->link, link);
 }
 
 static void a_link_for_one_stream_is_kept_behind_a_cancelled_request(void **state)
 {
     (void)state;
-    struct asker *asker = served(0);
+    struct asker *asker = served(0, 0);
     struct h2_far *far = node_comes(1);
     send_request(asker);
     rig_settle(&stage.rig);
@@ -166,7 +166,7 @@ static void a_link_for_one_stream_is_kept_behind_a_cancelled_request(void **stat
     assert_int_equal(links_to(0), 1);
     far_hear_some(far, sizeof far->heard);
     assert_non_null(strstr(far->words, "1!8 "));
-    served(1);
+    served(0, 1);
     assert_int_equal(links_to(0), 1);
 }
 
@@ -188,9 +188,9 @@ static void a_stream_that_is_reset_takes_no_other_along(void **state)
 static void an_idle_link_is_closed_after_its_time(void **state)
 {
     (void)state;
-    give(served(0));
+    give(served(0, 0));
     struct h2_far *far = node_comes(100);
-    struct asker *asker = served(1);
+    struct asker *asker = served(0, 1);
     for (unsigned i = 0; i < 14; i++) {
         pass(1500);
         far_ping(far, true);
@@ -205,7 +205,7 @@ static void an_idle_link_is_closed_after_its_time(void **state)
 static void who_wants_a_fresh_link_shares_none(void **state)
 {
     (void)state;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     node_comes(100);
     stage.askers[1].ticket.wants_fresh = true;
     struct asker *second = ask_node(0, 1);
@@ -220,7 +220,7 @@ static void who_waits_for_a_fresh_link_gets_the_place_of_one_that_comes_back_wit
 {
     (void)state;
     stage.nodes[0].maximum_links = 1;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     struct h2_far *far = node_comes(2);
     send_request(first);
     rig_settle(&stage.rig);
@@ -260,12 +260,12 @@ static void a_link_that_says_goodbye_is_not_taken_any_more(void **state)
 static void an_idle_link_that_says_goodbye_is_closed(void **state)
 {
     (void)state;
-    give(served(0));
+    give(served(0, 0));
     struct h2_far *far = node_comes(100);
     far_goaway(far, 0, 0);
     say(far);
     assert_int_equal(links_to(0), 0);
-    served(1);
+    served(0, 1);
 }
 
 static void a_connection_that_ends_fails_all_its_streams(void **state)
@@ -279,7 +279,7 @@ static void a_connection_that_ends_fails_all_its_streams(void **state)
         rig_until(&stage.rig, (pass(16), stage.askers[i].failed == 1));
     rig_settle(&stage.rig);
     assert_int_equal(links_to(0), 0);
-    served(5);
+    served(0, 5);
 }
 
 static void who_waits_behind_a_connection_that_ends_is_dialled_for(void **state)
@@ -319,10 +319,10 @@ static void a_node_of_unknown_version_is_dialled_as_the_asker_needs_it(void **st
 {
     (void)state;
     stage.nodes[0].http = TOPOLOGY_HTTP_AUTO;
-    struct asker *plain = served(0);
+    struct asker *plain = served(0, 0);
     assert_false(plain->link->is_http2);
     stage.askers[1].ticket.needs_http2 = true;
-    struct asker *grpc = served(1);
+    struct asker *grpc = served(0, 1);
     assert_true(grpc->link->is_http2);
     /* What is there serves everybody who has no such need. */
     assert_ptr_equal(ask_node(0, 2)->link, grpc->link);
@@ -333,7 +333,7 @@ static void the_probe_says_which_version_is_spoken(void **state)
     (void)state;
     stage.nodes[0].http = TOPOLOGY_HTTP_AUTO;
     atomic_store(&shared(0)->http_version, 2);
-    assert_true(served(0)->link->is_http2);
+    assert_true(served(0, 0)->link->is_http2);
     stage.nodes[1].http = TOPOLOGY_HTTP_AUTO;
     atomic_store(&shared(1)->http_version, 1);
     struct asker *asker = ask_node(1, 1);
@@ -375,7 +375,7 @@ static void grpc_that_waits_hears_when_the_node_turns_out_to_speak_http_1(void *
     (void)state;
     stage.nodes[0].http = TOPOLOGY_HTTP_AUTO;
     stage.nodes[0].maximum_links = 1;
-    struct asker *plain = served(0);
+    struct asker *plain = served(0, 0);
     stage.askers[1].ticket.needs_http2 = true;
     struct asker *grpc = ask_node(0, 1);
     assert_true(is_waiting(grpc));
@@ -392,7 +392,7 @@ static void who_waits_behind_grpc_is_served_by_the_link_that_does_not_suit_it(vo
     (void)state;
     stage.nodes[0].http = TOPOLOGY_HTTP_AUTO;
     stage.nodes[0].maximum_links = 1;
-    struct asker *first = served(0);
+    struct asker *first = served(0, 0);
     stage.askers[1].ticket.needs_http2 = true;
     struct asker *grpc = ask_node(0, 1);
     struct asker *plain = ask_node(0, 2);
@@ -411,7 +411,7 @@ static void who_waits_behind_grpc_is_served_by_the_link_that_does_not_suit_it(vo
 static void a_pool_ends_with_links_and_dials(void **state)
 {
     (void)state;
-    give(served(0));
+    give(served(0, 0));
     node_comes(100);
     stage.askers[1].ticket.wants_fresh = true;
     pool_cancel(stage.pool, &ask_node(0, 1)->ticket);
@@ -442,7 +442,7 @@ static void those_who_want_a_fresh_link_share_it(void **state)
 /* The node takes nothing more on the only link, and nobody has a stream on it. */
 static void leave_a_full_link(void)
 {
-    struct asker *asker = served(0);
+    struct asker *asker = served(0, 0);
     struct h2_far *far = node_comes(100);
     send_request(asker);
     rig_settle(&stage.rig);
