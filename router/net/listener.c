@@ -171,6 +171,11 @@ void listener_pause(struct listener *listener)
     watch_remove(&listener->readable);
 }
 
+size_t listener_waiting(const struct listener *listener)
+{
+    return socket_waiting(listener->fd);
+}
+
 void listener_resume(struct listener *listener)
 {
     if (listener->state != LISTENER_PAUSED)

@@ -27,6 +27,8 @@ struct listener *listener_create(struct loop *loop, int fd, listener_on_accept *
 /* Stops and restarts accepting: the limit of connections is reached, and is so no longer. */
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
+/* How many wait to be accepted (socket_waiting). */
+size_t listener_waiting(const struct listener *listener);
 /*
  * Accepts what is already waiting, then closes: a connection that the kernel has completed is not thrown away. One whose handshake is not
  * over at this moment is reset. NULL is allowed.

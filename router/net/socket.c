@@ -156,6 +156,14 @@ int socket_accept(int fd)
     return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
+size_t socket_waiting(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    /* Of a socket that listens, the length of its queue stands where a connection has the segments that are not acknowledged. */
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 ? info.tcpi_unacked : 1;
+}
+
 /* A filter of a TCP socket sees the segment from its header on (RFC 9293 section 3.1: the flags are its 14th byte). */
 void socket_begin_no_more(int fd)
 {

@@ -64,6 +64,8 @@ int socket_bind(const struct address *address, bool is_shared);
 int socket_listen(int fd, int backlog);
 /* The next connection, as socket_open makes them; -1 with errno (EAGAIN: nobody waits). */
 int socket_accept(int fd);
+/* How many connections wait to be accepted (TCP_INFO of a listening socket, tcp(7)); 1 where the kernel does not tell (AF_UNIX). */
+size_t socket_waiting(int fd);
 /*
  * Drops each SYN that begins a connection to a listening socket, and nothing else: who has begun comes through. Where the kernel refuses it,
  * connections that are begun in the last moment are lost, as without it.

@@ -12,12 +12,16 @@
 #include "observe/metrics.h"
 #include "upstream/epoch.h"
 
-/* How often a worker that rests looks whether connections have gone elsewhere. */
+/* How often a worker that rests looks whether connections have gone elsewhere, */
 #define ROOM_LOOK_MS 50
-/* Idle sessions have a second to go (session_drain); before that no further ones are told to. */
-#define SHED_EVERY_MS 1000
-/* Of the connections that there may be, so many go at once: this part. */
-#define SHED_PART 8
+/* and one that accepts whether the limit has been reached elsewhere. */
+#define LIMIT_LOOK_MS 1000
+/* Idle sessions have a second to go (session_drain); before that nobody asks for the same places again. */
+#define WANT_EVERY_MS 1000
+/* So many places are wanted at most: this part of all. Whoever connects again and again must not send everybody away at once. */
+#define WANTED_PART 2
+/* The rest goes with the next look, so that one event does not hold the loop. */
+#define GIVEN_AT_ONCE 256
 
 struct worker_listener {
     struct list_node node;
@@ -63,13 +67,10 @@ static const struct machine listeners_machine = {"listeners", state_names, moves
 /* The only writer of the state. */
 static void enter(struct listeners *listeners, enum listeners_state next)
 {
-    struct loop *loop = listeners->settings.loop;
     machine_check(&listeners_machine, listeners->state, next);
     listeners->state = next;
-    if (next == LISTENERS_RESTING)
-        loop_timer_set(loop, &listeners->room_timer, loop_now_ms(loop) + ROOM_LOOK_MS);
-    else
-        loop_timer_clear(loop, &listeners->room_timer);
+    if (next == LISTENERS_DRAINING)
+        loop_timer_clear(listeners->settings.loop, &listeners->room_timer);
 }
 
 /* At the limit it is reached anew with each connection that goes and comes. */
@@ -80,36 +81,75 @@ static void log_limit_reached(struct listeners *listeners)
     log_line(level, "event=connection_limit connections=%zu suppressed=%u", atomic_load(&listeners->settings.limit->open), suppressed);
 }
 
-/* Who has asked for nothing for longest goes. A request that still comes within the grace is answered, with the word to close. */
-static void shed_idle(struct listeners *listeners)
+/* Each client that waits in our queues wants the place of an idle connection, wherever that is. */
+static void want_places(struct listeners *listeners)
 {
+    struct connection_limit *limit = listeners->settings.limit;
     uint64_t now_ms = loop_now_ms(listeners->settings.loop);
-    size_t part = atomic_load_explicit(&listeners->settings.limit->maximum, memory_order_relaxed) / SHED_PART;
-    struct list_node *first;
-    if (now_ms < listeners->shed_ms + SHED_EVERY_MS)
+    size_t most = atomic_load_explicit(&limit->maximum, memory_order_relaxed) / WANTED_PART + 1;
+    size_t waiting = 0;
+    if (now_ms < listeners->wanted_ms + WANT_EVERY_MS)
         return;
-    for (size_t left = part > 0 ? part : 1; left > 0 && (first = list_first(&listeners->idle)) != NULL; left--) {
-        listeners->shed_ms = now_ms;
+    for (struct list_node *at = listeners->current.head.next; at != &listeners->current.head; at = at->next)
+        waiting += listener_waiting(LIST_OWNER(at, struct worker_listener, node)->listener);
+    if (waiting == 0)
+        return;
+    listeners->wanted_ms = now_ms;
+    /* Workers may pass the bound together, by the part of one each. */
+    if (atomic_load_explicit(&limit->wanted, memory_order_relaxed) < most)
+        atomic_fetch_add_explicit(&limit->wanted, waiting < most ? waiting : most, memory_order_relaxed);
+}
+
+static bool take_wanted(struct connection_limit *limit)
+{
+    size_t wanted = atomic_load_explicit(&limit->wanted, memory_order_relaxed);
+    while (wanted > 0) {
+        if (atomic_compare_exchange_weak_explicit(&limit->wanted, &wanted, wanted - 1, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+/* Who has asked for nothing for longest goes. A request that still comes within the grace is answered, with the word to close. */
+static void give_places(struct listeners *listeners)
+{
+    struct list_node *first;
+    for (unsigned left = GIVEN_AT_ONCE; left > 0 && (first = list_first(&listeners->idle)) != NULL; left--) {
+        if (!take_wanted(listeners->settings.limit))
+            return;
         metrics_add(&listeners->settings.metrics->sessions_shed, 1);
         session_drain(LIST_OWNER(first, struct session, idle_node));
     }
 }
 
+static void rest(struct listeners *listeners)
+{
+    log_limit_reached(listeners);
+    enter(listeners, LISTENERS_RESTING);
+    set_accepting(listeners, false);
+}
+
 static void look_for_room(struct listeners *listeners)
 {
     struct loop *loop = listeners->settings.loop;
-    if (listeners->state == LISTENERS_ACCEPTING && !has_room(listeners)) {
-        log_limit_reached(listeners);
-        enter(listeners, LISTENERS_RESTING);
-        set_accepting(listeners, false);
-        shed_idle(listeners);
-    } else if (listeners->state == LISTENERS_RESTING && has_room(listeners)) {
-        enter(listeners, LISTENERS_ACCEPTING);
-        set_accepting(listeners, true);
-    } else if (listeners->state == LISTENERS_RESTING) {
-        shed_idle(listeners);
-        loop_timer_set(loop, &listeners->room_timer, loop_now_ms(loop) + ROOM_LOOK_MS);
+    if (listeners->state == LISTENERS_DRAINING)
+        return;
+    if (has_room(listeners)) {
+        /* Whoever waited comes in now. */
+        if (atomic_load_explicit(&listeners->settings.limit->wanted, memory_order_relaxed) != 0)
+            atomic_store_explicit(&listeners->settings.limit->wanted, 0, memory_order_relaxed);
+        if (listeners->state == LISTENERS_RESTING) {
+            enter(listeners, LISTENERS_ACCEPTING);
+            set_accepting(listeners, true);
+        }
+    } else {
+        if (listeners->state == LISTENERS_ACCEPTING)
+            rest(listeners);
+        want_places(listeners);
+        give_places(listeners);
     }
+    uint64_t look_ms = listeners->state == LISTENERS_RESTING ? ROOM_LOOK_MS : LIMIT_LOOK_MS;
+    loop_timer_set(loop, &listeners->room_timer, loop_now_ms(loop) + look_ms);
 }
 
 static void on_room_look(void *owner)

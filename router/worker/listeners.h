@@ -23,6 +23,7 @@ struct tls_server;
 struct connection_limit {
     atomic_size_t open;      /* connections, those included whose PROXY header has not come */
     atomic_size_t maximum;   /* written by the control thread */
+    atomic_size_t wanted;    /* places of idle connections, for clients that wait to be accepted; whichever worker has idle ones gives them */
 };
 
 /* One of an epoch's listeners, as a worker is to have it. */
@@ -50,7 +51,7 @@ struct listeners_settings {
  *
  *   ACCEPTING <--the limit of connections, room--> RESTING        both --listeners_drain--> DRAINING
  *
- * RESTING makes room: the connections that have been idle for longest are told to go, some in a second.
+ * While they rest, as many idle connections as clients wait are told to go, in any worker that has some: those that were idle for longest.
  */
 enum listeners_state { LISTENERS_ACCEPTING, LISTENERS_RESTING, LISTENERS_DRAINING };
 
@@ -61,11 +62,11 @@ struct listeners {
     struct list closed;                    /* of struct worker_listener: those that still have connections */
     struct list sessions;
     struct list idle;                      /* those of them that are between two requests, longest first */
-    uint64_t shed_ms;                      /* when idle ones were told to go, the last time */
+    uint64_t wanted_ms;                    /* when this worker counted who waits, the last time */
     struct list proxy_readers;                 /* connections on their way to a session */
     struct log_limit abuse_log;
     struct log_limit limit_log;            /* of the limit of connections */
-    struct loop_timer room_timer;          /* RESTING: is there room again? */
+    struct loop_timer room_timer;          /* RESTING: is there room again? Else: has another worker reached the limit? */
     atomic_size_t count;                   /* this worker's connections; readable from any thread */
 };
 

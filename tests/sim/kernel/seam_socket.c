@@ -247,6 +247,11 @@ int socket_accept(int fd)
     return accepted;
 }
 
+size_t socket_waiting(int fd)
+{
+    return socket_of(fd)->queue_count;
+}
+
 void socket_begin_no_more(int fd)
 {
     socket_of(fd)->begins_no_more = true;

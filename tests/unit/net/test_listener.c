@@ -156,9 +156,11 @@ static void a_paused_listener_lets_them_wait(void **state)
     connect_clients(3);
     rig_settle(&rig);
     assert_int_equal(accepted, 0);
+    assert_int_equal(listener_waiting(listener), 3);
     listener_resume(listener);
     listener_resume(listener);
     rig_until(&rig, accepted == 3);
+    assert_int_equal(listener_waiting(listener), 0);
 }
 
 static void without_descriptors_it_rests_and_comes_back(void **state)

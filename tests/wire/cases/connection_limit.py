@@ -1,4 +1,4 @@
-"""limits.connections: at the limit the connections that have been idle for longest make room."""
+"""limits.connections: at the limit the connections that have been idle for longest make room for who waits."""
 import contextlib
 import threading
 
@@ -23,16 +23,35 @@ def the_one_that_was_idle_for_longest_goes(house, version):
     with house.serve("iqc", FOUR) as sluice, contextlib.ExitStack() as opened:
         clients = [begin(sluice, version, opened) for _ in range(3)]
         assert clients[0].ask("POST", WRITE, LINES).status == 204
-        # The fourth reaches the limit, so the second goes.
+        # The fourth reaches the limit, and the fifth waits: so the second goes, and nobody else.
+        begin(sluice, version, opened)
         begin(sluice, version, opened)
         if version == 2:
             clients[1].wait_goaway()
             clients[1].wait_closed()
         else:
             assert clients[1].is_closed()
-        assert clients[2].ask("POST", WRITE, LINES).status == 204
-        begin(sluice, version, opened)
-        assert sluice.metric("sluice_sessions_shed_total") >= 1
+        assert [clients[number].ask("POST", WRITE, LINES).status for number in (0, 2)] == [204, 204]
+        assert sluice.metric("sluice_sessions_shed_total") == 1
+
+
+@case()
+def while_nobody_waits_all_stay(house):
+    with house.serve("iqc", FOUR) as sluice, contextlib.ExitStack() as opened:
+        clients = [begin(sluice, 1, opened) for _ in range(4)]
+        sluice.wait_line("event=connection_limit ")
+        sluice.i1.wait_seen(4)
+        assert [client.ask("POST", WRITE, LINES).status for client in clients] == [204] * 4
+        assert sluice.metric("sluice_sessions_shed_total") == 0
+
+
+@case()
+def a_worker_gives_places_to_who_waits_at_another(house):
+    """The kernel spreads connections over the workers' queues by their addresses."""
+    with house.serve("iqc", {"workers": 2, "limits": {"connections": 4}}) as sluice, contextlib.ExitStack() as opened:
+        for _ in range(12):
+            begin(sluice, 1, opened)
+        assert sluice.metric("sluice_sessions_shed_total") >= 8
 
 
 @case()
