@@ -4,21 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory_account.h"
+
 /* Sizes that are kept: each multiple of STEP_BYTES up to CLASSES of them; larger objects are malloc's. */
 #define STEP_BYTES 64
 #define CLASSES 40
+#define UNPOOLED (CLASSES + 1)
 /* What a slab keeps in all its lists together. */
 #define KEPT_MAXIMUM_BYTES (4 * 1024 * 1024)
 
 /* In front of each object; 16 bytes keep the alignment. */
 struct slab_header {
     struct slab_header *next; /* while it waits */
-    uint32_t class;           /* CLASSES: malloc's */
+    uint32_t class;           /* CLASSES: malloc's; UNPOOLED: likewise, and not counted */
     uint32_t length;          /* usable bytes */
 };
 _Static_assert(sizeof(struct slab_header) == 16, "alignment");
 
 struct slab {
+    struct memory_account *account; /* ref, or NULL */
     size_t kept_bytes;
     struct slab_header *waiting[CLASSES];
 };
@@ -51,6 +55,11 @@ void slab_destroy(struct slab *slab)
     free(slab);
 }
 
+void slab_count_in(struct slab *slab, struct memory_account *account)
+{
+    slab->account = account;
+}
+
 static struct slab_header *take_from_system(size_t class, size_t length)
 {
     size_t usable = class < CLASSES && !KEEPS_NOTHING ? (class + 1) * STEP_BYTES : length;
@@ -74,6 +83,7 @@ void *slab_take(struct slab *slab, size_t length)
     } else if ((header = take_from_system(class, length)) == NULL) {
         return NULL;
     }
+    memory_account_take(slab->account, MEMORY_OBJECTS, header->length);
     return header + 1;
 }
 
@@ -90,7 +100,9 @@ void slab_give(struct slab *slab, void *object)
     if (object == NULL)
         return;
     struct slab_header *header = (struct slab_header *)object - 1;
-    if (header->class == CLASSES || slab->kept_bytes + header->length > KEPT_MAXIMUM_BYTES) {
+    if (header->class != UNPOOLED)
+        memory_account_give(slab->account, MEMORY_OBJECTS, header->length);
+    if (header->class >= CLASSES || slab->kept_bytes + header->length > KEPT_MAXIMUM_BYTES) {
         free(header);
         return;
     }
@@ -102,7 +114,10 @@ void slab_give(struct slab *slab, void *object)
 void *slab_take_unpooled(size_t length)
 {
     struct slab_header *header = take_from_system(CLASSES, length);
-    return header == NULL ? NULL : header + 1;
+    if (header == NULL)
+        return NULL;
+    header->class = UNPOOLED;
+    return header + 1;
 }
 
 void slab_give_unpooled(void *object)

@@ -9,12 +9,15 @@
  */
 #include <stddef.h>
 
+struct memory_account;
 struct slab;
 
 /* NULL when memory is out. */
 struct slab *slab_create(void);
 /* Everything taken must have been given back. NULL is allowed. */
 void slab_destroy(struct slab *slab);
+/* Objects are counted there as MEMORY_OBJECTS from now on, while somebody has them. Nothing may have been taken yet. */
+void slab_count_in(struct slab *slab, struct memory_account *account);
 
 /* As malloc, calloc, realloc and free; aligned to 16 bytes. */
 void *slab_take(struct slab *slab, size_t length);
@@ -24,7 +27,7 @@ void slab_give(struct slab *slab, void *object);
 
 /*
  * An object that no slab keeps: it may be given to any slab, as one that was taken from there, or back to the system, also when no slab is left.
- * NULL when memory is out.
+ * NULL when memory is out. It is counted nowhere.
  */
 void *slab_take_unpooled(size_t length);
 void slab_give_unpooled(void *object);

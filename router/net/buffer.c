@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "base/memory_account.h"
+
 /* Blocks kept for reuse per pool: 1 MiB of each size, more than a burst of many connections needs. */
 #define POOL_KEEPS 64
 #define POOL_KEEPS_SMALL 512
@@ -21,6 +23,7 @@ static struct buffer_block *take_block(struct buffer_pool *pool, bool is_small)
             return NULL;
         block->capacity = capacity;
     }
+    memory_account_take(pool->account, MEMORY_BUFFERS, block->capacity);
     block->next = NULL;
     block->start = 0;
     block->end = 0;
@@ -30,6 +33,7 @@ static struct buffer_block *take_block(struct buffer_pool *pool, bool is_small)
 static void give_block(struct buffer_pool *pool, struct buffer_block *block)
 {
     bool is_small = block->capacity == BUFFER_SMALL_BYTES;
+    memory_account_give(pool->account, MEMORY_BUFFERS, block->capacity);
     struct buffer_block **free_list = is_small ? &pool->free_small : &pool->free;
     size_t *count = is_small ? &pool->free_small_count : &pool->free_count;
     if (*count >= (is_small ? POOL_KEEPS_SMALL : POOL_KEEPS)) {

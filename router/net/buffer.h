@@ -11,6 +11,7 @@
 #include "base/text.h"
 
 struct iovec;
+struct memory_account;
 
 #define BUFFER_BLOCK_BYTES 16384
 #define BUFFER_SMALL_BYTES 2048
@@ -24,6 +25,7 @@ struct buffer_block {
 };
 
 struct buffer_pool {
+    struct memory_account *account; /* ref: where blocks are counted while a buffer has them, as MEMORY_BUFFERS; or NULL */
     struct buffer_block *free;
     size_t free_count;
     struct buffer_block *free_small;

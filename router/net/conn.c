@@ -35,6 +35,7 @@ static struct conn *create_conn(struct loop *loop, int fd, const struct conn_set
     if (conn->tls != NULL)
         tls_channel_attach(conn->tls, settings->pool, fd);
     buffer_init(&conn->output, settings->pool);
+    conn->input.account = loop_account(loop);
     loop_task_init(&conn->flush_task, conn_run_flush, conn);
     loop_task_init(&conn->input_task, conn_run_input, conn);
     loop_task_init(&conn->end_task, conn_run_end, conn);

@@ -2,10 +2,13 @@
 
 #include <stdlib.h>
 
+#include "base/memory_account.h"
+
 void input_clear(struct input *input)
 {
     free(input->bytes);
-    *input = (struct input){0};
+    memory_account_give(input->account, MEMORY_INPUT, input->capacity);
+    *input = (struct input){.account = input->account};
 }
 
 static bool make_room(struct input *input, size_t capacity)
@@ -16,6 +19,7 @@ static bool make_room(struct input *input, size_t capacity)
     if (larger == NULL)
         return false;
     input->bytes = larger;
+    memory_account_take(input->account, MEMORY_INPUT, capacity - input->capacity);
     input->capacity = capacity;
     return true;
 }

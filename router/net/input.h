@@ -6,11 +6,14 @@
 
 #include "base/text.h"
 
+struct memory_account;
+
 /* Zero is empty. */
 struct input {
     char *bytes; /* owned */
     size_t length;
     size_t capacity;
+    struct memory_account *account; /* ref: where it is counted as MEMORY_INPUT; or NULL */
 };
 
 void input_clear(struct input *input);

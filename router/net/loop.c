@@ -21,6 +21,7 @@ struct grave_entry {
 struct loop {
     struct poller *poller;         /* its alarm wakes the loop for the next occupied slot of the wheel */
     struct slab *slab;
+    struct memory_account *account; /* ref, or NULL */
     uint64_t now_ms;
     uint64_t turn_number;
     uint64_t tick_armed_ms;        /* when the alarm comes; 0: not armed */
@@ -97,6 +98,17 @@ void loop_destroy(struct loop *loop)
     slab_destroy(loop->slab);
     free(loop->grave);
     free(loop);
+}
+
+void loop_set_account(struct loop *loop, struct memory_account *account)
+{
+    loop->account = account;
+    slab_count_in(loop->slab, account);
+}
+
+struct memory_account *loop_account(const struct loop *loop)
+{
+    return loop->account;
 }
 
 struct slab *loop_slab(struct loop *loop)

@@ -23,6 +23,7 @@
 #include "base/list.h"
 
 struct loop;
+struct memory_account;
 struct poller;
 struct slab;
 
@@ -105,6 +106,12 @@ void loop_bury(struct loop *loop, void *object, void (*destroy)(void *object));
 
 /* Memory for the small objects of everything that lives in this loop; it lasts until the loop's grave has been emptied for the last time. */
 struct slab *loop_slab(struct loop *loop);
+/*
+ * Where the memory of what lives in this loop is counted: NULL until it is set, which is done before anything lives there. The account must outlast
+ * the loop.
+ */
+void loop_set_account(struct loop *loop, struct memory_account *account);
+struct memory_account *loop_account(const struct loop *loop);
 
 /* LOOP_SCRATCH_BYTES that are valid until the present callback returns. */
 char *loop_scratch(struct loop *loop);

@@ -83,6 +83,8 @@ struct roster {
     atomic_uint catalog_node;                /* handle of the sticky node of class catalog, or 0 */
     atomic_uint draining;                    /* SIGTERM was seen */
     atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
+    atomic_size_t memory_bytes;              /* of traffic, by all workers (base/memory_account.h), without kept bodies */
+    atomic_size_t memory_maximum_bytes;      /* limits.memory less what the process needs for itself; 0: not known yet, nothing is refused */
     struct link_budget links;
     atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
     uint64_t started_ms;

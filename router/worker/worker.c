@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory_account.h"
 #include "base/thread.h"
 #include "dispatch/dispatch.h"
 #include "exchange/exchange.h"
@@ -24,6 +25,7 @@ enum worker_request { WORKER_REQUEST_NONE, WORKER_REQUEST_DRAIN, WORKER_REQUEST_
 struct worker {
     unsigned index;
     struct thread *thread;           /* NULL: not started, or ended */
+    struct memory_account account;
     struct loop *loop;
     struct buffer_pool buffers;
     struct h1_settings h1;
@@ -309,6 +311,13 @@ static void join_parts(struct worker *worker, const struct worker_settings *sett
     listeners_init(&worker->listeners, &listeners);
 }
 
+static void count_memory(struct worker *worker, struct roster *roster)
+{
+    worker->account.total = &roster->memory_bytes;
+    worker->buffers.account = &worker->account;
+    loop_set_account(worker->loop, &worker->account);
+}
+
 struct worker *worker_create(const struct worker_settings *settings, const char **reason)
 {
     *reason = "out of memory";
@@ -321,6 +330,8 @@ struct worker *worker_create(const struct worker_settings *settings, const char 
     list_init(&worker->leases);
     list_init(&worker->exchange.exchanges);
     worker->loop = loop_create();
+    if (worker->loop != NULL)
+        count_memory(worker, settings->change->epoch->roster);
     if (worker->loop == NULL || !make_parts(worker, settings->change)) {
         give_up(settings->change);
         worker_destroy(worker);
@@ -354,6 +365,16 @@ void worker_join(struct worker *worker)
     worker->thread = NULL;
 }
 
+/* What is still counted was not given back, and would count for as long as the process lives. */
+static void check_memory(struct worker *worker)
+{
+    enum memory_kind kind;
+    memory_account_settle(&worker->account);
+    if (!memory_account_is_even(&worker->account, &kind))
+        log_line(LOG_LEVEL_ERROR, "event=bug what=memory worker=%u kind=%s bytes=%zu", worker->index, memory_kind_name(kind),
+                 worker->account.used[kind]);
+}
+
 void worker_destroy(struct worker *worker)
 {
     if (worker == NULL)
@@ -376,6 +397,7 @@ void worker_destroy(struct worker *worker)
     buffer_pool_clear(&worker->buffers);
     free(worker->dispatch.fields);
     free(worker->h1.fields);
+    check_memory(worker);
     free(worker);
 }
 

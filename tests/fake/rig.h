@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory_account.h"
 #include "base/text.h"
 #include "net/address.h"
 #include "net/buffer.h"
@@ -28,6 +29,7 @@
 
 struct rig {
     struct loop *loop;
+    struct memory_account account;
     struct buffer_pool buffers;
     bool is_turning;
 };
@@ -36,6 +38,8 @@ static inline void rig_start(struct rig *rig)
 {
     *rig = (struct rig){.loop = loop_create()};
     assert_non_null(rig->loop);
+    loop_set_account(rig->loop, &rig->account);
+    rig->buffers.account = &rig->account;
     loop_enter(rig->loop);
 }
 
@@ -79,6 +83,9 @@ static inline void rig_stop(struct rig *rig)
     loop_leave(rig->loop);
     loop_destroy(rig->loop);
     buffer_pool_clear(&rig->buffers);
+    enum memory_kind kind;
+    if (!memory_account_is_even(&rig->account, &kind))
+        fail_msg("%zu bytes of %s are still counted", rig->account.used[kind], memory_kind_name(kind));
 }
 
 /* ---- the far end ---- */

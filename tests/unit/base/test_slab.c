@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory_account.h"
 #include "base/slab.h"
 
 /* How gcc says it, and clang. */
@@ -111,6 +112,25 @@ static void an_object_of_no_slab_goes_to_any_or_back_to_the_system(void **state)
     slab_give_unpooled(NULL);
 }
 
+static void what_somebody_has_is_counted_and_what_waits_is_not(void **state)
+{
+    (void)state;
+    struct memory_account account = {0};
+    struct slab *slab = slab_create();
+    slab_count_in(slab, &account);
+    void *object = slab_take(slab, 100);
+    void *large = slab_take(slab, 100000);
+    assert_int_equal(account.used[MEMORY_OBJECTS], slab_usable_bytes(object) + slab_usable_bytes(large));
+    object = slab_resize(slab, object, 5000);
+    assert_int_equal(account.used[MEMORY_OBJECTS], slab_usable_bytes(object) + slab_usable_bytes(large));
+    slab_give(slab, slab_take_unpooled(100));
+    assert_int_equal(account.used[MEMORY_OBJECTS], slab_usable_bytes(object) + slab_usable_bytes(large));
+    slab_give(slab, large);
+    slab_give(slab, object);
+    assert_int_equal(account.used[MEMORY_OBJECTS], 0);
+    slab_destroy(slab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +140,7 @@ int main(void)
         cmocka_unit_test(an_object_that_grows_keeps_what_is_in_it),
         cmocka_unit_test(a_slab_keeps_a_bounded_amount),
         cmocka_unit_test(an_object_of_no_slab_goes_to_any_or_back_to_the_system),
+        cmocka_unit_test(what_somebody_has_is_counted_and_what_waits_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
