@@ -103,6 +103,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
 
     [FAULT_OUT_OF_MEMORY] = {"out_of_memory", "the router has no memory or descriptors left for this request", 503, 503,
                              14, NEVER, SLUICE, false},
+    [FAULT_MEMORY_LIMIT] = {"memory_limit", "the router's memory is in use, so nothing new is begun; repeat the request later", 503, 503, 14,
+                            NEVER, SLUICE, false},
     [FAULT_REPLAY_TOO_LARGE] = {"replay_too_large",
                                 "this route sends the body to more than one node and the body exceeds the replay limit",
                                 413, 413, 8, NEVER, DOWNSTREAM, false},

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory_account.h"
 #include "base/text.h"
 #include "control/state.h"
 #include "net/loop.h"
+#include "observe/metrics.h"
 #include "upstream/epoch.h"
 #include "upstream/probe.h"
 #include "upstream/serving.h"
@@ -197,10 +199,29 @@ static size_t put_links(struct roster *roster, char *text, size_t capacity, size
                        atomic_load(&roster->links.open), atomic_load(&roster->links.maximum));
 }
 
+static size_t put_memory(const struct control *control, char *text, size_t capacity, size_t used)
+{
+    const struct roster *roster = control->epoch->roster;
+    used = text_append(text, capacity, used, "# HELP sluice_memory_bytes Memory that traffic takes; windows: granted to HTTP/2 clients.\n"
+                                             "# TYPE sluice_memory_bytes gauge\n");
+    for (unsigned kind = 0; kind < MEMORY_KIND_COUNT; kind++) {
+        unsigned long bytes = 0;
+        for (size_t i = 0; i < fleet_worker_count(control->fleet); i++)
+            bytes += atomic_load_explicit(&fleet_metrics(control->fleet, i)->memory[kind], memory_order_relaxed);
+        used = text_append(text, capacity, used, "sluice_memory_bytes{kind=\"%s\"} %lu\n", memory_kind_name((enum memory_kind)kind), bytes);
+    }
+    return text_append(text, capacity, used,
+                       "sluice_memory_bytes{kind=\"bodies\"} %zu\n"
+                       "# HELP sluice_memory_maximum_bytes What traffic may take of limits.memory; from nine tenths on new requests are refused.\n"
+                       "# TYPE sluice_memory_maximum_bytes gauge\n"
+                       "sluice_memory_maximum_bytes %zu\n",
+                       atomic_load(&roster->kept_body_bytes), atomic_load(&roster->memory_maximum_bytes));
+}
+
 char *status_append_metrics(const struct control *control, char *text, size_t *length)
 {
     const struct epoch *epoch = control->epoch;
-    size_t room = 3328;
+    size_t room = 4096;
     for (unsigned i = 0; i < epoch->topology->node_count; i++)
         room += (1 + 3 * REQUEST_CLASS_COUNT) * (96 + strlen(epoch->nodes[i]->node_id));
     char *larger = text == NULL ? NULL : realloc(text, *length + room);
@@ -213,6 +234,7 @@ char *status_append_metrics(const struct control *control, char *text, size_t *l
         used = put_node_metric(epoch, i, larger, *length + room, used);
     used = put_all_down(epoch, larger, *length + room, used);
     used = put_links(epoch->roster, larger, *length + room, used);
+    used = put_memory(control, larger, *length + room, used);
     *length = put_log_lines(larger, *length + room, used);
     return larger;
 }

@@ -249,7 +249,7 @@ static void send_data(struct stream *stream, struct text bytes)
     const struct topology_limits *limits = &dispatch_topology(dispatch)->limits;
     struct body_limits body_limits = {
         .each_bytes = limits->replay_bytes,
-        .all_bytes = limits->replay_total_bytes,
+        .all_bytes = roster_kept_body_maximum(dispatch->context->roster, limits->replay_total_bytes),
         .kept_bytes = &dispatch->context->roster->kept_body_bytes,
     };
     dispatch_move_deadline(dispatch);

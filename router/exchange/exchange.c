@@ -15,6 +15,7 @@
 #include "observe/metrics.h"
 #include "routing/policy.h"
 #include "upstream/lease.h"
+#include "upstream/roster.h"
 
 /* ---- the client's side ---- */
 
@@ -217,9 +218,28 @@ static void send_request(struct exchange *exchange)
     exchange_arm(exchange);
 }
 
+/* While memory is short only what Sluice answers itself is begun: whether it is well must be known then, too. */
+static bool is_admitted(const struct exchange_context *context, const struct session *session, const struct message_head *head)
+{
+    if (roster_memory_pressure(context->dispatch->roster) == MEMORY_PRESSURE_NONE)
+        return true;
+    struct classify_question question = {
+        .method = head->method,
+        .path = head->path,
+        .is_grpc = grpc_is_request(head),
+        .is_writeback = session->settings->is_writeback,
+    };
+    struct classify_answer answer = classify(context->lease->epoch->classifier, &question);
+    return answer.refusal == FAULT_NONE && answer.route->target == ROUTE_TARGET_SLUICE;
+}
+
 void exchange_start(struct exchange_context *context, struct session *session, struct stream *stream,
                     const struct message_head *head)
 {
+    if (!is_admitted(context, session, head)) {
+        exchange_refuse(context, session, stream, head, FAULT_MEMORY_LIMIT);
+        return;
+    }
     struct exchange *exchange = create_exchange(context, session, stream, head);
     if (exchange == NULL) {
         struct reply_fault reply = {.fault = FAULT_OUT_OF_MEMORY, .is_grpc = grpc_is_request(head)};
@@ -294,6 +314,7 @@ void exchange_refuse(struct exchange_context *context, struct session *session, 
         .is_grpc = record.is_grpc,
         .path = known->path,
         .request_id = id,
+        .retry_after_s = fault == FAULT_MEMORY_LIMIT && context->lease->epoch->topology->retry_after ? 1 : 0,
     };
     record.status = reply_send_fault(stream, &reply);
     exchange_record(context, &record);

@@ -254,6 +254,7 @@ bool h2_connection_start(struct h2_link *link, struct h2_context *context, const
     link->link.is_http2 = true;
     link->peer_streams_maximum = H2_STREAMS_USUAL;
     link->streams_allowed = context->settings.streams_maximum;
+    link->window_bytes = context->settings.window_bytes;
     list_init(&link->streams);
     list_init(&link->settling);
     list_init(&link->congested);

@@ -95,6 +95,7 @@ struct h2_link {
     bool is_cut;                   /* client: the conn has ended, and what it holds never leaves */
     uint32_t peer_streams_maximum; /* SETTINGS_MAX_CONCURRENT_STREAMS of the peer */
     uint32_t streams_allowed;      /* ours, as the peer was told when the connection began */
+    uint32_t window_bytes;         /* of each stream, likewise */
     uint32_t reads;                /* of input, so far */
     struct h2_stream *head_stream; /* in h2_stream_write_head: nghttp2 tells of its frame before the bytes are in the conn */
     int32_t gathering_id;          /* the stream whose header block is coming in, and the block; it has the link for itself */

@@ -1,6 +1,7 @@
 #include "http/h2_stream.h"
 
 #include "base/machine.h"
+#include "base/memory_account.h"
 #include "base/slab.h"
 
 /* A piece of body that is smaller waits for the others of its read. */
@@ -65,24 +66,46 @@ static const uint32_t sending_moves[] = {
 
 static const struct machine sending_machine = {"h2_stream_sending", sending_names, sending_moves};
 
+/*
+ * What a client may send and has not sent takes no memory yet, but may at any moment: so it is counted from the head of a request with a body on,
+ * until its end has come or nobody listens any more.
+ */
+static void count_window(struct h2_stream *stream)
+{
+    bool may_send = stream->receiving == H2_RECEIVING_BODY && stream->owner != H2_OWNER_TOLD && stream->owner != H2_OWNER_RELEASED &&
+                    !h2_stream_is_closed(stream) && stream->link->role->is_server;
+    size_t granted_bytes = 0;
+    if (may_send && stream->link->window_bytes > stream->input.length)
+        granted_bytes = stream->link->window_bytes - stream->input.length;
+    if (granted_bytes == stream->granted_bytes)
+        return;
+    struct memory_account *account = loop_account(stream->link->context->loop);
+    memory_account_take(account, MEMORY_WINDOWS, granted_bytes);
+    memory_account_give(account, MEMORY_WINDOWS, stream->granted_bytes);
+    stream->granted_bytes = granted_bytes;
+}
+
 void h2_stream_enter(struct h2_stream *stream, enum h2_stream_state next)
 {
     machine_check(&stream_machine, stream->state, next);
     stream->state = next;
     if (next == H2_STREAM_CLOSED)
         stream->link->live_count--;
+    count_window(stream);
 }
 
 void h2_stream_enter_owner(struct h2_stream *stream, enum h2_owner_state next)
 {
     machine_check(&owner_machine, stream->owner, next);
     stream->owner = next;
+    count_window(stream);
 }
 
 void h2_stream_enter_receiving(struct h2_stream *stream, enum h2_receiving next)
 {
     machine_check(&receiving_machine, stream->receiving, next);
     stream->receiving = next;
+    count_window(stream);
 }
 
 void h2_stream_enter_sending(struct h2_stream *stream, enum h2_sending next)
@@ -319,8 +342,10 @@ void h2_stream_take_data(struct h2_stream *stream, struct text bytes)
         credit(stream, bytes.length);
     } else if (!buffer_append(&stream->input, bytes)) {
         h2_stream_fail(stream, FAULT_OUT_OF_MEMORY);
-    } else if (stream->owner == H2_OWNER_LISTENING) {
-        owe(stream);
+    } else {
+        count_window(stream);
+        if (stream->owner == H2_OWNER_LISTENING)
+            owe(stream);
     }
 }
 
@@ -369,6 +394,7 @@ void h2_stream_settle(struct h2_stream *stream)
         struct text bytes = buffer_first(&stream->input);
         stream->stream.events->on_data(stream->stream.owner, bytes);
         buffer_consume(&stream->input, bytes.length);
+        count_window(stream);
         credit(stream, bytes.length);
     }
     if (stream->owner == H2_OWNER_LISTENING && stream->input.length == 0 && stream->receiving == H2_RECEIVING_ENDED)

@@ -102,6 +102,7 @@ struct h2_stream {
     struct text borrowed;          /* bytes of a verb that is running: sent from where they are */
     struct buffer output;
     struct buffer input;
+    size_t granted_bytes;          /* server: of its window, what the client may send at any moment; counted as MEMORY_WINDOWS */
     struct h2_header_block *block;          /* of a head that is not complete or not given yet */
     struct h2_header_block *trailers;       /* received: they follow the input */
     struct h2_header_block *trailers_to_send; /* behind the output */

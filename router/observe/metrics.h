@@ -11,6 +11,7 @@
 #include "base/answer_cause.h"
 #include "base/fault.h"
 #include "base/grpc_status.h"
+#include "base/memory_account.h"
 #include "topology/topology.h"
 
 /* Status codes by their first digit: 1xx to 5xx, and 0 for "the client was gone". */
@@ -42,6 +43,7 @@ struct metrics {
     atomic_ulong sessions_opened;
     atomic_ulong sessions_closed;
     atomic_ulong sessions_shed;         /* idle, and told to go for want of room */
+    atomic_ulong memory[MEMORY_KIND_COUNT]; /* bytes of traffic, by kind, about a second ago */
     atomic_ulong proxy_refusals[METRICS_PROXY_COUNT];
     atomic_ulong tls_handshakes_full;
     atomic_ulong tls_handshakes_resumed;

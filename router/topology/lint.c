@@ -51,6 +51,7 @@ static lint_rule *const rules[] = {
     lint_settings_nothing_ends,
     lint_settings_target_over_head,
     lint_settings_replay_over_total,
+    lint_settings_memory,
     lint_settings_health_timeout,
     lint_settings_token_files,
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory_limit.h"
 #include "topology/lint_rules.h"
 
 /* Telegraf's default timeout of a write. */
@@ -83,6 +84,24 @@ void lint_settings_replay_over_total(const struct lint *lint)
         findings_error(
             lint->findings, place_of_either(lint, "limits.replay", "limits.replay_total"),
             "limits.replay is above limits.replay_total, which holds all such bodies; raise the total or lower this");
+}
+
+/* With workers: one a core, `check` may run on another machine than Sluice: then only what is too little for a single one is known to be wrong. */
+void lint_settings_memory(const struct lint *lint)
+{
+    const struct topology_limits *limits = &lint->topology->limits;
+    unsigned workers = lint->topology->workers == 0 ? 1 : lint->topology->workers;
+    uint64_t least_bytes = memory_limit_least_bytes(workers);
+    if (limits->memory_bytes == 0)
+        return;
+    if (limits->memory_bytes < least_bytes)
+        findings_error(lint->findings, lint_place(lint, lint->topology, "limits.memory"),
+                       "limits.memory is below %" PRIu64 "MiB, which Sluice needs with %u worker%s; raise it, or lower workers",
+                       least_bytes >> 20, workers, workers == 1 ? "" : "s");
+    else if (origins_has(lint->origins, lint->topology, "limits.replay_total") && limits->replay_total_bytes > limits->memory_bytes / 2)
+        findings_warning(lint->findings, lint_place(lint, lint->topology, "limits.replay_total"),
+                         "limits.replay_total is above half of limits.memory, and kept bodies take no more than that; raise limits.memory or "
+                         "lower this");
 }
 
 void lint_settings_health_timeout(const struct lint *lint)

@@ -158,6 +158,7 @@ struct topology_limits {
     uint64_t request_buffer_bytes; /* of a body, read before a node is asked */
     uint64_t upload_bytes_per_s;  /* of a large body, at least; 0: none */
     uint64_t replay_total_bytes;  /* of all of them in the process */
+    uint64_t memory_bytes;        /* of the process; 0: by the machine */
     uint64_t buffer_bytes;        /* per direction and connection before the fast side is paused */
     uint64_t connections;         /* downstream connections of the process */
     uint64_t streams;             /* requests at a time on one HTTP/2 connection of a client */

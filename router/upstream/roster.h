@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/memory_limit.h"
 #include "http/message.h"
 #include "net/address.h"
 #include "routing/health.h"
@@ -95,6 +96,23 @@ struct roster {
     uint32_t admitted;                       /* nodes so far: makes handles different */
     struct roster_node *slots[ROSTER_SLOTS];
 };
+
+/* What traffic takes, kept bodies included. */
+static inline size_t roster_memory_bytes(const struct roster *roster)
+{
+    return atomic_load_explicit(&roster->memory_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&roster->kept_body_bytes, memory_order_relaxed);
+}
+static inline enum memory_pressure roster_memory_pressure(const struct roster *roster)
+{
+    return memory_pressure_of(roster_memory_bytes(roster), atomic_load_explicit(&roster->memory_maximum_bytes, memory_order_relaxed));
+}
+/* How much of all bodies together may be kept now; `wanted_bytes`: limits.replay_total. */
+static inline size_t roster_kept_body_maximum(const struct roster *roster, uint64_t wanted_bytes)
+{
+    return memory_limit_of_bodies(wanted_bytes, roster_memory_bytes(roster),
+                                  atomic_load_explicit(&roster->memory_maximum_bytes, memory_order_relaxed));
+}
 
 /* NULL when memory is out. */
 struct roster *roster_create(void);

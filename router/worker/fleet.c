@@ -6,6 +6,7 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/machine_memory.h"
 #include "base/processors.h"
 #include "base/text.h"
 #include "net/loop.h"
@@ -91,14 +92,16 @@ static bool has_descriptors(const struct topology *topology, char *reason, size_
     return false;
 }
 
-/* What the clients' connections and the reserve leave of the descriptors is for connections to nodes. */
-static void set_limits(struct fleet *fleet, const struct epoch *epoch)
+/* What the clients' connections and the reserve leave of the descriptors is for connections to nodes; and what traffic may take of the memory. */
+static void set_limits(struct fleet *fleet, size_t workers, const struct epoch *epoch)
 {
     size_t connections = connections_maximum(epoch->topology);
     size_t taken = connections + reserve_of(epoch->topology);
     size_t descriptors = descriptors_limit();
     atomic_store(&fleet->limit.maximum, connections);
     atomic_store(&epoch->roster->links.maximum, descriptors > taken ? descriptors - taken : 1);
+    atomic_store(&epoch->roster->memory_maximum_bytes,
+                 memory_limit_of_traffic(epoch->topology->limits.memory_bytes, machine_memory_bytes(), (unsigned)workers));
 }
 
 /* ---- listeners ---- */
@@ -400,7 +403,7 @@ void fleet_apply(struct fleet *fleet, struct fleet_change *change, void (*on_app
     change->owner = owner;
     fleet->change = change;
     atomic_store(&change->answers_left, fleet->count);
-    set_limits(fleet, change->epoch);
+    set_limits(fleet, fleet->count, change->epoch);
     let_addresses_go(fleet, change);
     for (size_t i = 0; i < change->count; i++)
         atomic_store(&change->listeners[i]->is_missing, false);
@@ -448,7 +451,7 @@ struct fleet *fleet_create(struct loop *loop, struct epoch *epoch, unsigned work
         fleet_destroy(fleet);
         return NULL;
     }
-    set_limits(fleet, epoch);
+    set_limits(fleet, count, epoch);
     bool is_made = create_workers(fleet, change, count, reason, capacity);
     for (size_t i = fleet->count + 1; !is_made && i < count; i++) {
         access_log_close(change->workers[i].access_log);

@@ -24,7 +24,7 @@ SCENARIOS_AT_ONCE = 2
 # Of the rows in router/base/fault.c, those that nodes, routes and Sluice's own limits cause. Not among them, because no
 # client ever gets them as an answer: link_closed_unread (always repeated), upstream_stalled (the answer is cut).
 UPSTREAM_FAULTS = {
-    "connect_refused", "connect_timeout", "draining", "fan_out_incomplete", "no_node", "node_not_named",
+    "connect_refused", "connect_timeout", "draining", "fan_out_incomplete", "memory_limit", "no_node", "node_not_named",
     "node_unknown", "queue_full", "queue_timeout", "replay_too_large", "request_timeout", "route_denied",
     "upstream_closed", "upstream_head_too_large", "upstream_malformed", "upstream_refused_role",
     "upstream_reset", "upstream_timeout", "upstream_truncated",
