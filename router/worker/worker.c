@@ -265,6 +265,7 @@ static void on_flush(void *owner)
     struct worker *worker = owner;
     if (worker->exchange.access_log != NULL)
         access_log_flush(worker->exchange.access_log);
+    exchange_shed_silent(&worker->exchange);
     for (unsigned kind = 0; kind < MEMORY_KIND_COUNT; kind++)
         atomic_store_explicit(&worker->shared.metrics.memory[kind], worker->account.used[kind], memory_order_relaxed);
     loop_timer_set(worker->loop, &worker->flush_timer, loop_now_ms(worker->loop) + FLUSH_MS);
