@@ -155,7 +155,7 @@ static void draw_bytes(struct hostile *hostile)
 {
     struct random_source *random = &hostile->client->random;
     if (draw_below(random, 10) < H2_OF_TEN)
-        make_frames(hostile, draw_below(random, hostile_h2_count()));
+        make_frames(hostile, hostile_h2_draw(random));
     else
         make_text(hostile, &hostile_attacks[draw_below(random, hostile_attack_count)]);
     hostile->hidden = fill_marks(hostile, HOSTILE_MARK, TRY_HOSTILE);

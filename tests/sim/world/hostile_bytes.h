@@ -10,6 +10,8 @@
 
 #include "base/text.h"
 
+struct random_source;
+
 #define HOSTILE_MARK "~~~~~~~~~~~~"
 #define UPLOAD_MARK "^^^^^^^^^^^^"
 #define MARK_BYTES 12
@@ -36,6 +38,8 @@ extern const size_t hostile_attack_count;
 /* Attacks of HTTP/2 are made of frames. `buffer` has room for HOSTILE_H2_BYTES; returns how many there are. */
 #define HOSTILE_H2_BYTES 262144
 size_t hostile_h2_count(void);
+/* Which one is next: where memory is scarce, often the one that takes it. */
+size_t hostile_h2_draw(struct random_source *random);
 const char *hostile_h2_name(size_t index);
 size_t hostile_h2_build(size_t index, char *buffer);
 

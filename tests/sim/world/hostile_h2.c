@@ -1,5 +1,7 @@
 /* The attacks of HTTP/2 (docs/security.md#http2-floods, #http2-heads): frames by hand, without an HPACK table. */
+#include "kernel/draw.h"
 #include "world/hostile_bytes.h"
+#include "world/plan.h"
 
 #define TARGET "/api/v3/write_lp?db=d1&try=" HOSTILE_MARK
 #define UPLOAD_TARGET "/api/v3/write_lp?db=d1&try=" UPLOAD_MARK
@@ -275,6 +277,15 @@ static void build_no_window(struct frames *frames)
         put_head(frames, END_HEADERS | END_STREAM, stream, &block);
 }
 
+/* As many uploads as a connection may have, of which nothing comes but the promise. */
+static void build_promises(struct frames *frames)
+{
+    struct block block;
+    begin_head(&block, TEXT("POST"), TEXT(UPLOAD_TARGET));
+    for (uint32_t stream = 1; stream < 200; stream += 2)
+        put_head(frames, END_HEADERS, stream, &block);
+}
+
 static void build_connect(struct frames *frames)
 {
     struct block block;
@@ -306,11 +317,22 @@ static const struct {
     {"hostile: a push of a client", build_push},
     {"hostile: no window for any answer", build_no_window},
     {"hostile: CONNECT by HTTP/2", build_connect},
+    {"hostile: bodies that never come", build_promises},
 };
 
 size_t hostile_h2_count(void)
 {
     return sizeof attacks / sizeof attacks[0];
+}
+
+size_t hostile_h2_draw(struct random_source *random)
+{
+    size_t index = draw_below(random, hostile_h2_count());
+    if (plan_memory_mib(the_plan) == 0 || draw_below(random, 3) > 0)
+        return index;
+    while (attacks[index].build != build_promises)
+        index = (index + 1) % hostile_h2_count();
+    return index;
 }
 
 const char *hostile_h2_name(size_t index)

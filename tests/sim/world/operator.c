@@ -148,9 +148,39 @@ static void judge_status(struct operator *operator, unsigned status, struct text
         complain(operator, "not_recovered", status, body, "a node is down in peace");
 }
 
+/* The number behind `words`; 0 when they do not stand there. */
+static unsigned long long number_behind(struct text body, const char *words)
+{
+    ptrdiff_t at = text_find(body, text_of_string(words));
+    unsigned long long number = 0;
+    for (size_t i = at < 0 ? body.length : (size_t)at + strlen(words); i < body.length && body.bytes[i] >= '0' && body.bytes[i] <= '9'; i++)
+        number = number * 10 + (unsigned long long)(body.bytes[i] - '0');
+    return number;
+}
+
+/* Workers tell their numbers once a second, each at its own time. */
+#define MEMORY_SLACK_BYTES (1024 * 1024)
+
+static void judge_memory(struct operator *operator, unsigned status, struct text body)
+{
+    static const char *const kinds[] = {"objects", "buffers", "input", "windows", "bodies"};
+    unsigned long long maximum_bytes = number_behind(body, "\nsluice_memory_maximum_bytes ");
+    unsigned long long bytes = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char words[64];
+        text_append(words, sizeof words, 0, "\nsluice_memory_bytes{kind=\"%s\"} ", kinds[i]);
+        bytes += number_behind(body, words);
+    }
+    if (maximum_bytes > 0 && bytes > maximum_bytes / 2)
+        reached("operator: sees half of the memory in use");
+    if (maximum_bytes > 0 && bytes > maximum_bytes + MEMORY_SLACK_BYTES)
+        complain(operator, "memory_limit", status, text_of(body.bytes, 0), "traffic takes more than limits.memory leaves it");
+}
+
 static void judge_metrics(struct operator *operator, unsigned status, struct text body)
 {
     reached_faults(body);
+    judge_memory(operator, status, body);
     if (status != 200 || body.length == 0 || !has(body, "# TYPE sluice_") || body.bytes[0] != '#')
         complain(operator, "admin_answer", status, body, "no metrics");
 }
@@ -291,6 +321,11 @@ static void steer(struct operator *operator, unsigned node, enum steering order)
 
 static void look(struct operator *operator)
 {
+    /* Where memory is scarce it is looked at more often. */
+    if (plan_memory_mib(operator->plan) > 0 && draw_below(&operator->random, 2) == 0) {
+        call(operator, ERRAND_METRICS, "GET", "/metrics");
+        return;
+    }
     switch (draw_below(&operator->random, 12)) {
     case 0:
     case 1:

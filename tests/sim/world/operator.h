@@ -10,6 +10,7 @@
  *   reload_refused    one that is right does, unless memory or descriptors are short
  *   exit_status       Sluice ends when it is told to, in time, with status 0, and never by itself
  *   not_recovered     in peace each node is up
+ *   memory_limit      what Sluice says of its memory is never above what limits.memory leaves to traffic
  */
 #include "world/plan.h"
 

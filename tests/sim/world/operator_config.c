@@ -157,6 +157,8 @@ static void put_variant(struct draft *draft)
             put(draft, "retries:\n  share: 0\n  floor: 1\n");
         /* Connections: more than clients have at a time, and fewer than some have in all. */
         put(draft, "limits:\n  body: 4MiB\n  connections: 300\n");
+        if (plan_memory_mib(draft->plan) > 0)
+            draft->used = text_append(draft->text, sizeof draft->text, draft->used, "  buffer: 256KiB\n  memory: %uMiB\n", plan_memory_mib(draft->plan));
         if (draft->plan->seed % 3 == 0)
             put(draft, "timeouts:\n  response: 3s\n  drain: 1s\n");
         break;

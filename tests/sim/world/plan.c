@@ -23,3 +23,8 @@ uint32_t plan_rate(const struct plan *plan, enum fault_kind kind)
     /* That bytes come in small pieces is no fault: it may be so for ever. */
     return plan_is_quiet(plan) && kind != FAULT_KIND_NET_SMALL_PIECES ? 0 : plan->rate[kind];
 }
+
+unsigned plan_memory_mib(const struct plan *plan)
+{
+    return plan->seed % 4 == 2 ? 32 + 8 * plan->workers : 0;
+}

@@ -88,6 +88,9 @@ bool plan_is_quiet(const struct plan *plan);
 /* Nothing draws a fault any more once the plan is quiet: every actor asks here before it draws one. */
 uint32_t plan_rate(const struct plan *plan, enum fault_kind kind);
 
+/* limits.memory of this world, in MiB: with it a connection of HTTP/2 can promise as much as there is. 0: the machine's, which is plenty. */
+unsigned plan_memory_mib(const struct plan *plan);
+
 /* The plan of the running world. */
 extern const struct plan *the_plan;
 
