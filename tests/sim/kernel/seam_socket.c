@@ -21,7 +21,9 @@ void descriptors_begin(const struct plan *plan)
     struct random_source draws = draw_source_of(plan->seed, "descriptors", 0);
     memset(table, 0, sizeof table);
     open_count = lowest = 0;
-    limit = draw_chance(&draws, plan->rate[FAULT_KIND_DESCRIPTORS_SHORT]) ? draw_between(&draws, 160, 400) : DESCRIPTORS_MAXIMUM;
+    /* docs/operations.md: clients get half of what the reserve leaves. With fewer places than clients some would wait in peace, too. */
+    uint64_t least = 64 + 4 * plan->node_count + 2 * plan->clients;
+    limit = draw_chance(&draws, plan->rate[FAULT_KIND_DESCRIPTORS_SHORT]) ? draw_between(&draws, least > 160 ? least : 160, 400) : DESCRIPTORS_MAXIMUM;
 }
 
 size_t descriptors_limit(void)
