@@ -237,7 +237,7 @@ void exchange_start(struct exchange_context *context, struct session *session, s
                     const struct message_head *head)
 {
     if (!is_admitted(context, session, head)) {
-        context->has_refused = true;
+        roster_note_memory_refusal(context->dispatch->roster, loop_now_ms(context->loop));
         exchange_refuse(context, session, stream, head, FAULT_MEMORY_LIMIT);
         return;
     }

@@ -25,7 +25,6 @@
  *
  * An exchange belongs to its worker's context, which lists it; nobody else keeps a pointer to it longer than an event.
  */
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/fault.h"
@@ -53,7 +52,6 @@ struct exchange_context {
     struct list exchanges;                     /* of struct exchange, under way */
     struct random_source random;               /* of request ids */
     struct log_limit refusal_log;              /* of exchange_refuse */
-    bool has_refused;                          /* a request for want of memory, since exchange_shed_silent was called last */
 };
 
 /* A request's head has arrived on `stream`. The exchange owns the stream from here on. */
@@ -71,8 +69,8 @@ void exchange_leave_epochs(struct exchange_context *context);
 void exchange_cut_all(struct exchange_context *context);
 
 /*
- * From the loop, once in a while: when memory is short, or was so since the last time, those of the oldest exchanges end as request_timeout whose client has begun
- * a body and sent nothing for 5 s.
+ * From the loop, once a second: when memory is short, or any worker has refused a request for that of late, those of the oldest exchanges end as
+ * request_timeout whose client has begun a body and sent nothing for 5 s.
  */
 void exchange_shed_silent(struct exchange_context *context);
 
