@@ -135,14 +135,24 @@ static void put_nodes(struct draft *draft)
         put_second_compactor(draft);
 }
 
+/* Of the section limits; the same in each variant, because what was taken under a higher limit stays for a while. */
+static void put_memory(struct draft *draft)
+{
+    if (plan_memory_mib(draft->plan) > 0)
+        draft->used = text_append(draft->text, sizeof draft->text, draft->used, "  memory: %uMiB\n", plan_memory_mib(draft->plan));
+}
+
 static void put_variant(struct draft *draft)
 {
     switch (draft->variant) {
     case OPERATOR_LOW_LIMITS:
         put(draft, "limits:\n  body: 4MiB\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  queue: 8\n  connections: 6\n");
+        put_memory(draft);
         break;
     case OPERATOR_SHORT_TIMEOUTS:
-        put(draft, "limits:\n  body: 4MiB\ntimeouts:\n  drain: 1s\n  write_deadline: 2500ms\n  response: 4s\n  upstream_idle: 1s\n  keep_alive: 3s\n  queue: 500ms\n"
+        put(draft, "limits:\n  body: 4MiB\n");
+        put_memory(draft);
+        put(draft, "timeouts:\n  drain: 1s\n  write_deadline: 2500ms\n  response: 4s\n  upstream_idle: 1s\n  keep_alive: 3s\n  queue: 500ms\n"
                    "health:\n  interval: 1s\n  timeout: 500ms\n");
         break;
     case OPERATOR_UNKNOWN_KEY:
@@ -158,7 +168,8 @@ static void put_variant(struct draft *draft)
         /* Connections: more than clients have at a time, and fewer than some have in all. */
         put(draft, "limits:\n  body: 4MiB\n  connections: 300\n");
         if (plan_memory_mib(draft->plan) > 0)
-            draft->used = text_append(draft->text, sizeof draft->text, draft->used, "  buffer: 256KiB\n  memory: %uMiB\n", plan_memory_mib(draft->plan));
+            put(draft, "  buffer: 256KiB\n");
+        put_memory(draft);
         if (draft->plan->seed % 3 == 0)
             put(draft, "timeouts:\n  response: 3s\n  drain: 1s\n");
         break;
