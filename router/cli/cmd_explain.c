@@ -388,6 +388,20 @@ static void print_situation(const struct explanation *explanation, const struct 
         printf("%s if each line carries its timestamp, else %s\n", timestamped, always);
 }
 
+static void print_hedge(const struct explanation *explanation)
+{
+    char duration[64];
+    uint64_t hedge_ms = explanation->topology->queries_hedge_ms;
+    bool is_of_kind = explanation->policy->hedge == POLICY_HEDGE_SLOW && explanation->answer.route->repeat == ROUTE_REPEAT_SAFE;
+    if (!is_of_kind || hedge_ms == TOPOLOGY_HEDGE_OFF)
+        return;
+    if (hedge_ms == TOPOLOGY_HEDGE_P95)
+        text_append(duration, sizeof duration, 0, "longer than 95 of 100 queries wait");
+    else
+        describe_duration(hedge_ms, duration, sizeof duration);
+    printf("            no answer has begun for %s: a second node is asked, too, and the first answer counts (queries.hedge)\n", duration);
+}
+
 static void print_retries(const struct explanation *explanation)
 {
     char size[32];
@@ -398,6 +412,7 @@ static void print_retries(const struct explanation *explanation)
         if (can_happen(explanation, &situations[i]))
             print_situation(explanation, &situations[i]);
     }
+    print_hedge(explanation);
 }
 
 static void print_timeout(const char *heading, const char *text, uint64_t duration_ms, const char *key)

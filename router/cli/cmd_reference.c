@@ -37,6 +37,8 @@ static void print_values(const struct schema_row *row)
         printf("%s", schema_describe_quantity(row, row->maximum, buffer, sizeof buffer));
         if (row->zero != NULL)
             printf(", or 0: %s", row->zero);
+        if (row->words != NULL)
+            printf(", or one of: %s", row->words);
         break;
     case SCHEMA_BOOLEAN:
         printf("true, false");

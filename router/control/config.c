@@ -34,7 +34,7 @@ static json_t *quantity_value(const struct scope *scope, const struct schema_row
     char buffer[32];
     const void *field = field_of(scope, row);
     uint64_t value = row->width == sizeof(uint64_t) ? *(const uint64_t *)field : *(const unsigned *)field;
-    if (value == 0 && row->minimum > 0 && row->zero == NULL)
+    if (value == 0 && row->minimum > 0 && row->zero == NULL && row->words == NULL)
         return NULL;
     if (row->type == SCHEMA_INTEGER)
         return json_integer((json_int_t)value);

@@ -1,6 +1,7 @@
 #include "dispatch/again.h"
 
 #include "dispatch/deadlines.h"
+#include "dispatch/hedge.h"
 #include "observe/metrics.h"
 #include "routing/retry.h"
 
@@ -22,7 +23,7 @@ void dispatch_arm(struct dispatch *dispatch)
 static void leave_epoch(struct dispatch *dispatch)
 {
     dispatch->lease = NULL;
-    dispatch->kept_node = dispatch->attempt.node;
+    dispatch->kept_node = dispatch->attempt->node;
     if (dispatch->kept_node != NULL)
         roster_node_retain(dispatch->kept_node);
 }
@@ -57,6 +58,7 @@ void dispatch_finish(struct dispatch *dispatch)
 {
     if (dispatch->state != DISPATCH_DONE)
         dispatch_enter(dispatch, DISPATCH_DONE);
+    hedge_cancel(dispatch);
     loop_timer_clear(dispatch->context->loop, &dispatch->timer);
     loop_task_cancel(dispatch->context->loop, &dispatch->fail_task);
     body_check_cancel(&dispatch->context->checks, &dispatch->check);
@@ -112,7 +114,7 @@ static bool is_last_of_all(const struct dispatch *dispatch)
 /* Of the attempt that is under way, or of the one that is over. */
 static bool request_has_left(const struct dispatch *dispatch)
 {
-    const struct attempt *attempt = &dispatch->attempt;
+    const struct attempt *attempt = dispatch->attempt;
     return attempt->state == ATTEMPT_NONE ? attempt->progress == ATTEMPT_LEFT : attempt_has_left(attempt);
 }
 
@@ -123,8 +125,8 @@ static unsigned facts_of(const struct dispatch *dispatch, bool is_timestamped)
     return (dispatch->state == DISPATCH_RELAYING ? RETRY_COMMITTED : 0u) |
            (dispatch->request.body.state == BODY_KEPT ? RETRY_BODY_IS_KEPT : 0u) |
            (request_has_left(dispatch) ? RETRY_REQUEST_HAS_LEFT : 0u) | (is_timestamped ? RETRY_IS_TIMESTAMPED : 0u) |
-           (dispatch->attempt.link_was_reused ? RETRY_LINK_WAS_REUSED : 0u) |
-           (dispatch->attempt.link_is_spent ? RETRY_LINK_IS_SPENT : 0u) | (is_elsewhere_possible ? RETRY_OTHERS_USABLE : 0u);
+           (dispatch->attempt->link_was_reused ? RETRY_LINK_WAS_REUSED : 0u) |
+           (dispatch->attempt->link_is_spent ? RETRY_LINK_IS_SPENT : 0u) | (is_elsewhere_possible ? RETRY_OTHERS_USABLE : 0u);
 }
 
 static struct retry_question make_question(const struct dispatch *dispatch, enum fault fault, bool is_timestamped)
@@ -134,7 +136,7 @@ static struct retry_question make_question(const struct dispatch *dispatch, enum
         .class = dispatch->choice.kind.class,
         .repeat = dispatch->choice.kind.route->repeat,
         .facts = facts_of(dispatch, is_timestamped),
-        .attempts = dispatch->attempt.number - dispatch->attempts_before - dispatch->passed_over,
+        .attempts = dispatch->attempt->number - dispatch->attempts_before - dispatch->passed_over,
         .now_ms = dispatch_now_ms(dispatch),
         .deadline_ms = dispatch->deadline_ms,
     };
@@ -158,7 +160,7 @@ static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh
         dispatch->question.kind = is_last_of_all(dispatch) && !dispatch_has_untried(dispatch) ? SCREEN_FAN_OUT_LAST : SCREEN_FAN_OUT;
     if (dispatch->state == DISPATCH_CHECKING || dispatch->state == DISPATCH_WAITING)
         dispatch_enter(dispatch, DISPATCH_TRYING);
-    enum fault fault = attempt_start(&dispatch->attempt, dispatch->lease->epoch->nodes[index], wants_fresh_link);
+    enum fault fault = attempt_start(dispatch->attempt, dispatch->lease->epoch->nodes[index], wants_fresh_link);
     if (fault != FAULT_NONE) {
         dispatch_after_fault(dispatch, fault);
         return;
@@ -166,17 +168,17 @@ static void try_node(struct dispatch *dispatch, unsigned index, bool wants_fresh
     dispatch_arm(dispatch);
     dispatch_note_pace(dispatch);
     /* The owner may have stopped while there was nobody to take more. */
-    if (dispatch->state == DISPATCH_TRYING && !attempt_is_congested(&dispatch->attempt))
+    if (dispatch->state == DISPATCH_TRYING && !attempt_is_congested(dispatch->attempt))
         dispatch->stream.events->on_drained(dispatch->stream.owner);
 }
 
 void dispatch_try_next(struct dispatch *dispatch)
 {
-    const struct node_set *tried = dispatch->attempt.number == 0 ? NULL : &dispatch->tried;
+    const struct node_set *tried = dispatch->attempt->number == 0 ? NULL : &dispatch->tried;
     struct choice choice = choice_of(dispatch);
     int on_trial = tried == NULL ? choice_pick_trial(&choice, dispatch->lease) : -1;
     if (on_trial >= 0) {
-        dispatch->attempt.purpose = ATTEMPT_TRIAL;
+        dispatch->attempt->purpose = ATTEMPT_TRIAL;
         try_node(dispatch, (unsigned)on_trial, false);
         return;
     }
@@ -191,7 +193,7 @@ static void repeat(struct dispatch *dispatch, const struct retry_question *quest
 {
     switch (retry_decide(question)) {
     case RETRY_AGAIN_HERE:
-        try_node(dispatch, (unsigned)epoch_find(dispatch->lease->epoch, dispatch->attempt.node), true);
+        try_node(dispatch, (unsigned)epoch_find(dispatch->lease->epoch, dispatch->attempt->node), true);
         break;
     case RETRY_AGAIN_ELSEWHERE:
         dispatch_try_next(dispatch);
@@ -248,13 +250,13 @@ static bool begin_check(struct dispatch *dispatch)
 static void decide_held(struct dispatch *dispatch)
 {
     struct retry_question question = make_question(dispatch, dispatch->fault, dispatch->timestamps == TIMESTAMP_EACH_LINE);
-    bool is_hidden = answer_is_hidden(dispatch->choice.kind.class, dispatch->attempt.cause);
+    bool is_hidden = answer_is_hidden(dispatch->choice.kind.class, dispatch->attempt->cause);
     dispatch_enter(dispatch, DISPATCH_TRYING);
     if (retry_decide(&question) == RETRY_GIVE_UP && !is_hidden) {
-        attempt_relay_held(&dispatch->attempt);
+        attempt_relay_held(dispatch->attempt);
         return;
     }
-    attempt_end(&dispatch->attempt, ATTEMPT_ERRED, dispatch->fault);
+    attempt_end(dispatch->attempt, ATTEMPT_ERRED, dispatch->fault);
     decide(dispatch, dispatch->fault);
 }
 
@@ -264,7 +266,7 @@ void dispatch_on_checked(void *owner, enum timestamp_result result)
     dispatch->timestamps = result;
     if (dispatch->state != DISPATCH_CHECKING)
         return;
-    if (dispatch->attempt.state == ATTEMPT_HOLDING)
+    if (dispatch->attempt->state == ATTEMPT_HOLDING)
         decide_held(dispatch);
     else
         decide(dispatch, dispatch->fault);
@@ -295,16 +297,19 @@ static bool has_token(struct dispatch *dispatch, const struct retry_question *qu
 {
     const struct topology_retries *retries = &dispatch_topology(dispatch)->retries;
     struct retry_budget_rates rates = {.share_thousandths = retries->share, .floor = retries->floor};
-    if (retry_is_free(question) || repeats_take(&dispatch->context->repeats, &dispatch->repeat, &rates))
-        return true;
-    repeats_cancel(&dispatch->repeat);
-    return false;
+    return retry_is_free(question) || repeats_try(&dispatch->context->repeats, &rates);
 }
 
 void dispatch_leave_node(struct dispatch *dispatch, enum fault fault)
 {
     if (dispatch->state != DISPATCH_TRYING)
         return;
+    if (hedge_is_out(dispatch)) {
+        attempt_end(dispatch->attempt, ATTEMPT_FAILED, fault);
+        hedge_take_over(dispatch);
+        dispatch_arm(dispatch);
+        return;
+    }
     if (needs_check(dispatch, fault)) {
         start_check(dispatch);
         return;
@@ -313,7 +318,7 @@ void dispatch_leave_node(struct dispatch *dispatch, enum fault fault)
     if (retry_decide(&question) != RETRY_AGAIN_ELSEWHERE || !has_token(dispatch, &question))
         return;
     loop_timer_clear(dispatch->context->loop, &dispatch->timer);
-    attempt_end(&dispatch->attempt, ATTEMPT_FAILED, fault);
+    attempt_end(dispatch->attempt, ATTEMPT_FAILED, fault);
     dispatch->fault = fault;
     repeat(dispatch, &question);
 }
@@ -328,11 +333,11 @@ static bool can_sweep_on(const struct dispatch *dispatch)
 /* An error that another node may not have: asked there, where that is allowed, else the client's own or, of a write, a 503 of ours. */
 static enum attempt_verdict judge_failure(struct dispatch *dispatch, bool is_whole)
 {
-    enum answer_cause cause = dispatch->attempt.cause;
+    enum answer_cause cause = dispatch->attempt->cause;
     enum fault fault = cause == ANSWER_CAUSE_UNAVAILABLE ? FAULT_UPSTREAM_UNAVAILABLE : FAULT_UPSTREAM_FAILED;
     struct retry_question question = make_question(dispatch, fault, dispatch->timestamps == TIMESTAMP_EACH_LINE);
     dispatch->question.turn = SCREEN_AGAIN;
-    if (retry_decide(&question) != RETRY_GIVE_UP)
+    if (hedge_is_out(dispatch) || retry_decide(&question) != RETRY_GIVE_UP)
         return ATTEMPT_DROP;
     dispatch->fault = fault;
     if (is_whole && needs_check(dispatch, fault) && begin_check(dispatch))
@@ -367,7 +372,7 @@ bool dispatch_sweep_on(struct dispatch *dispatch)
     if (!can_sweep_on(dispatch))
         return false;
     dispatch->fault = FAULT_NONE;
-    dispatch->attempts_before = dispatch->attempt.number;
+    dispatch->attempts_before = dispatch->attempt->number;
     dispatch->passed_over = 0;
     dispatch_try_next(dispatch);
     return true;

@@ -349,6 +349,8 @@ static void on_head(void *owner, const struct message_head *head)
     struct attempt *attempt = owner;
     if (policy_of(attempt->class)->deadline == POLICY_DEADLINE_WRITE && head->status / 100 == 2)
         roster_node_note_write(attempt->node, now_ms(attempt) - attempt->active_ms);
+    if (attempt->topology->queries_hedge_ms == TOPOLOGY_HEDGE_P95 && attempt->class == REQUEST_CLASS_QUERY && head->status / 100 == 2)
+        latency_add(&attempt->context->query_latency, now_ms(attempt) - attempt->active_ms);
     hear(attempt);
     vigils_note(&attempt->context->vigils, attempt->node, attempt->active_ms);
     attempt->status = head->status;

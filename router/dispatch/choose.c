@@ -236,6 +236,12 @@ int choice_pick(const struct choice *choice, struct lease *lease, struct dispatc
     return pick_balanced(&any, lease, context, tried);
 }
 
+int choice_pick_beside(const struct choice *choice, struct lease *lease, struct dispatch_context *context, const struct node_set *tried)
+{
+    int index = pick_near(choice, lease, tried);
+    return index >= 0 ? index : pick_balanced(&choice->kind, lease, context, tried);
+}
+
 bool choice_has_untried(const struct choice *choice, struct lease *lease, const struct node_set *tried)
 {
     if (choice->target == CHOICE_NAMED)

@@ -35,6 +35,8 @@ enum fault choice_begin(struct choice *choice, struct lease *lease, const struct
 /* The index of the node to ask next, or -1; `tried` is NULL before the first attempt. */
 int choice_pick(const struct choice *choice, struct lease *lease, struct dispatch_context *context, struct text path,
                 const struct node_set *tried);
+/* The index of a node to ask beside the one that is being asked, or -1: one of those that are known to serve. */
+int choice_pick_beside(const struct choice *choice, struct lease *lease, struct dispatch_context *context, const struct node_set *tried);
 /*
  * Before the first attempt: a node that was set aside and whose time is over, or -1. This request is the one that finds out whether it works again:
  * its attempt is a trial (attempt.purpose).

@@ -1,5 +1,6 @@
 #include "dispatch/deadlines.h"
 
+#include "dispatch/hedge.h"
 #include "dispatch/state.h"
 
 /* ---- until when attempts begin ---- */
@@ -12,7 +13,7 @@ void dispatch_note_pace(struct dispatch *dispatch)
     if (dispatch->stopped_since_ms != 0)
         dispatch->stopped_ms += now_ms - dispatch->stopped_since_ms;
     bool may_send = dispatch->request.is_complete || dispatch->state == DISPATCH_BUFFERING;
-    bool is_stopped = !may_send && attempt_is_congested(&dispatch->attempt);
+    bool is_stopped = !may_send && attempt_is_congested(dispatch->attempt);
     dispatch->stopped_since_ms = is_stopped ? now_ms : 0;
 }
 
@@ -32,7 +33,7 @@ void dispatch_move_deadline(struct dispatch *dispatch)
 static uint64_t thinking_limit_ms(const struct dispatch *dispatch)
 {
     const struct topology_timeouts *timeouts = &dispatch_topology(dispatch)->timeouts;
-    if (dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE && !attempt_is_committed(&dispatch->attempt))
+    if (dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE && !attempt_is_committed(dispatch->attempt))
         return timeouts->write_response_ms;
     return dispatch->request.call_deadline_ms != 0 ? 0 : timeouts->response_ms;
 }
@@ -41,7 +42,7 @@ static uint64_t thinking_limit_ms(const struct dispatch *dispatch)
 static uint64_t silence_limit_ms(const struct dispatch *dispatch)
 {
     const struct topology_timeouts *timeouts = &dispatch_topology(dispatch)->timeouts;
-    const struct attempt *attempt = &dispatch->attempt;
+    const struct attempt *attempt = dispatch->attempt;
     switch (attempt->state) {
     case ATTEMPT_WAITING:
         /* 0: nobody waits for a busy link; for one that is being dialled as long as that may take. */
@@ -70,15 +71,23 @@ static uint64_t silence_limit_ms(const struct dispatch *dispatch)
  */
 static bool may_begin(const struct dispatch *dispatch)
 {
-    enum attempt_state state = dispatch->attempt.state;
+    enum attempt_state state = dispatch->attempt->state;
     return dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE && (state == ATTEMPT_NONE || state == ATTEMPT_WAITING);
 }
 
 uint64_t dispatch_settles_at_ms(const struct dispatch *dispatch)
 {
-    const struct attempt *attempt = &dispatch->attempt;
+    const struct attempt *attempt = dispatch->attempt;
     bool is_kept = attempt->state == ATTEMPT_BEGUN && attempt->first.length > 0 && !dispatch->is_paused;
     return is_kept ? attempt->first.since_ms + FIRST_MESSAGE_MS : 0;
+}
+
+/* 0 is never. */
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    if (a_ms == 0 || b_ms == 0)
+        return a_ms + b_ms;
+    return a_ms < b_ms ? a_ms : b_ms;
 }
 
 static uint64_t limit_at_ms(const struct dispatch *dispatch)
@@ -87,26 +96,19 @@ static uint64_t limit_at_ms(const struct dispatch *dispatch)
     if (dispatch->state == DISPATCH_BUFFERING)
         return 0;
     uint64_t limit_ms = silence_limit_ms(dispatch);
-    uint64_t silent_at_ms = limit_ms == 0 ? 0 : dispatch->attempt.active_ms + limit_ms;
-    uint64_t total_at_ms = may_begin(dispatch) ? dispatch->deadline_ms : 0;
-    if (silent_at_ms == 0 || total_at_ms == 0)
-        return silent_at_ms + total_at_ms;
-    return silent_at_ms < total_at_ms ? silent_at_ms : total_at_ms;
+    uint64_t silent_at_ms = limit_ms == 0 ? 0 : dispatch->attempt->active_ms + limit_ms;
+    return earlier(silent_at_ms, may_begin(dispatch) ? dispatch->deadline_ms : 0);
 }
 
 /* While a first message may come, somebody looks often enough to let it go in time. */
 static uint64_t look_at_ms(const struct dispatch *dispatch)
 {
     uint64_t settles_ms = dispatch_settles_at_ms(dispatch);
-    bool may_come = dispatch->attempt.state == ATTEMPT_BEGUN && dispatch->attempt.first.length == 0;
+    bool may_come = dispatch->attempt->state == ATTEMPT_BEGUN && dispatch->attempt->first.length == 0;
     return may_come ? dispatch_now_ms(dispatch) + FIRST_MESSAGE_MS : settles_ms;
 }
 
 uint64_t dispatch_due_at_ms(const struct dispatch *dispatch)
 {
-    uint64_t limit_ms = limit_at_ms(dispatch);
-    uint64_t look_ms = look_at_ms(dispatch);
-    if (limit_ms == 0 || look_ms == 0)
-        return limit_ms + look_ms;
-    return limit_ms < look_ms ? limit_ms : look_ms;
+    return earlier(earlier(limit_at_ms(dispatch), look_at_ms(dispatch)), hedge_at_ms(dispatch));
 }

@@ -77,19 +77,23 @@ static unsigned price_of(struct debts *debts, const struct standings_attempt *at
     return price->took_ms;
 }
 
-void debts_add(struct debts *debts, const struct standings_attempt *attempt, const struct epoch *epoch)
+void debts_add_until(struct debts *debts, struct roster_node *node, uint64_t until_ms)
 {
-    uint64_t until_ms = attempt->begun_ms + price_of(debts, attempt, epoch);
-    if (until_ms <= attempt->now_ms)
+    if (until_ms <= loop_now_ms(debts->loop))
         return;
     if (debts->count == DEBTS_MAXIMUM)
         forgive_first(debts);
-    roster_node_retain(attempt->node);
-    atomic_fetch_add_explicit(&attempt->node->owed, 1, memory_order_relaxed);
-    debts->heap[debts->count] = (struct debt){.node = attempt->node, .until_ms = until_ms};
+    roster_node_retain(node);
+    atomic_fetch_add_explicit(&node->owed, 1, memory_order_relaxed);
+    debts->heap[debts->count] = (struct debt){.node = node, .until_ms = until_ms};
     sift_up(debts, debts->count++);
     if (debts->heap[0].until_ms == until_ms || !loop_timer_is_set(&debts->timer))
         loop_timer_set(debts->loop, &debts->timer, debts->heap[0].until_ms);
+}
+
+void debts_add(struct debts *debts, const struct standings_attempt *attempt, const struct epoch *epoch)
+{
+    debts_add_until(debts, attempt->node, attempt->begun_ms + price_of(debts, attempt, epoch));
 }
 
 void debts_init(struct debts *debts, struct loop *loop)

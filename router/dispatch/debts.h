@@ -38,6 +38,8 @@ struct debts {
 void debts_init(struct debts *debts, struct loop *loop);
 /* All are forgiven. */
 void debts_clear(struct debts *debts);
+/* The node goes on having one request more until then. */
+void debts_add_until(struct debts *debts, struct roster_node *node, uint64_t until_ms);
 /* The attempt has failed. */
 void debts_add(struct debts *debts, const struct standings_attempt *attempt, const struct epoch *epoch);
 

@@ -3,6 +3,7 @@
 #include "base/slab.h"
 #include "dispatch/again.h"
 #include "dispatch/deadlines.h"
+#include "dispatch/hedge.h"
 #include "observe/metrics.h"
 #include "routing/policy.h"
 
@@ -48,7 +49,7 @@ static void commit(struct dispatch *dispatch)
 static void join(struct dispatch *dispatch, const struct message_head *head)
 {
     if (head->status != 200) {
-        attempt_end(&dispatch->attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_FAILED);
+        attempt_end(dispatch->attempt, ATTEMPT_FAILED, FAULT_UPSTREAM_FAILED);
         dispatch_fail(dispatch, FAULT_UPSTREAM_FAILED);
     } else if (head->body == BODY_NONE) {
         dispatch->stream.events->on_trailers(dispatch->stream.owner, head);
@@ -60,9 +61,10 @@ static void on_attempt_head(void *owner, const struct message_head *head)
     struct dispatch *dispatch = owner;
     bool is_first = !dispatch->is_begun;
     dispatch->is_begun = true;
+    hedge_settle(dispatch);
     if (head->status < 500)
-        choice_remember(&dispatch->choice, dispatch->context, dispatch->request.head->path, dispatch->attempt.node);
-    if (attempt_is_committed(&dispatch->attempt))
+        choice_remember(&dispatch->choice, dispatch->context, dispatch->request.head->path, dispatch->attempt->node);
+    if (attempt_is_committed(dispatch->attempt))
         commit(dispatch);
     else
         dispatch_arm(dispatch);
@@ -112,13 +114,17 @@ static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum f
             dispatch_fail(dispatch, fault_of_sweep(dispatch));
         break;
     case ATTEMPT_REFUSED:
-        if (dispatch_policy(dispatch)->refusal != POLICY_REFUSAL_ENGINE || !dispatch_sweep_on(dispatch))
+        if (hedge_take_over(dispatch))
+            dispatch_arm(dispatch);
+        else if (dispatch_policy(dispatch)->refusal != POLICY_REFUSAL_ENGINE || !dispatch_sweep_on(dispatch))
             dispatch_after_fault(dispatch, fault);
         break;
     case ATTEMPT_ERRED:
     case ATTEMPT_FAILED:
         if (dispatch->state == DISPATCH_RELAYING)
             dispatch_fail(dispatch, fault);
+        else if (hedge_take_over(dispatch))
+            dispatch_arm(dispatch);
         else
             dispatch_after_fault(dispatch, fault);
         break;
@@ -131,7 +137,7 @@ static void on_attempt_outcome(void *owner, enum attempt_outcome outcome, enum f
 static void on_attempt_lost(void *owner)
 {
     struct dispatch *dispatch = owner;
-    dispatch_leave_node(dispatch, dispatch->attempt.state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT);
+    dispatch_leave_node(dispatch, dispatch->attempt->state == ATTEMPT_WAITING ? FAULT_QUEUE_TIMEOUT : FAULT_UPSTREAM_TIMEOUT);
 }
 
 /* A write that its node keeps for longer than another one would have taken. */
@@ -142,7 +148,7 @@ static void on_attempt_waiting(void *owner, uint64_t waited_ms)
         return;
     struct slow_write_question question = {
         .waited_ms = waited_ms,
-        .own = atomic_load_explicit(&dispatch->attempt.node->write_average, memory_order_relaxed),
+        .own = atomic_load_explicit(&dispatch->attempt->node->write_average, memory_order_relaxed),
         .other = choice_quickest_write(&dispatch->choice, dispatch->lease, &dispatch->tried),
     };
     if (slow_write_is_late(&question))
@@ -180,20 +186,26 @@ static void on_deadline(void *owner)
         dispatch_arm(dispatch);
         return;
     }
-    uint64_t settles_ms = dispatch_settles_at_ms(dispatch);
-    if (settles_ms != 0 && dispatch_now_ms(dispatch) >= settles_ms) {
-        attempt_settle(&dispatch->attempt);
+    uint64_t hedge_ms = hedge_at_ms(dispatch);
+    if (hedge_ms != 0 && dispatch_now_ms(dispatch) >= hedge_ms) {
+        hedge_begin(dispatch);
+        dispatch_arm(dispatch);
         return;
     }
-    enum attempt_state state = dispatch->attempt.state;
+    uint64_t settles_ms = dispatch_settles_at_ms(dispatch);
+    if (settles_ms != 0 && dispatch_now_ms(dispatch) >= settles_ms) {
+        attempt_settle(dispatch->attempt);
+        return;
+    }
+    enum attempt_state state = dispatch->attempt->state;
     if (state == ATTEMPT_NONE || dispatch->state == DISPATCH_CHECKING) {
         if (dispatch->state == DISPATCH_WAITING)
             metrics_add(&dispatch->context->metrics->retries_expired, 1);
-        attempt_end(&dispatch->attempt, ATTEMPT_ERRED, dispatch->fault);
+        attempt_end(dispatch->attempt, ATTEMPT_ERRED, dispatch->fault);
         dispatch_fail(dispatch, dispatch->fault);
         return;
     }
-    attempt_end(&dispatch->attempt, ATTEMPT_FAILED, faults[state]);
+    attempt_end(dispatch->attempt, ATTEMPT_FAILED, faults[state]);
     on_attempt_outcome(dispatch, ATTEMPT_FAILED, faults[state]);
 }
 
@@ -230,7 +242,7 @@ static void send_nothing(struct stream *stream, const struct message_head *head)
 /* Within a verb: what the attempt needs could not be kept. */
 static void fail_for_memory(struct dispatch *dispatch)
 {
-    attempt_end(&dispatch->attempt, ATTEMPT_CANCELLED, FAULT_OUT_OF_MEMORY);
+    attempt_end(dispatch->attempt, ATTEMPT_CANCELLED, FAULT_OUT_OF_MEMORY);
     dispatch_enter(dispatch, DISPATCH_FAILING);
     dispatch->fault = FAULT_OUT_OF_MEMORY;
     loop_defer(dispatch->context->loop, &dispatch->fail_task);
@@ -255,7 +267,7 @@ static void send_data(struct stream *stream, struct text bytes)
     dispatch_move_deadline(dispatch);
     if (dispatch->state == DISPATCH_BUFFERING && !may_keep(dispatch, &body_limits, bytes.length))
         begin(dispatch);
-    bool is_needed = dispatch->state == DISPATCH_BUFFERING || attempt_is_behind(&dispatch->attempt);
+    bool is_needed = dispatch->state == DISPATCH_BUFFERING || attempt_is_behind(dispatch->attempt);
     if (!body_append(&dispatch->request.body, bytes, &body_limits, is_needed)) {
         fail_for_memory(dispatch);
         return;
@@ -265,9 +277,9 @@ static void send_data(struct stream *stream, struct text bytes)
             begin(dispatch);
         return;
     }
-    attempt_feed(&dispatch->attempt, bytes);
+    attempt_feed(dispatch->attempt, bytes);
     dispatch_note_pace(dispatch);
-    if (attempt_is_congested(&dispatch->attempt))
+    if (attempt_is_congested(dispatch->attempt))
         dispatch_arm(dispatch);
 }
 
@@ -288,7 +300,7 @@ static void send_end(struct stream *stream)
         begin(dispatch);
         return;
     }
-    attempt_feed(&dispatch->attempt, TEXT_EMPTY);
+    attempt_feed(dispatch->attempt, TEXT_EMPTY);
     if (dispatch->state == DISPATCH_TRYING)
         dispatch_arm(dispatch);
 }
@@ -299,7 +311,7 @@ static void pause_answer(struct stream *stream)
     if (dispatch->is_paused)
         return;
     dispatch->is_paused = true;
-    attempt_pause(&dispatch->attempt);
+    attempt_pause(dispatch->attempt);
     dispatch_arm(dispatch);
 }
 
@@ -309,9 +321,9 @@ static void resume_answer(struct stream *stream)
     if (!dispatch->is_paused)
         return;
     dispatch->is_paused = false;
-    if (dispatch->attempt.state == ATTEMPT_NONE)
+    if (dispatch->attempt->state == ATTEMPT_NONE)
         return;
-    attempt_resume(&dispatch->attempt);
+    attempt_resume(dispatch->attempt);
     dispatch_arm(dispatch);
 }
 
@@ -319,18 +331,18 @@ static bool is_congested(const struct stream *stream)
 {
     const struct dispatch *dispatch = reading_dispatch_of(stream);
     bool takes_all = dispatch->state == DISPATCH_BUFFERING || dispatch->state == DISPATCH_DONE || dispatch->state == DISPATCH_FAILING;
-    return !takes_all && attempt_is_congested(&dispatch->attempt);
+    return !takes_all && attempt_is_congested(dispatch->attempt);
 }
 
 static bool has_left(const struct stream *stream)
 {
-    return attempt_has_left(&reading_dispatch_of(stream)->attempt);
+    return attempt_has_left(reading_dispatch_of(stream)->attempt);
 }
 
 static void reset(struct stream *stream, enum fault fault)
 {
     struct dispatch *dispatch = dispatch_of(stream);
-    attempt_end(&dispatch->attempt, ATTEMPT_CANCELLED, fault);
+    attempt_end(dispatch->attempt, ATTEMPT_CANCELLED, fault);
     dispatch_finish(dispatch);
 }
 
@@ -341,6 +353,7 @@ static void destroy_dispatch(void *object)
     if (dispatch->kept_node != NULL)
         roster_node_release(dispatch->kept_node);
     slab_give(slab, dispatch->request.trailers);
+    slab_give(slab, dispatch->second);
     slab_give(slab, dispatch);
 }
 
@@ -386,14 +399,15 @@ static void fill(struct dispatch *dispatch, struct dispatch_context *context, co
     dispatch->deadline_ms = request->call_deadline_ms;
     if (dispatch_policy(dispatch)->deadline == POLICY_DEADLINE_WRITE)
         dispatch->deadline_ms = request->started_ms + dispatch_topology(dispatch)->timeouts.write_deadline_ms;
-    dispatch->attempt.context = context;
-    dispatch->attempt.topology = request->lease->epoch->topology;
-    dispatch->attempt.request = &dispatch->request;
-    dispatch->attempt.question = &dispatch->question;
-    dispatch->attempt.class = request->class;
-    dispatch->attempt.capabilities = request->route->capabilities;
-    dispatch->attempt.events = &attempt_events;
-    dispatch->attempt.owner = dispatch;
+    dispatch->attempt = &dispatch->first;
+    dispatch->first.context = context;
+    dispatch->first.topology = request->lease->epoch->topology;
+    dispatch->first.request = &dispatch->request;
+    dispatch->first.question = &dispatch->question;
+    dispatch->first.class = request->class;
+    dispatch->first.capabilities = request->route->capabilities;
+    dispatch->first.events = &attempt_events;
+    dispatch->first.owner = dispatch;
     dispatch->check.on_checked = dispatch_on_checked;
     dispatch->check.owner = dispatch;
     dispatch->repeat.on_token = dispatch_on_token;

@@ -34,6 +34,7 @@
 #include "http/stream.h"
 #include "net/loop.h"
 #include "routing/classify.h"
+#include "routing/latency.h"
 #include "upstream/lease.h"
 
 struct header_field;
@@ -57,6 +58,7 @@ struct dispatch_context {
     struct vigils vigils;
     struct repeats repeats;
     struct debts debts;
+    struct latency query_latency;              /* of queries by HTTP, to the head of the answer; only where queries.hedge asks for it */
     struct log_limit ejections;                /* of the lines about nodes that are set aside */
     struct log_limit readmissions;             /* and of those that come back */
 };

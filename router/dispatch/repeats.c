@@ -56,6 +56,13 @@ static void serve(void *owner)
     }
 }
 
+bool repeats_try(struct repeats *repeats, const struct retry_budget_rates *rates)
+{
+    uint64_t wait_ms;
+    repeats->rates = *rates;
+    return repeats->waiting.count == 0 && take(repeats, &wait_ms);
+}
+
 bool repeats_take(struct repeats *repeats, struct repeat_ticket *ticket, const struct retry_budget_rates *rates)
 {
     uint64_t wait_ms;

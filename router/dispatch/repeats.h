@@ -39,6 +39,8 @@ void repeats_clear(struct repeats *repeats);
 
 /* One more request has come. */
 void repeats_count_request(struct repeats *repeats);
+/* A token was taken; nobody waits for one, and who waits already comes first. */
+bool repeats_try(struct repeats *repeats, const struct retry_budget_rates *rates);
 /* True: a token was taken. False: the ticket waits, and on_token comes later, from the loop, unless repeats_cancel. */
 bool repeats_take(struct repeats *repeats, struct repeat_ticket *ticket, const struct retry_budget_rates *rates);
 /* Harmless when it does not wait. */

@@ -35,11 +35,11 @@ static const struct dispatch *reading(const struct stream *stream)
 
 unsigned dispatch_attempts(const struct stream *stream)
 {
-    return reading(stream)->attempt.number;
+    return reading(stream)->attempt->number;
 }
 
 const char *dispatch_node_id(const struct stream *stream)
 {
-    const struct roster_node *node = reading(stream)->attempt.node;
+    const struct roster_node *node = reading(stream)->attempt->node;
     return node == NULL ? "" : node->node_id;
 }

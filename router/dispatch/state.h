@@ -1,6 +1,6 @@
 #ifndef SLUICE_DISPATCH_STATE_H
 #define SLUICE_DISPATCH_STATE_H
-/* The dispatch's own data, for dispatch.c, deadlines.c and state.c (its machine, and what its record says). */
+/* The dispatch's own data, for dispatch.c, hedge.c, deadlines.c and state.c (its machine, and what its record says). */
 #include "dispatch/attempt.h"
 #include "dispatch/choose.h"
 #include "dispatch/dispatch.h"
@@ -32,6 +32,9 @@ enum dispatch_state {
     DISPATCH_DONE,      /* nothing follows */
 };
 
+/* hedge.h draws it. */
+enum hedge_state { HEDGE_POSSIBLE, HEDGE_OUT, HEDGE_OVER };
+
 struct dispatch {
     struct stream stream;              /* first */
     struct dispatch_context *context;
@@ -45,7 +48,10 @@ struct dispatch {
     unsigned passed_over;              /* attempts that do not count (retry_was_passed_over) */
     struct screen_question question;
     struct request request;
-    struct attempt attempt;
+    struct attempt *attempt;           /* &first, or second when that has taken over */
+    struct attempt first;
+    struct attempt *second;            /* owned: beside the first one, or in its place; NULL: never asked for */
+    enum hedge_state hedge;
     bool is_paused;                    /* the owner takes no more of the answer */
     bool is_begun;                     /* the owner has the head; what else it hears may be another attempt's */
     struct lease *own_lease;           /* owned: the epoch that the owner has left before the answer was settled, or NULL */

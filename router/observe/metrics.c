@@ -123,6 +123,8 @@ char *metrics_format(const struct metrics *const *slices, size_t count, size_t *
     put_faults(&output);
     put_node_errors(&output);
     put_counter(&output, "sluice_retries_total", "Attempts after the first.", offsetof(struct metrics, retries));
+    put_counter(&output, "sluice_hedges_total", "Queries that went to a second node beside the first.", offsetof(struct metrics, hedges));
+    put_counter(&output, "sluice_hedges_won_total", "Of them, those that the second one answered first.", offsetof(struct metrics, hedges_won));
     put_counter(&output, "sluice_retries_spent_total", "Repeats that took a token of the budget.", offsetof(struct metrics, retries_spent));
     put_counter(&output, "sluice_retries_waited_total", "Repeats that had to wait for a token.", offsetof(struct metrics, retries_waited));
     put_counter(&output, "sluice_retries_expired_total", "Repeats for which no token came before their deadline.",

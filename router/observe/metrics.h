@@ -36,6 +36,8 @@ struct metrics {
     atomic_ulong retries_spent;         /* tokens of the budget of repeats */
     atomic_ulong retries_waited;        /* repeats that had to wait for one */
     atomic_ulong retries_expired;       /* of them, those that waited until their deadline */
+    atomic_ulong hedges;                /* queries that went to a second node beside the first */
+    atomic_ulong hedges_won;            /* of them, those that the second one answered first */
     atomic_ulong ejections;             /* of nodes, each for one class */
     atomic_ulong node_errors[ANSWER_CAUSE_COUNT]; /* answers of nodes that are errors, by enum answer_cause */
     atomic_ulong request_bytes;

@@ -41,6 +41,12 @@ enum policy_fin {
     POLICY_FIN_MAY_READ, /* what was asked for is done anyway, and who closed only one half wants to hear of it */
 };
 
+/* Is a request of the class that may be done twice sent to a second node beside a slow first one (queries.hedge)? */
+enum policy_hedge {
+    POLICY_HEDGE_NEVER,
+    POLICY_HEDGE_SLOW,
+};
+
 struct policy {
     enum balance_method balance;
     unsigned attempts_maximum; /* the first included */
@@ -48,6 +54,7 @@ struct policy {
     enum policy_refusal refusal;
     enum policy_memory memory;
     enum policy_fin fin;
+    enum policy_hedge hedge;
 };
 
 /* The row of a class; always valid. */

@@ -52,6 +52,7 @@ static lint_rule *const rules[] = {
     lint_settings_target_over_head,
     lint_settings_replay_over_total,
     lint_settings_memory,
+    lint_settings_hedge,
     lint_settings_health_timeout,
     lint_settings_token_files,
 };

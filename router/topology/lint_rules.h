@@ -42,7 +42,7 @@ lint_rule lint_tls_listener_certificates, lint_tls_listener_names, lint_tls_list
 
 /* lint_settings.c: timeouts, limits, health, routes */
 lint_rule lint_settings_cluster_id, lint_settings_write_deadline, lint_settings_write_response, lint_settings_connect, lint_settings_queue,
-    lint_settings_nothing_ends, lint_settings_target_over_head, lint_settings_replay_over_total, lint_settings_memory,
+    lint_settings_nothing_ends, lint_settings_target_over_head, lint_settings_replay_over_total, lint_settings_memory, lint_settings_hedge,
     lint_settings_health_timeout, lint_settings_token_files, lint_settings_access_log;
 lint_rule lint_settings_route_shadowed, lint_settings_route_without_node;
 

@@ -104,6 +104,17 @@ void lint_settings_memory(const struct lint *lint)
                          "lower this");
 }
 
+void lint_settings_hedge(const struct lint *lint)
+{
+    uint64_t hedge_ms = lint->topology->queries_hedge_ms;
+    uint64_t response_ms = lint->topology->timeouts.response_ms;
+    if (hedge_ms == TOPOLOGY_HEDGE_OFF || hedge_ms == TOPOLOGY_HEDGE_P95 || response_ms == 0 || hedge_ms < response_ms)
+        return;
+    findings_warning(lint->findings, place_of_either(lint, "queries.hedge", "timeouts.response"),
+                     "queries.hedge is not below timeouts.response, after which a query fails anyhow, so no second node is ever asked beside a "
+                     "slow one; lower it");
+}
+
 void lint_settings_health_timeout(const struct lint *lint)
 {
     if (lint->topology->health.timeout_ms > lint->topology->health.interval_ms)

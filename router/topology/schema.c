@@ -277,6 +277,9 @@ const struct schema_row schema_rows[] = {
      .help = "how queries, Flight calls among them, are shared out"},
     {"queries.affinity", SCHEMA_CHOICE, TOPOLOGY(queries_affinity), .fallback = "none", .words = "none database",
      .help = "database: those that name one database go to one node while it has a free connection"},
+    {"queries.hedge", SCHEMA_DURATION, TOPOLOGY(queries_hedge_ms), .fallback = "off", .minimum = 1, .maximum = MINUTES(10),
+     .words = "off p95",
+     .help = "a query by HTTP without an answer for so long goes to a second node; p95: for longer than 95 %"},
     {"writes", SCHEMA_SECTION, NOTHING,
      .help = "how writes are shared out"},
     {"writes.affinity", SCHEMA_CHOICE, TOPOLOGY(writes_affinity), .fallback = "none", .words = "none database",
@@ -416,6 +419,12 @@ const char *schema_describe_quantity(const struct schema_row *row, uint64_t valu
     };
     if (row->type == SCHEMA_SHARE)
         return describe_share(value, buffer, capacity);
+    if (row->type == SCHEMA_DURATION && row->words != NULL && (value == 0 || value == UINT64_MAX)) {
+        struct text rest = text_of_string(row->words);
+        struct text first = text_cut(&rest, ' ');
+        text_append(buffer, capacity, 0, "%.*s", TEXT_ARGUMENTS(value == 0 ? first : rest));
+        return buffer;
+    }
     if (row->type == SCHEMA_INTEGER || value == 0) {
         text_append(buffer, capacity, 0, "%" PRIu64, value);
         return buffer;

@@ -21,7 +21,7 @@ enum schema_type {
     SCHEMA_TOKEN,    /* a request method or an asterisk; const char * */
     SCHEMA_INTEGER,  /* unsigned or uint64_t */
     SCHEMA_SIZE,     /* "64KiB"; uint64_t of bytes */
-    SCHEMA_DURATION, /* "500ms"; uint64_t of milliseconds */
+    SCHEMA_DURATION, /* "500ms"; uint64_t of milliseconds; of two `words` the first one is 0, the second one UINT64_MAX */
     SCHEMA_SHARE,    /* "0.5"; unsigned of thousandths */
     SCHEMA_BOOLEAN,  /* bool */
     SCHEMA_MODES,    /* "process,query" or a list; unsigned of enum node_mode bits */
@@ -60,7 +60,7 @@ struct schema_row {
     uint64_t minimum;     /* INTEGER, SIZE, DURATION, SHARE; TEXT, TARGET: fewest characters */
     uint64_t maximum;     /* the same; most characters */
     const char *zero;     /* what the value 0 means where it is allowed below the minimum, or NULL */
-    const char *words;    /* CLASS, CHOICE, WORD: the words, with blanks between */
+    const char *words;    /* CLASS, CHOICE, WORD, DURATION: the words, with blanks between */
     bool is_required;     /* in each item of its list, or in its section where that is given */
     enum schema_change change; /* other than RELOAD only for numbers and texts of the topology itself: see changes.c */
     const char *help;     /* one line */

@@ -201,6 +201,10 @@ struct topology_origin {
 };
 
 /* Which requests stay together on a node while it can take them. */
+/* queries.hedge, beside a duration */
+#define TOPOLOGY_HEDGE_OFF 0
+#define TOPOLOGY_HEDGE_P95 UINT64_MAX
+
 enum topology_affinity { TOPOLOGY_AFFINITY_NONE, TOPOLOGY_AFFINITY_DATABASE };
 
 enum topology_unknown { TOPOLOGY_UNKNOWN_CATALOG, TOPOLOGY_UNKNOWN_DENY };
@@ -229,6 +233,7 @@ struct topology {
     struct topology_health health;
     struct topology_retries retries;
     enum topology_affinity queries_affinity;
+    uint64_t queries_hedge_ms;    /* TOPOLOGY_HEDGE_OFF, TOPOLOGY_HEDGE_P95, or how long a query waits */
     enum topology_affinity writes_affinity;
     struct topology_node_tls tls; /* for nodes that do not say otherwise */
     const char *log_level;        /* error, warning, info, debug */

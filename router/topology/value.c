@@ -118,8 +118,8 @@ static bool parse_quantity(const struct schema_row *row, struct text text, uint6
         if (text_to_u64(text, &number))
             return refuse(problem, "\"%" PRIu64 "\" has no unit; write %" PRIu64 "ms, %" PRIu64 "s or %" PRIu64 "m",
                           number, number, number, number);
-        return refuse(problem, "\"%.*s\" is no duration; write a whole number with ms, s, m or h, as 500ms",
-                      shown(text), text.bytes);
+        return refuse(problem, "\"%.*s\" is no duration; write a whole number with ms, s, m or h, as 500ms%s%s", shown(text), text.bytes,
+                      row->words != NULL ? ", or one of: " : "", row->words != NULL ? row->words : "");
     case SCHEMA_SIZE:
         if (text_to_size_bytes(text, value))
             return true;
@@ -136,9 +136,21 @@ static bool parse_quantity(const struct schema_row *row, struct text text, uint6
     }
 }
 
+/* Two words of a duration stand for what no duration is. */
+static bool store_word_for_duration(const struct schema_row *row, struct text text, uint64_t *field)
+{
+    unsigned index;
+    if (row->words == NULL || !schema_word_index(row, text, &index))
+        return false;
+    *field = index == 0 ? 0 : UINT64_MAX;
+    return true;
+}
+
 static bool store_quantity(const struct schema_row *row, struct text text, void *field, char *problem)
 {
     uint64_t value;
+    if (row->type == SCHEMA_DURATION && store_word_for_duration(row, text, field))
+        return true;
     if (!parse_quantity(row, text, &value, problem))
         return false;
     bool is_allowed_zero = value == 0 && row->zero != NULL;

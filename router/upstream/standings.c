@@ -64,6 +64,19 @@ unsigned standings_took_ms(const struct roster_node *node, enum request_class cl
     return took == 0 ? 0 : took / TOOK_UNIT + 1;
 }
 
+/* What an answer is thought to take at most. */
+#define OUTRUN_MAXIMUM_MS 10000
+
+void standings_outrun(struct roster_node *node, enum request_class class, uint64_t waited_ms)
+{
+    uint64_t took = atomic_load_explicit(&node->took[class], memory_order_relaxed);
+    uint64_t least = waited_ms * TOOK_UNIT;
+    took = took > least ? took : least;
+    took += took / 4 + 1;
+    if (took <= OUTRUN_MAXIMUM_MS * TOOK_UNIT)
+        atomic_store_explicit(&node->took[class], (unsigned)took, memory_order_relaxed);
+}
+
 /* The node is not GOOD, or has refused: an attempt that began since then tells that it works again. */
 static bool note_recovery(const struct standings_attempt *attempt, const struct topology_health *settings)
 {

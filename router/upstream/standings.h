@@ -34,6 +34,12 @@ void standings_neutral(const struct standings_attempt *attempt);
 /* The node said that it serves no writes: it gets none while there are others, until standings_forgive or a good answer. */
 void standings_refused(const struct standings_attempt *attempt);
 
+/*
+ * Another node, asked later, was quicker, and the request was taken back here after `waited_ms`: its answers take longer than that, and by a quarter
+ * longer than was thought. The next good one tells.
+ */
+void standings_outrun(struct roster_node *node, enum request_class class, uint64_t waited_ms);
+
 /* The one request that may find out about a node whose time aside is over: true for the first who asks. */
 bool standings_begin_trial(struct roster_node *node, enum request_class class, uint64_t now_ms);
 

@@ -142,6 +142,12 @@ static void put_memory(struct draft *draft)
         draft->used = text_append(draft->text, sizeof draft->text, draft->used, "  memory: %uMiB\n", plan_memory_mib(draft->plan));
 }
 
+static void put_hedge(struct draft *draft)
+{
+    static const char *const words[] = {"queries:\n  hedge: p95\n", "queries:\n  hedge: 200ms\n", ""};
+    put(draft, words[draft->plan->seed % 3]);
+}
+
 static void put_variant(struct draft *draft)
 {
     switch (draft->variant) {
@@ -184,6 +190,7 @@ void operator_write_configuration(const struct plan *plan, enum operator_variant
     draft.used = text_append(draft.text, sizeof draft.text, draft.used, "admin:\n  address: 127.0.0.1:%u\nworkers: %u\naccess_log: none\n",
                              OPERATOR_ADMIN_PORT, plan->workers);
     put_nodes(&draft);
+    put_hedge(&draft);
     if (has_tls_to_nodes(&draft))
         put(&draft, "tls:\n  ca: " CERTIFICATE_OF_NODES "\n");
     put_variant(&draft);

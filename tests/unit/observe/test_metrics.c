@@ -127,8 +127,8 @@ static void the_text_is_what_prometheus_reads(void **state)
         assert_string_equal(strrchr(copy, ' '), " 0");
         samples++;
     }
-    assert_int_equal(heads, 17);
-    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 13 +
+    assert_int_equal(heads, 19);
+    assert_int_equal(samples, REQUEST_CLASS_COUNT * METRICS_STATUS_GROUPS + GRPC_STATUS_COUNT + FAULT_COUNT - 1 + 15 +
                                   ANSWER_CAUSE_COUNT - 1 +
                                   METRICS_PROXY_COUNT);
     assert_int_equal(text[strlen(text) - 1], '\n');
