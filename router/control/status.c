@@ -123,6 +123,12 @@ static uint64_t value_of_outstanding(const struct roster_node *node, unsigned cl
     return atomic_load_explicit(&node->outstanding_of[class], memory_order_relaxed);
 }
 
+static uint64_t value_of_waiting(const struct roster_node *node, unsigned class)
+{
+    (void)class;
+    return atomic_load_explicit(&node->waiting, memory_order_relaxed);
+}
+
 static uint64_t value_of_admin(const struct roster_node *node, unsigned class)
 {
     return atomic_load_explicit(&node->admin[class], memory_order_relaxed);
@@ -141,6 +147,7 @@ static const struct {
 } node_metrics[] = {
     {"sluice_node_up", "0 while health checks say that the node is down.", false, value_of_health},
     {"sluice_node_outstanding", "Attempts under way on the node.", true, value_of_outstanding},
+    {"sluice_node_waiting", "Attempts that wait for a connection to the node, and none is on its way to them.", false, value_of_waiting},
     {"sluice_node_ejected", "1 while the node's own answers have set it aside for the class.", true, value_of_ejected},
     {"sluice_node_admin", "What the operator has said: 0 ready, 1 drain, 2 maint. Only classes that are not ready are shown.", true, value_of_admin},
 };

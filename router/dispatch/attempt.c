@@ -88,7 +88,7 @@ void attempt_end(struct attempt *attempt, enum attempt_outcome outcome, enum fau
         stream_release(attempt->stream);
     attempt->stream = NULL;
     if (attempt->link != NULL)
-        context->pool_verbs->give(context->pool, attempt->link);
+        context->pool_verbs->give(context->pool, attempt->link, &attempt->ticket);
     attempt->link = NULL;
     drop_held(attempt);
     first_message_drop(&attempt->first, loop_slab(context->loop));
@@ -552,6 +552,7 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->begun_ms = attempt->active_ms = now_ms(attempt);
     attempt->ticket.events = &ticket_events;
     attempt->ticket.owner = attempt;
+    attempt->ticket.entry.client = attempt->request->origin.client_key;
     attempt->ticket.needs_http2 = attempt->request->is_grpc;
     attempt->ticket.wants_fresh = wants_fresh_link;
     attempt->vigil.events = &vigil_events;

@@ -16,6 +16,7 @@ struct topology;
 /* Who asks: the values go into the head for the node. All texts must stay until the dispatch is released. */
 struct request_origin {
     const char *client_host;    /* as address_format_host says it */
+    uint64_t client_key;        /* the same for each request of a client: a hash of its address */
     struct text request_id;
     bool is_tls;                /* the client came by TLS */
 };

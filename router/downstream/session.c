@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "http/h1.h"
@@ -357,6 +358,7 @@ bool session_create(struct loop *loop, int fd, const struct address *client, con
     session->state = session->is_tls ? SESSION_HANDSHAKING : SESSION_NEW;
     session->client = client != NULL ? *client : *conn_remote_address(conn);
     address_format_host(&session->client, session->client_host, sizeof session->client_host);
+    session->client_key = hash_text(text_of_string(session->client_host), 0);
     loop_timer_init(&session->timer, on_deadline, session);
     list_node_init(&session->node);
     list_node_init(&session->idle_node);

@@ -82,6 +82,7 @@ struct session {
     struct loop_timer timer;
     struct address client;
     char client_host[ADDRESS_TEXT_BYTES];
+    uint64_t client_key;            /* a hash of client_host: whose requests these are, where clients take turns */
 };
 
 /*

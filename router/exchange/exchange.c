@@ -141,6 +141,7 @@ static struct exchange *create_exchange(struct exchange_context *context, struct
     exchange->request_received = head->body == BODY_NONE;
     exchange->started_ms = exchange->active_ms = loop_now_ms(context->loop);
     exchange->is_tls = session->is_tls;
+    exchange->client_key = session->client_key;
     memcpy(exchange->client_host, session->client_host, sizeof exchange->client_host);
     list_node_init(&exchange->node);
     list_append(&context->exchanges, &exchange->node);
@@ -190,7 +191,7 @@ static enum fault open_cluster(struct exchange *exchange)
         .route = exchange->route,
         .class = exchange->class,
         .head = exchange->head,
-        .origin = {.client_host = exchange->client_host, .request_id = exchange_request_id(exchange), .is_tls = exchange->is_tls},
+        .origin = {.client_host = exchange->client_host, .client_key = exchange->client_key, .request_id = exchange_request_id(exchange), .is_tls = exchange->is_tls},
         .is_grpc = exchange_is_grpc(exchange),
         .started_ms = exchange->started_ms,
         .call_deadline_ms = exchange->call_deadline_ms,

@@ -46,6 +46,7 @@ struct exchange {
     char request_id[132];
     size_t request_id_length;
     char client_host[ADDRESS_TEXT_BYTES];
+    uint64_t client_key;                 /* session.h */
 
     enum grpc_call_state call;
     enum grpc_status grpc_status;

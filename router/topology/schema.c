@@ -219,6 +219,8 @@ const struct schema_row schema_rows[] = {
     {"limits.request_buffer", SCHEMA_SIZE, TOPOLOGY(limits.request_buffer_bytes), .fallback = "64KiB", .minimum = 1, .maximum = MIB(64),
      .zero = "nothing, a node gets the body as it comes",
      .help = "of a request body, read before a node is asked, so that who stops in it holds no connection"},
+    {"limits.client_share", SCHEMA_SHARE, TOPOLOGY(limits.client_share), .fallback = "0.25", .minimum = 0, .maximum = 500,
+     .help = "of a node's streams: who holds so many leaves as many free for other clients; 0: anybody takes all"},
     {"limits.upload_rate", SCHEMA_SIZE, TOPOLOGY(limits.upload_bytes_per_s), .fallback = "500B", .minimum = 1, .maximum = GIB(1),
      .zero = "as slowly as it likes",
      .help = "a second, at least, over 5 s, of a body above limits.request_buffer; else request_timeout"},

@@ -157,6 +157,7 @@ struct topology_limits {
     uint64_t replay_bytes;        /* of one request body, kept so that an attempt can be repeated */
     uint64_t request_buffer_bytes; /* of a body, read before a node is asked */
     uint64_t upload_bytes_per_s;  /* of a large body, at least; 0: none */
+    unsigned client_share;        /* thousandths of a node's streams: who holds so many leaves as many free; 0: nobody has to */
     uint64_t replay_total_bytes;  /* of all of them in the process */
     uint64_t memory_bytes;        /* of the process; 0: by the machine */
     uint64_t buffer_bytes;        /* per direction and connection before the fast side is paused */

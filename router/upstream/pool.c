@@ -33,59 +33,24 @@ static unsigned expect_streams(const struct pool_node *node, bool is_http2)
     return known < H2_STREAMS_ON_LINK ? known : H2_STREAMS_ON_LINK;
 }
 
-/* ---- waiters ---- */
-
-/* All workers add up who waits without a connection on its way to them. Called whenever one of the two has changed. */
-static void count_waiting(struct pool_node *node)
+static bool speaks_http2(const struct pool_node *node, bool is_needed)
 {
-    size_t waiting = node->waiters.count > node->dialled_room ? node->waiters.count - node->dialled_room : 0;
-    if (waiting > node->counted)
-        atomic_fetch_add_explicit(&node->shared->waiting, (unsigned)(waiting - node->counted), memory_order_relaxed);
-    else if (waiting < node->counted)
-        atomic_fetch_sub_explicit(&node->shared->waiting, (unsigned)(node->counted - waiting), memory_order_relaxed);
-    node->counted = waiting;
+    switch (configured(node)->http) {
+    case TOPOLOGY_HTTP_1:
+        return false;
+    case TOPOLOGY_HTTP_2:
+        return true;
+    default:
+        break;
+    }
+    unsigned version = atomic_load_explicit(&node->shared->http_version, memory_order_relaxed);
+    return version == 2 || (version == 0 && is_needed);
 }
 
-static void put_waiter(struct pool_node *node, struct pool_ticket *ticket)
+/* Streams that this worker may have at the node, on all links that it may have. */
+static size_t capacity_of(const struct pool_node *node)
 {
-    ticket->waits_for = node->shared;
-    list_node_init(&ticket->node);
-    list_append(&node->waiters, &ticket->node);
-    count_waiting(node);
-}
-
-static void take_waiter(struct pool_node *node, struct pool_ticket *ticket)
-{
-    ticket->waits_for = NULL;
-    list_remove(&node->waiters, &ticket->node);
-    count_waiting(node);
-}
-
-static struct pool_ticket *first_waiter(const struct pool_node *node)
-{
-    struct list_node *first = list_first(&node->waiters);
-    return first == NULL ? NULL : LIST_OWNER(first, struct pool_ticket, node);
-}
-
-static void fail_first(struct pool_node *node, enum fault fault)
-{
-    struct pool_ticket *ticket = first_waiter(node);
-    take_waiter(node, ticket);
-    ticket->events->on_fault(ticket->owner, fault);
-}
-
-/*
- * A dial failed. As many waiters as it had room for, and that have no other dial, hear of it, and the place that became free is for the
- * next; when no link to the node is left at all, every waiter hears of it, because none of them is about to be served.
- */
-static void fail_waiters(struct pool_node *node, size_t room, enum fault fault)
-{
-    size_t without_dial = node->waiters.count > node->dialled_room ? node->waiters.count - node->dialled_room : 0;
-    size_t count = node->links == 0 ? node->waiters.count : without_dial < room ? without_dial : room;
-    if (node->waiters.count > 0)
-        loop_defer(node->pool->loop, &node->serve_task);
-    while (count-- > 0 && node->waiters.count > 0)
-        fail_first(node, fault);
+    return (size_t)configured(node)->maximum_links * expect_streams(node, speaks_http2(node, false));
 }
 
 /* ---- the life of a link ---- */
@@ -94,7 +59,7 @@ static void leave_dials(struct pooled_link *pooled)
 {
     list_remove(&pooled->owner->dials, &pooled->node);
     pooled->owner->dialled_room -= pooled->expected;
-    count_waiting(pooled->owner);
+    pool_node_count_waiting(pooled->owner);
 }
 
 static void destroy_node(void *object)
@@ -204,20 +169,6 @@ void pooled_retire(struct pooled_link *pooled)
 
 /* ---- dialling ---- */
 
-static bool speaks_http2(const struct pool_node *node, bool is_needed)
-{
-    switch (configured(node)->http) {
-    case TOPOLOGY_HTTP_1:
-        return false;
-    case TOPOLOGY_HTTP_2:
-        return true;
-    default:
-        break;
-    }
-    unsigned version = atomic_load_explicit(&node->shared->http_version, memory_order_relaxed);
-    return version == 2 || (version == 0 && is_needed);
-}
-
 static void on_dial_failed(void *owner, enum fault fault, const char *reason)
 {
     (void)reason; /* the probe says it once; here it would be said for each request */
@@ -225,7 +176,7 @@ static void on_dial_failed(void *owner, enum fault fault, const char *reason)
     struct pool_node *node = pooled->owner;
     size_t room = pooled->expected;
     forget(pooled);
-    fail_waiters(node, room, fault);
+    pool_node_fail_waiters(node, room, fault);
 }
 
 static void on_dial_ready(void *owner, struct link *link)
@@ -284,7 +235,7 @@ static enum fault start_dial(struct pool_node *node, bool needs_http2)
     }
     node->links++;
     node->dialled_room += pooled->expected;
-    count_waiting(node);
+    pool_node_count_waiting(node);
     list_append(&node->dials, &pooled->node);
     return FAULT_NONE;
 }
@@ -426,20 +377,13 @@ static struct stream *open_stream(struct pool_node *node, const struct pool_tick
         if (stream == NULL)
             return NULL;
         pooled->streams++;
+        pool_node_hold(node, ticket);
         if (!link_has_room(pooled->link))
             put_full(pooled);
         *link = pooled->link;
         return stream;
     }
     return NULL;
-}
-
-/* The limit is that of the process. Only who finds no room on a dial of its own worker asks. */
-static bool is_queue_full(const struct pool_node *node)
-{
-    const struct topology *topology = node->pool->epoch->topology;
-    unsigned waiting = atomic_load_explicit(&node->shared->waiting, memory_order_relaxed);
-    return topology->timeouts.queue_ms == 0 || waiting >= topology->limits.queue;
 }
 
 /* Makes room for one more waiter: by a further connection, or in the queue. */
@@ -453,25 +397,30 @@ static enum fault admit_waiter(struct pool_node *node, const struct pool_ticket 
     enum fault fault;
     if (node->links < configured(node)->maximum_links && dial(node, ticket->needs_http2, &fault))
         return fault;
-    return is_queue_full(node) ? FAULT_QUEUE_FULL : FAULT_NONE;
+    return pool_node_admit_to_queue(node, ticket);
 }
 
 struct stream *pool_node_take(struct pool_node *node, struct pool_ticket *ticket, struct link **link, enum fault *fault)
 {
     *fault = FAULT_NONE;
     ticket->fresh_after = node->connects;
-    struct stream *stream = open_stream(node, ticket, link);
+    bool may_serve = pool_node_may_serve(node, ticket, capacity_of(node));
+    struct stream *stream = may_serve ? open_stream(node, ticket, link) : NULL;
     if (stream != NULL)
         return stream;
-    *fault = ticket->needs_http2 && !speaks_http2(node, true) ? FAULT_UPSTREAM_VERSION : admit_waiter(node, ticket);
+    if (ticket->needs_http2 && !speaks_http2(node, true))
+        *fault = FAULT_UPSTREAM_VERSION;
+    else
+        *fault = may_serve ? admit_waiter(node, ticket) : pool_node_admit_to_queue(node, ticket);
     if (*fault == FAULT_NONE)
-        put_waiter(node, ticket);
+        pool_node_put_waiter(node, ticket);
     return NULL;
 }
 
-void pool_give(struct pool *pool, struct link *link)
+void pool_give(struct pool *pool, struct link *link, const struct pool_ticket *ticket)
 {
     struct pooled_link *pooled = link->owner;
+    pool_node_let_go(pooled->owner, ticket);
     if (pooled->state == POOLED_GONE)
         return;
     pooled->streams--;
@@ -502,17 +451,40 @@ void pool_give(struct pool *pool, struct link *link)
 /* Hands a stream to the first waiter that a link with room fits; false when there is none. */
 static bool serve_one(struct pool_node *node)
 {
-    for (struct list_node *at = node->waiters.head.next; at != &node->waiters.head; at = at->next) {
-        struct pool_ticket *ticket = LIST_OWNER(at, struct pool_ticket, node);
+    size_t capacity = capacity_of(node);
+    struct pool_ticket *ticket = pool_node_first_to_serve(node, capacity);
+    for (; ticket != NULL; ticket = pool_node_next_to_serve(node, ticket, capacity)) {
         struct link *link;
         struct stream *stream = open_stream(node, ticket, &link);
         if (stream == NULL)
             continue;
-        take_waiter(node, ticket);
+        pool_node_take_waiter(node, ticket);
         ticket->events->on_stream(ticket->owner, link, stream);
         return true;
     }
     return false;
+}
+
+/* Further links for those who wait and may have one. */
+static void dial_for_waiters(struct pool_node *node)
+{
+    struct pool_ticket *ticket;
+    while (node->waiters.count > node->dialled_room && (ticket = pool_node_first_to_serve(node, capacity_of(node))) != NULL) {
+        /* Whoever still waits beside an idle link wants another one: the idle one makes room. */
+        if (node->links >= configured(node)->maximum_links)
+            close_oldest_idle(node);
+        if (node->links >= configured(node)->maximum_links)
+            break;
+        if (ticket->needs_http2 && !speaks_http2(node, true)) {
+            pool_node_fail_waiter(node, FAULT_UPSTREAM_VERSION);
+            continue;
+        }
+        enum fault fault;
+        if (!dial(node, ticket->needs_http2, &fault))
+            break;
+        if (fault != FAULT_NONE)
+            pool_node_fail_waiters(node, 1, fault);
+    }
 }
 
 static void run_serve(void *owner)
@@ -520,34 +492,13 @@ static void run_serve(void *owner)
     struct pool_node *node = owner;
     while (node->open.count > 0 && serve_one(node))
         ;
-    while (node->waiters.count > node->dialled_room) {
-        /* Whoever still waits beside an idle link wants another one: the idle one makes room. */
-        if (node->links >= configured(node)->maximum_links)
-            close_oldest_idle(node);
-        if (node->links >= configured(node)->maximum_links)
-            break;
-        bool needs_http2 = first_waiter(node)->needs_http2;
-        if (needs_http2 && !speaks_http2(node, true)) {
-            fail_first(node, FAULT_UPSTREAM_VERSION);
-            continue;
-        }
-        enum fault fault;
-        if (!dial(node, needs_http2, &fault))
-            break;
-        if (fault != FAULT_NONE)
-            fail_waiters(node, 1, fault);
-    }
+    dial_for_waiters(node);
+    pool_node_drop_excess(node);
 }
 
 void pool_node_start(struct pool_node *node)
 {
     loop_task_init(&node->serve_task, run_serve, node);
-}
-
-void pool_cancel(struct pool *pool, struct pool_ticket *ticket)
-{
-    if (ticket->waits_for != NULL)
-        take_waiter(pool->nodes[ticket->waits_for->slot], ticket);
 }
 
 void pool_suspect(struct pool *pool, struct roster_node *shared)

@@ -4,8 +4,9 @@
  * One worker's links to the nodes: kept alive while idle, dialled when needed, bounded per node.
  *
  *   pool_take   opens a stream on a link that has room at once (the link used last, because it is the least likely to have been closed),
- *               or queues the ticket: then on_stream or on_fault comes from the loop. Waiters are served first come, first
- *               served, by a link that has room again or by one that is dialled for them.
+ *               or queues the ticket: then on_stream or on_fault comes from the loop. Waiters are served by client in turn
+ *               (fair_queue.h), by a link that has room again or by one that is dialled for them. A full queue drops a request of the
+ *               client that has most there, and who has its share of the node (limits.client_share) waits while others have less room.
  *   pool_give   gives the link back after its stream was released; one that is empty and has no room any more is dropped.
  *   pool_cancel takes a waiting ticket out.
  *   pool_suspect  the node may have gone without a word: its links from which nothing has come within the last moments are asked for a sign of
@@ -24,6 +25,7 @@
 #include "base/fault.h"
 #include "base/list.h"
 #include "net/buffer.h"
+#include "upstream/fair_queue.h"
 
 struct epoch;
 struct h1_settings;
@@ -42,7 +44,7 @@ struct pool_events {
 
 /* Embedded in whoever asks; zero it before first use. */
 struct pool_ticket {
-    struct list_node node;
+    struct fair_entry entry;       /* its client is set by whoever asks */
     const struct pool_events *events;
     void *owner;
     struct roster_node *waits_for; /* NULL: it does not wait */
@@ -73,8 +75,8 @@ void pool_leave(struct pool *pool, struct roster_node *node);
  */
 struct stream *pool_take(struct pool *pool, struct roster_node *node, struct pool_ticket *ticket, struct link **link,
                          enum fault *fault);
-/* The stream that came with `link` is released. */
-void pool_give(struct pool *pool, struct link *link);
+/* The stream that came with `link` for this ticket is released. */
+void pool_give(struct pool *pool, struct link *link, const struct pool_ticket *ticket);
 void pool_cancel(struct pool *pool, struct pool_ticket *ticket);
 void pool_suspect(struct pool *pool, struct roster_node *node);
 
@@ -82,7 +84,7 @@ void pool_suspect(struct pool *pool, struct roster_node *node);
 struct pool_verbs {
     struct stream *(*take)(struct pool *pool, struct roster_node *node, struct pool_ticket *ticket, struct link **link,
                            enum fault *fault);
-    void (*give)(struct pool *pool, struct link *link);
+    void (*give)(struct pool *pool, struct link *link, const struct pool_ticket *ticket);
     void (*cancel)(struct pool *pool, struct pool_ticket *ticket);
     void (*suspect)(struct pool *pool, struct roster_node *node);
 };

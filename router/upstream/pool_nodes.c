@@ -1,6 +1,7 @@
 /* Which nodes a pool serves, and for how long: epochs come into force, nodes leave, idle links grow old. */
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "upstream/epoch.h"
 #include "upstream/pool_parts.h"
 
@@ -129,7 +130,7 @@ static struct pool_node *make_node(struct pool *pool, struct epoch *epoch, unsig
     list_init(&node->open);
     list_init(&node->full);
     list_init(&node->dials);
-    list_init(&node->waiters);
+    fair_queue_init(&node->waiters, pool->seed);
     pool_node_start(node);
     return node;
 }
@@ -197,6 +198,9 @@ struct pool *pool_create(struct loop *loop, const struct pool_settings *settings
         return NULL;
     pool->loop = loop;
     pool->settings = *settings;
+    struct random_source random;
+    random_seed_from_system(&random);
+    pool->seed = random_u64(&random);
     loop_task_init(&pool->feed_task, feed, pool);
     loop_timer_init(&pool->sweep, on_sweep, pool);
     loop_timer_set(loop, &pool->sweep, loop_now_ms(loop) + SWEEP_MS);

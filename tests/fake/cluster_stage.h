@@ -119,9 +119,10 @@ static inline struct stream *fake_take(struct pool *pool, struct roster_node *sh
     return link_open_stream(&node->link);
 }
 
-static inline void fake_give(struct pool *pool, struct link *link)
+static inline void fake_give(struct pool *pool, struct link *link, const struct pool_ticket *ticket)
 {
     (void)pool;
+    (void)ticket;
     struct fake_node *node = (struct fake_node *)link;
     assert_in_range(node->links_out, 1, ATTEMPTS);
     node->links_out--;

@@ -76,7 +76,7 @@ static inline void give(struct asker *asker)
         return;
     if (asker->stream != NULL)
         stream_release(asker->stream);
-    pool_give(stage.pool, asker->link);
+    pool_give(stage.pool, asker->link, &asker->ticket);
     asker->link = NULL;
     asker->stream = NULL;
 }

@@ -152,7 +152,7 @@ static void put_variant(struct draft *draft)
 {
     switch (draft->variant) {
     case OPERATOR_LOW_LIMITS:
-        put(draft, "limits:\n  body: 4MiB\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  queue: 8\n  connections: 6\n");
+        put(draft, "limits:\n  body: 4MiB\n  replay: 4KiB\n  replay_total: 64KiB\n  buffer: 16KiB\n  streams: 5\n  upstream_links: 3\n  client_share: 0.34\n  queue: 8\n  connections: 6\n");
         put_memory(draft);
         break;
     case OPERATOR_SHORT_TIMEOUTS:

@@ -42,9 +42,11 @@ class Answer:
 class Client:
     """One connection to Sluice. `ask` is send and read; its end where an answer is due makes a cut answer."""
 
-    def __init__(self, port, patience=PATIENCE_SECONDS, receive_buffer=None, wrap=None):
-        """`wrap` makes another socket of the connected one: for TLS."""
+    def __init__(self, port, patience=PATIENCE_SECONDS, receive_buffer=None, wrap=None, host=None):
+        """`wrap` makes another socket of the connected one: for TLS. `host`: the address that it comes from."""
         self.socket = socket.socket()
+        if host is not None:
+            self.socket.bind((host, 0))
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(patience)
