@@ -91,6 +91,7 @@ case ${MODE:-release} in asan) seeds=150 ;; *) seeds=1000 ;; esac
 if [ -n "${SIM:-}" ]; then
     suite sim "$SIM" --seeds "${SIM_SEEDS:-$seeds}" --jobs "$(nproc)" --reached tests/sim/reached.txt
     suite sim_regressions "$SIM" --regressions tests/sim/regressions.txt
+    suite sim_cases "$SIM" --regressions tests/sim/cases.txt
     suite sim_replay tests/sim/replay.sh "$SIM"
     [ "$SIM" != build/release/sim ] || suite sim_mutants python3 tests/sim/mutants.py --ci --jobs "$(nproc)"
 fi

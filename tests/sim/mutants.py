@@ -4,7 +4,7 @@
 Usage: tests/sim/mutants.py [NAME...] [--seeds N] [--jobs N] [--ci] [--build]
 
 A mutant says in its first line what the mistake is, then `file:`, `rules:` (one of them must break; * is any), `seeds:` (within how many) and, for those
-that every change is tried with, `ci: yes`; of the others --ci only looks whether their old text still stands there. Blocks follow: `<<<<`, the old text, which stands in the file exactly once, `====`, the new text, `>>>>`. A
+that every change is tried with, `ci: yes`; with `cases: yes` a case (tests/sim/cases.txt) must fail, and not a seed; of the others --ci only looks whether their old text still stands there. Blocks follow: `<<<<`, the old text, which stands in the file exactly once, `====`, the new text, `>>>>`. A
 further `file:` line before a block is for the blocks behind it.
 
 Prints a row of a table for each mutant, then `N passed, N failed`. --build: only makes them.
@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MUTANTS = ROOT / "tests/sim/mutants"
 BUILD = ROOT / "build/mutants"
 PLAIN = "build/release/sim"
+CASES = "tests/sim/cases.txt"
 SEEDS = 2000
 
 
@@ -30,6 +31,7 @@ class Failed(Exception):
 class Mutant:
     def __init__(self, path):
         self.name = path.stem
+        self.is_for_cases = False
         self.what, self.rules, self.seeds, self.is_for_ci = "", [], SEEDS, False
         self.blocks = []  # (file, old, new)
         self.read(path.read_text())
@@ -58,6 +60,8 @@ class Mutant:
             self.rules = [rule.strip() for rule in value.split(",")]
         elif key == "seeds":
             self.seeds = int(value)
+        elif key == "cases":
+            self.is_for_cases = value == "yes"
         elif key == "ci":
             self.is_for_ci = value == "yes"
         elif key != "file":
@@ -133,19 +137,29 @@ def find(mutant, program, seeds, jobs):
     return None, None
 
 
+def find_in_cases(program):
+    """The same for a case: its seed and rule."""
+    said = run([program, "--regressions", CASES]).stdout
+    first = re.search(r"^seed (\d+): (?!every)(\w+); fingerprint", said, re.MULTILINE)
+    return (int(first.group(1)), first.group(2)) if first else (None, None)
+
+
 def judge(mutant, seed, rule):
     if seed is None:
         raise Failed("NOT FOUND")
     if "*" not in mutant.rules and rule not in mutant.rules:
         raise Failed(f"found at seed {seed}, but by {rule}")
-    return f"seed {seed}: {rule}"
+    return f"{'case of ' if mutant.is_for_cases else ''}seed {seed}: {rule}"
 
 
 def try_one(mutant, options):
     before = cpu_seconds()
     try:
         program = build(mutant)
-        words = "made" if options.build else judge(mutant, *find(mutant, program, options.seeds, options.jobs))
+        found = (None, None)
+        if not options.build:
+            found = find_in_cases(program) if mutant.is_for_cases else find(mutant, program, options.seeds, options.jobs)
+        words = "made" if options.build else judge(mutant, *found)
         passed = True
     except Failed as reason:
         words, passed = f"**{reason}**", False

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "check/invariants.h"
+#include "check/tally.h"
 #include "kernel/memory.h"
 #include "kernel/time.h"
 #include "world/plan.h"
@@ -37,6 +38,7 @@ void ledger_open(void)
     book.violations = 0;
     book.verdict[0] = '\0';
     reached_clear();
+    tally_clear();
     for (unsigned node = 0; node < PLAN_NODES_MAXIMUM; node++)
         invariant_ready(node);
 }
@@ -82,6 +84,7 @@ void ledger_end(uint64_t number, enum try_end end, unsigned status)
     book.ends[TRY_OPEN]--;
     book.ends[end]++;
     invariant_of_end(entry);
+    tally_of_end(entry, sim_now_us());
 }
 
 enum try_kind ledger_kind(uint64_t number)
@@ -117,6 +120,7 @@ void ledger_attempt(uint64_t number, unsigned node, bool has_role)
         return;
     count(&entry->attempts);
     invariant_of_attempt(entry, node, has_role);
+    tally_of_attempt(entry, node);
 }
 
 void ledger_passed_over(uint64_t number, unsigned node)

@@ -5,6 +5,8 @@
  *   sim --seeds N ... --first-failure                                 ends with the first seed that fails, which is not shrunk
  *   sim --seed N [--only FAULT,FAULT...] [--clients N] [--seconds N] [--workers N] [--trace]   one run
  *   sim --regressions FILE                                            the runs of a file, a line of options each
+ *
+ * A case (tests/sim/cases.txt) is one run that fixes more: swarm/case.h shows its options.
  */
 #include <getopt.h>
 #include <poll.h>
@@ -15,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "swarm/case.h"
 #include "swarm/child.h"
 #include "swarm/shrink.h"
 #include "swarm/swarm_plan.h"
@@ -35,6 +38,7 @@ struct options {
     const char *only;    /* NULL: as the seed wants */
     const char *reached;
     const char *regressions;
+    struct case_options fixed;
     enum { PLAY_QUIETLY, PLAY_TRACED, PLAY_WITH_TABLE, PLAY_TO_FIRST_FAILURE } play;
 };
 
@@ -79,7 +83,7 @@ static bool make_plan(struct plan *plan, const struct options *options, uint64_t
         plan->faulty_seconds = (unsigned)options->seconds;
     if (options->workers > 0)
         plan->workers = (unsigned)options->workers;
-    return options->only == NULL || apply_only(plan, options->only);
+    return (options->only == NULL || apply_only(plan, options->only)) && case_apply(plan, &options->fixed);
 }
 
 static void print_replay(const struct plan *plan)
@@ -214,7 +218,8 @@ static bool read_options(struct options *options, int argc, char **argv)
         {"jobs", required_argument, NULL, 'j'},    {"clients", required_argument, NULL, 'c'}, {"seconds", required_argument, NULL, 't'},
         {"workers", required_argument, NULL, 'w'}, {"only", required_argument, NULL, 'o'},    {"reached", required_argument, NULL, 'r'},
         {"regressions", required_argument, NULL, 'g'}, {"trace", no_argument, NULL, 'v'},     {"table", no_argument, NULL, 'a'},
-        {"first-failure", no_argument, NULL, 'q'},
+        {"first-failure", no_argument, NULL, 'q'},     {"nodes", required_argument, NULL, 'N'}, {"rate", required_argument, NULL, 'R'},
+        {"case", required_argument, NULL, 'C'},        {"bounds", required_argument, NULL, 'B'},
         {NULL, 0, NULL, 0},
     };
     int id;
@@ -235,6 +240,10 @@ static bool read_options(struct options *options, int argc, char **argv)
         case 'v': options->play = PLAY_TRACED; break;
         case 'a': options->play = PLAY_WITH_TABLE; break;
         case 'q': options->play = PLAY_TO_FIRST_FAILURE; break;
+        case 'N': options->fixed.nodes = optarg; break;
+        case 'R': options->fixed.rates = optarg; break;
+        case 'C': options->fixed.keys = optarg; break;
+        case 'B': options->fixed.bounds = optarg; break;
         default: return false;
         }
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "check/ledger.h"
+#include "check/tally.h"
 #include "kernel/files.h"
 #include "kernel/memory.h"
 #include "kernel/process.h"
@@ -90,6 +91,8 @@ void run_plan(const struct plan *plan, bool is_traced, struct run_result *result
     leave_cast(&cast, plan);
     if (peer_memory_users() > 0)
         ledger_violation("world", "%zu objects of far ends are left", peer_memory_users());
+    if (plan->bounds != NULL)
+        tally_judge(plan->bounds, plan->fixed.sick - 1);
     result->tries = ledger_count();
     result->served = ledger_count_of(TRY_DONE);
     ledger_close();

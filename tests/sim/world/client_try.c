@@ -243,6 +243,8 @@ static void draw_reader_fault(struct client_try *try)
 static uint64_t draw_faults(struct client_try *try, uint64_t budget_us)
 {
     struct client_asker *asker = try->asker;
+    if (asker->plan->fixed.patience_ms > 0)
+        budget_us = asker->plan->fixed.patience_ms * SIM_MS;
     draw_body_fault(try);
     draw_reader_fault(try);
     if (try->pace != PACE_ORDINARY)

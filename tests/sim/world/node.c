@@ -15,7 +15,8 @@ static unsigned draw_version(struct random_source *source)
 
 bool node_suffers(struct node *node, enum fault_kind kind)
 {
-    return draw_chance(&node->faults[kind], plan_rate(node->plan, kind));
+    bool is_spared = node->plan->fixed.sick != 0 && !plan_is_sick(node->plan, node->index);
+    return draw_chance(&node->faults[kind], plan_rate(node->plan, kind)) && !is_spared;
 }
 
 static uint64_t draw_lag(struct node *node)

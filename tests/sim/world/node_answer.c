@@ -312,6 +312,9 @@ void answer_in(struct node_request *request, uint64_t delay_us)
     struct node *node = request->node;
     if (life_ails(node, NODE_IS_SLOW))
         delay_us += draw_between(&node->draw, 100 * SIM_MS, 6 * SIM_S);
+    /* Probes are answered as ever. */
+    if (plan_is_sick(node->plan, node->index) && request->number != 0 && !plan_is_quiet(node->plan))
+        delay_us += node->plan->fixed.late_ms * SIM_MS;
     if (request->patience_us > 0 && delay_us > request->patience_us) {
         reached("node: grpc-timeout passed before the answer");
         answer_grpc_error(request, 8, "grpc-timeout elapsed");

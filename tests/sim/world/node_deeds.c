@@ -56,6 +56,8 @@ static void set_error(struct node_request *request)
 {
     static const unsigned statuses[] = {429, 500, 502, 503, 504};
     unsigned status = statuses[draw_below(&request->node->draw, sizeof statuses / sizeof *statuses)];
+    if (request->node->plan->fixed.error_status != 0)
+        status = request->node->plan->fixed.error_status;
     /* Of a call what stands before the node says it without gRPC. */
     if (is_grpc(request) && draw_below(&request->node->draw, 4) > 0)
         set_grpc_error(request);

@@ -271,10 +271,20 @@ void life_flushes(struct node *node, uint64_t duration_us)
         sim_timer_in(&node->blow, draw_below(&node->draw, duration_us));
 }
 
+/* A case has it in its eleventh second, once. */
+static void fall_silent_as_fixed(struct node *node)
+{
+    unsigned silent_ms = node->plan->fixed.silent_ms;
+    bool is_due = sim_now_us() >= 10 * SIM_S && sim_now_us() < 11 * SIM_S;
+    if (silent_ms > 0 && is_due && plan_is_sick(node->plan, node->index) && node->state == NODE_RUNNING)
+        life_hang(node, silent_ms * SIM_MS);
+}
+
 static void on_look(void *owner)
 {
     struct node *node = owner;
     sim_timer_in(&node->look, SIM_S);
+    fall_silent_as_fixed(node);
     calm_down(node);
     draw_conditions(node);
     enum fault_kind strike = draw_strike(node);

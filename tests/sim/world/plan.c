@@ -24,6 +24,11 @@ uint32_t plan_rate(const struct plan *plan, enum fault_kind kind)
     return plan_is_quiet(plan) && kind != FAULT_KIND_NET_SMALL_PIECES ? 0 : plan->rate[kind];
 }
 
+bool plan_is_sick(const struct plan *plan, unsigned node)
+{
+    return plan->fixed.sick == node + 1;
+}
+
 unsigned plan_memory_mib(const struct plan *plan)
 {
     return plan->seed % 4 == 2 ? 32 + 8 * plan->workers : 0;

@@ -70,6 +70,15 @@ struct plan_node {
     bool is_named;  /* configured by a name, not an address */
 };
 
+/* What a case (tests/sim/cases.txt) fixes; 0: as the seed draws it. */
+struct plan_case {
+    unsigned sick;         /* 1 + the only node that has faults of nodes */
+    unsigned error_status; /* what each error says */
+    unsigned silent_ms;    /* the sick node goes silent 10 s after the start, for so long */
+    unsigned late_ms;      /* its answers come so much later than those of others, in the seconds of faults */
+    unsigned patience_ms;  /* how long each client waits */
+};
+
 struct plan {
     uint64_t seed;
     unsigned workers;           /* threads of Sluice, 1 to 3 */
@@ -79,6 +88,8 @@ struct plan {
     unsigned node_count;
     uint32_t rate[FAULT_KIND_COUNT]; /* per million; 0: this fault does not exist */
     struct plan_node nodes[PLAN_NODES_MAXIMUM];
+    struct plan_case fixed;
+    const char *bounds;         /* ref: of check/tally.h; NULL: none */
 };
 
 const char *fault_kind_word(enum fault_kind kind);
@@ -87,6 +98,9 @@ const char *fault_kind_word(enum fault_kind kind);
 bool plan_is_quiet(const struct plan *plan);
 /* Nothing draws a fault any more once the plan is quiet: every actor asks here before it draws one. */
 uint32_t plan_rate(const struct plan *plan, enum fault_kind kind);
+
+/* Is this node the one that a case makes sick? */
+bool plan_is_sick(const struct plan *plan, unsigned node);
 
 /* limits.memory of this world, in MiB: with it a connection of HTTP/2 can promise as much as there is. 0: the machine's, which is plenty. */
 unsigned plan_memory_mib(const struct plan *plan);
