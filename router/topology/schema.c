@@ -101,7 +101,7 @@ const struct schema_row schema_rows[] = {
     {"nodes[].datafusion_threads", SCHEMA_INTEGER, NODE(datafusion_threads), .minimum = 1, .maximum = 4096,
      .help = "the node's --datafusion-num-threads"},
     {"nodes[].maximum_links", SCHEMA_INTEGER, NODE(maximum_links), .minimum = 1, .maximum = 65536,
-     .help = "open connections to this node per worker; default limits.upstream_links"},
+     .help = "open connections to this node, divided evenly among workers; default limits.upstream_links"},
     {"nodes[].http", SCHEMA_CHOICE, NODE(http), .fallback = "auto", .words = "auto 1 2",
      .help = "HTTP version towards this node: 2 carries many requests on a connection; auto asks the node"},
 
@@ -234,7 +234,7 @@ const struct schema_row schema_rows[] = {
      .help = "requests at a time on one HTTP/2 connection of a client"},
     {"limits.upstream_links", SCHEMA_INTEGER, TOPOLOGY(limits.upstream_links), .fallback = "4096", .minimum = 1,
      .maximum = 65536,
-     .help = "open connections to one node per worker"},
+     .help = "open connections of the process to one node, divided evenly among workers; each has one at least"},
     {"limits.queue", SCHEMA_INTEGER, TOPOLOGY(limits.queue), .fallback = "16384", .minimum = 1, .maximum = 1000000,
      .zero = "do not wait",
      .help = "exchanges of the process that wait for a connection to one node"},

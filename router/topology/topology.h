@@ -99,7 +99,7 @@ struct topology_node {
     unsigned datafusion_threads;/* 0: not given */
     unsigned given_weight;      /* 0: not given */
     unsigned weight;            /* for writes; at least 1. The given one, else the threads that can take them: see weight_of in build.c */
-    unsigned maximum_links;     /* open upstream connections per worker */
+    unsigned maximum_links;     /* open connections to it, of the process */
     enum topology_http http;
     unsigned line;              /* where the node stands in the file */
 };

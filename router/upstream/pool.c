@@ -17,6 +17,13 @@ static const struct topology_node *configured(const struct pool_node *node)
     return &node->epoch->topology->nodes[node->index];
 }
 
+/* The node's limit is that of the process: each worker has an even part of it, and one link at least. */
+static size_t links_maximum(const struct pool_node *node)
+{
+    unsigned workers = atomic_load_explicit(&node->shared->roster->workers, memory_order_relaxed);
+    return workers <= 1 ? configured(node)->maximum_links : (configured(node)->maximum_links + workers - 1) / workers;
+}
+
 static void destroy_pooled(void *object)
 {
     free(object);
@@ -50,7 +57,7 @@ static bool speaks_http2(const struct pool_node *node, bool is_needed)
 /* Streams that this worker may have at the node, on all links that it may have. */
 static size_t capacity_of(const struct pool_node *node)
 {
-    return (size_t)configured(node)->maximum_links * expect_streams(node, speaks_http2(node, false));
+    return links_maximum(node) * expect_streams(node, speaks_http2(node, false));
 }
 
 /* ---- the life of a link ---- */
@@ -392,10 +399,10 @@ static enum fault admit_waiter(struct pool_node *node, const struct pool_ticket 
     if (node->waiters.count < node->dialled_room)
         return FAULT_NONE;
     /* Only a ticket that is particular can come here while others are idle. */
-    if (node->links >= configured(node)->maximum_links)
+    if (node->links >= links_maximum(node))
         close_oldest_idle(node);
     enum fault fault;
-    if (node->links < configured(node)->maximum_links && dial(node, ticket->needs_http2, &fault))
+    if (node->links < links_maximum(node) && dial(node, ticket->needs_http2, &fault))
         return fault;
     return pool_node_admit_to_queue(node, ticket);
 }
@@ -471,9 +478,9 @@ static void dial_for_waiters(struct pool_node *node)
     struct pool_ticket *ticket;
     while (node->waiters.count > node->dialled_room && (ticket = pool_node_first_to_serve(node, capacity_of(node))) != NULL) {
         /* Whoever still waits beside an idle link wants another one: the idle one makes room. */
-        if (node->links >= configured(node)->maximum_links)
+        if (node->links >= links_maximum(node))
             close_oldest_idle(node);
-        if (node->links >= configured(node)->maximum_links)
+        if (node->links >= links_maximum(node))
             break;
         if (ticket->needs_http2 && !speaks_http2(node, true)) {
             pool_node_fail_waiter(node, FAULT_UPSTREAM_VERSION);

@@ -87,6 +87,7 @@ struct roster {
     atomic_size_t memory_bytes;              /* of traffic, by all workers (base/memory_account.h), without kept bodies */
     atomic_size_t memory_maximum_bytes;      /* limits.memory less what the process needs for itself; 0: not known yet, nothing is refused */
     _Atomic uint64_t memory_refused_ms;             /* when a worker refused a request for want of memory, the last time; 0: never */
+    atomic_uint workers;                     /* among which each node's limit of links is divided; 0 counts as 1 */
     struct link_budget links;
     atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
     uint64_t started_ms;

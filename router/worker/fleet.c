@@ -99,6 +99,7 @@ static void set_limits(struct fleet *fleet, size_t workers, const struct epoch *
     size_t taken = connections + reserve_of(epoch->topology);
     size_t descriptors = descriptors_limit();
     atomic_store(&fleet->limit.maximum, connections);
+    atomic_store(&epoch->roster->workers, (unsigned)workers);
     atomic_store(&epoch->roster->links.maximum, descriptors > taken ? descriptors - taken : 1);
     atomic_store(&epoch->roster->memory_maximum_bytes,
                  memory_limit_of_traffic(epoch->topology->limits.memory_bytes, machine_memory_bytes(), (unsigned)workers));

@@ -37,6 +37,27 @@ static void who_finds_no_descriptor_waits_for_one(void **state)
     assert_int_equal(links_open(), 1);
 }
 
+/* Two links to a node are two of the process, whatever its workers: each has its part. */
+static void workers_divide_the_links_to_a_node(void **state)
+{
+    (void)state;
+    static const size_t expected[][2] = {{3, 1}, {2, 1}, {1, 2}, {0, 2}};
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        atomic_store(&stage.roster->workers, (unsigned)expected[i][0]);
+        struct asker *askers[3];
+        for (size_t number = 0; number < 3; number++)
+            askers[number] = ask_node(0, number);
+        for (size_t number = 0; number < expected[i][1]; number++)
+            rig_until(&stage.rig, askers[number]->link != NULL);
+        rig_settle(&stage.rig);
+        assert_int_equal(links_to(0), expected[i][1]);
+        for (size_t number = 0; number < 3; number++) {
+            pool_cancel(stage.pool, &askers[number]->ticket);
+            give(askers[number]);
+        }
+    }
+}
+
 static void an_idle_link_of_another_node_makes_room_at_once(void **state)
 {
     (void)state;
@@ -82,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(who_finds_no_descriptor_waits_for_one),
+        TEST(workers_divide_the_links_to_a_node),
         TEST(an_idle_link_of_another_node_makes_room_at_once),
         TEST(what_another_worker_leaves_is_found_within_a_second),
         TEST(a_connection_that_does_not_come_about_gives_its_place_back),

@@ -80,3 +80,16 @@ def a_full_queue_drops_a_request_of_whose_are_most(house):
         assert sorted(reply.status for reply in replies) == [200] * 3 + [503]
         check_fault(next(reply for reply in replies if reply.status == 503), 503, "queue_full", QUERY)
         assert sluice.ask("POST", WRITE, LINES).status == 204
+
+
+@case((1,), (4,))
+def the_limit_of_connections_to_a_node_is_that_of_the_process(house, workers):
+    """Whichever workers the kernel gives the clients to."""
+    release = threading.Event()
+    with house.serve("iqc", {"workers": workers, "limits": {"upstream_links": 4, "client_share": 0}}) as sluice, contextlib.ExitStack() as opened:
+        hold_first(sluice.q1, 40, release)
+        clients = [begin(sluice, opened, HOG) for _ in range(40)]
+        eventually(lambda: len(sluice.q1.seen) + waiting(sluice) == 40, "all are there")
+        assert len(sluice.q1.seen) <= 4, len(sluice.q1.seen)
+        release.set()
+        assert [client.read().status for client in clients] == [200] * 40
