@@ -8,17 +8,28 @@
 #include <cmocka.h>
 
 #include "fake/pool_stage.h"
+#include "upstream/pool_parts.h"
 
-/* Clients that the queue tells apart. */
-#define A 0
-#define B UINT64_C(0x9e3779b97f4a7c15)
+/* Two clients, and which of them the queue tells apart is drawn at the start of each pool. */
+#define A 1
+static uint64_t b;
 
 static size_t next;
+
+static uint64_t another_client(void)
+{
+    struct fair_queue *queue = &stage.pool->nodes[shared(0)->slot]->waiters;
+    uint64_t key = A;
+    while (fair_queue_bucket(queue, key) == fair_queue_bucket(queue, A))
+        key += UINT64_C(0x9e3779b97f4a7c15);
+    return key;
+}
 
 static int set_up_links(void **state, unsigned links)
 {
     set_up(state);
     next = 0;
+    b = another_client();
     stage.nodes[0].maximum_links = links;
     stage.topology.limits.queue = 8;
     return 0;
@@ -60,7 +71,7 @@ static void clients_take_turns(void **state)
     struct asker *busy = served_as(A);
     struct asker *second = ask_as(A);
     struct asker *third = ask_as(A);
-    struct asker *other = ask_as(B);
+    struct asker *other = ask_as(b);
     give(busy);
     expect_served(second);
     give(second);
@@ -79,7 +90,7 @@ static void a_full_queue_drops_the_oldest_of_whose_are_most(void **state)
     struct asker *third = ask_as(A);
     struct asker *fourth = ask_as(A);
     assert_int_equal(fourth->fault, FAULT_QUEUE_FULL);
-    struct asker *other = ask_as(B);
+    struct asker *other = ask_as(b);
     assert_true(is_waiting(other));
     /* Not within the verb of the other one. */
     assert_true(is_waiting(second));
@@ -88,7 +99,7 @@ static void a_full_queue_drops_the_oldest_of_whose_are_most(void **state)
     assert_true(is_waiting(third));
     assert_true(is_waiting(other));
     /* Each has one: nobody's are more. */
-    struct asker *last = ask_as(B);
+    struct asker *last = ask_as(b);
     assert_int_equal(last->fault, FAULT_QUEUE_FULL);
 }
 
@@ -102,7 +113,7 @@ static void nobody_takes_all_streams_of_a_node(void **state)
     rig_settle(&stage.rig);
     assert_true(is_waiting(fourth));
     assert_int_equal(links_to(0), 3);
-    struct asker *other = served_as(B);
+    struct asker *other = served_as(b);
     assert_int_equal(links_to(0), 4);
     /* What the other one gives back is still for others. */
     give(other);
@@ -118,12 +129,12 @@ static void who_has_less_than_its_share_takes_the_last_one(void **state)
     stage.topology.limits.client_share = 500;
     served_as(A);
     served_as(A);
-    served_as(B);
+    served_as(b);
     struct asker *waiting = ask_as(A);
     rig_settle(&stage.rig);
     assert_true(is_waiting(waiting));
-    served_as(B);
-    struct asker *busy = ask_as(B);
+    served_as(b);
+    struct asker *busy = ask_as(b);
     rig_settle(&stage.rig);
     assert_true(is_waiting(busy));
 }

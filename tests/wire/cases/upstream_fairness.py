@@ -9,7 +9,9 @@ from wire.lib.http1_node import answer
 from wire.lib.http1_verbs import hold
 from wire.lib.requests import LINES, QUERY, WRITE
 
-HOG, OTHER = "127.0.0.1", "127.0.0.2"
+HOG = "127.0.0.1"
+# One of them may share the hog's place in the queue by chance, once in 64; all of them do not.
+OTHERS = ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
 
 
 def limits(**keys):
@@ -26,6 +28,10 @@ def begin(sluice, opened, host, method=QUERY):
     return client
 
 
+def senders(sluice):
+    return [request.headers["x-forwarded-for"] for request in sluice.q1.seen]
+
+
 @case()
 def who_asks_for_much_leaves_a_part_of_the_node_to_others(house):
     release = threading.Event()
@@ -33,12 +39,11 @@ def who_asks_for_much_leaves_a_part_of_the_node_to_others(house):
         hold_first(sluice.q1, 3, release)
         hogs = [begin(sluice, opened, HOG) for _ in range(8)]
         sluice.q1.wait_seen(3)
-        reply = opened.enter_context(sluice.client(host=OTHER)).ask("GET", QUERY)
-        assert reply.status == 200 and reply.body != b"held", reply
-        order = [request.headers["x-forwarded-for"] for request in sluice.q1.seen]
-        assert order == [HOG] * 3 + [OTHER], order
+        others = [begin(sluice, opened, host) for host in OTHERS]
+        sluice.q1.wait_seen(5)
+        assert senders(sluice).count(HOG) == 3, "the fourth connection is for the others"
         release.set()
-        assert [hog.read().status for hog in hogs] == [200] * 8
+        assert [client.read().status for client in hogs + others] == [200] * 11
 
 
 @case()
@@ -50,13 +55,12 @@ def clients_take_turns_where_all_wait(house):
         sluice.q1.wait_seen(1)
         hogs += [begin(sluice, opened, HOG) for _ in range(6)]
         eventually(lambda: waiting(sluice) == 6, "the hog's requests wait")
-        other = begin(sluice, opened, OTHER)
-        eventually(lambda: waiting(sluice) == 7, "the other one waits, too")
+        others = [begin(sluice, opened, host) for host in OTHERS]
+        eventually(lambda: waiting(sluice) == 9, "the others wait, too")
         first.set()
-        assert other.read().status == 200
-        assert [hog.read().status for hog in hogs] == [200] * 7
-        order = [request.headers["x-forwarded-for"] for request in sluice.q1.seen]
-        assert order.index(OTHER) <= 2, order
+        assert [client.read().status for client in hogs + others] == [200] * 10
+        order = senders(sluice)
+        assert min(order.index(host) for host in OTHERS) <= 2, order
 
 
 def waiting(sluice):
@@ -72,13 +76,14 @@ def a_full_queue_drops_a_request_of_whose_are_most(house):
         sluice.q1.wait_seen(1)
         hogs += [begin(sluice, opened, HOG) for _ in range(3)]
         eventually(lambda: waiting(sluice) == 3, "the queue is full")
-        other = begin(sluice, opened, OTHER)
+        others = [begin(sluice, opened, host) for host in OTHERS]
         sluice.wait_line("fault=queue_full")
         release.set()
-        assert other.read().status == 200
         replies = [hog.read() for hog in hogs]
-        assert sorted(reply.status for reply in replies) == [200] * 3 + [503]
-        check_fault(next(reply for reply in replies if reply.status == 503), 503, "queue_full", QUERY)
+        refused = [reply for reply in replies if reply.status != 200]
+        assert refused, "a request of the hog was dropped"
+        check_fault(refused[0], 503, "queue_full", QUERY)
+        assert 200 in [other.read().status for other in others]
         assert sluice.ask("POST", WRITE, LINES).status == 204
 
 
