@@ -552,6 +552,7 @@ enum fault attempt_start(struct attempt *attempt, struct roster_node *node, bool
     attempt->begun_ms = attempt->active_ms = now_ms(attempt);
     attempt->ticket.events = &ticket_events;
     attempt->ticket.owner = attempt;
+    attempt->ticket.class = attempt->class;
     attempt->ticket.entry.client = attempt->request->origin.client_key;
     attempt->ticket.needs_http2 = attempt->request->is_grpc;
     attempt->ticket.wants_fresh = wants_fresh_link;

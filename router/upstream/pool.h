@@ -47,6 +47,7 @@ struct pool_ticket {
     struct fair_entry entry;       /* its client is set by whoever asks */
     const struct pool_events *events;
     void *owner;
+    unsigned class;                /* enum request_class; likewise */
     struct roster_node *waits_for; /* NULL: it does not wait */
     bool wants_fresh; /* no kept-alive link: the last one turned out to be closed */
     uint64_t fresh_after; /* the pool's: links that connect later than this one are fresh */

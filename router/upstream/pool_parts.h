@@ -18,6 +18,7 @@ struct pool_node {
     struct list dials;           /* of pooled_link that are connecting */
     struct fair_queue waiters;   /* of pool_ticket */
     size_t held;                 /* streams that are out, of all clients */
+    unsigned held_of[REQUEST_CLASS_COUNT]; /* of them */
     struct list full;            /* of pooled_link that have none, and of retired ones */
     unsigned place;              /* roster_node_place of the address to which the links lead */
     uint64_t connects;           /* so far: the numbers of links */
@@ -86,7 +87,7 @@ void pool_node_drop_excess(struct pool_node *node);
 
 /*
  * limits.client_share: a client that holds so much of the `capacity` of streams leaves as much free for others. While more is free, anybody may take
- * it. A share of less than one stream is none.
+ * it. A share of less than one stream is none. On a node of several modes a class leaves as much for requests of other classes.
  */
 bool pool_node_may_serve(struct pool_node *node, const struct pool_ticket *ticket, size_t capacity);
 /* The client of the ticket has one stream more, or less. */

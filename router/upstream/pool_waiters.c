@@ -100,43 +100,65 @@ void pool_node_drop_excess(struct pool_node *node)
         fail(node, ticket_of(fair_bucket_oldest(longest)), FAULT_QUEUE_FULL);
 }
 
-/* ---- the share of a client ---- */
+/* ---- the shares of a client and of a class ---- */
+
+/* The node has several modes, so requests of other classes may come. */
+static bool is_mixed(const struct pool_node *node)
+{
+    unsigned capabilities = node->epoch->topology->nodes[node->index].capabilities;
+    return (capabilities & (capabilities - 1)) != 0;
+}
 
 bool pool_node_may_serve(struct pool_node *node, const struct pool_ticket *ticket, size_t capacity)
 {
     size_t reserve = capacity * node->pool->epoch->topology->limits.client_share / 1000;
-    if (node->held + reserve < capacity)
+    if (node->held + reserve < capacity || reserve == 0)
         return true;
-    return reserve == 0 || fair_queue_bucket(&node->waiters, ticket->entry.client)->held < reserve;
+    if (node->held_of[ticket->class] + reserve >= capacity && is_mixed(node))
+        return false;
+    return fair_queue_bucket(&node->waiters, ticket->entry.client)->held < reserve;
 }
 
 void pool_node_hold(struct pool_node *node, const struct pool_ticket *ticket)
 {
     node->held++;
+    node->held_of[ticket->class]++;
     fair_queue_bucket(&node->waiters, ticket->entry.client)->held++;
 }
 
 void pool_node_let_go(struct pool_node *node, const struct pool_ticket *ticket)
 {
     node->held--;
+    node->held_of[ticket->class]--;
     fair_queue_bucket(&node->waiters, ticket->entry.client)->held--;
 }
 
-/* All requests of a client are alike to its share, so its bucket is passed over as a whole. */
-struct pool_ticket *pool_node_first_to_serve(struct pool_node *node, size_t capacity)
+/* On a node of several modes the requests of one client are of several classes: so many are looked at before the next client's. */
+#define LOOKS_AT_A_CLIENT 8
+
+/* From `entry` on. Where a node has one mode, all requests of a client are alike, so its bucket is passed over as a whole. */
+static struct pool_ticket *first_that_may(struct pool_node *node, struct fair_entry *entry, size_t capacity)
 {
     uint64_t now_ms = loop_now_ms(node->pool->loop);
-    struct fair_entry *entry = fair_queue_first(&node->waiters, now_ms);
-    while (entry != NULL && !pool_node_may_serve(node, ticket_of(entry), capacity))
-        entry = fair_queue_first_behind(&node->waiters, fair_queue_bucket(&node->waiters, entry->client), now_ms);
+    unsigned looks = is_mixed(node) ? LOOKS_AT_A_CLIENT : 1;
+    unsigned left = looks;
+    while (entry != NULL && !pool_node_may_serve(node, ticket_of(entry), capacity)) {
+        struct fair_bucket *bucket = fair_queue_bucket(&node->waiters, entry->client);
+        bool stays = --left > 0;
+        struct fair_entry *next = stays ? fair_queue_next(&node->waiters, entry, now_ms) : fair_queue_first_behind(&node->waiters, bucket, now_ms);
+        if (next == NULL || fair_queue_bucket(&node->waiters, next->client) != bucket)
+            left = looks;
+        entry = next;
+    }
     return ticket_of(entry);
+}
+
+struct pool_ticket *pool_node_first_to_serve(struct pool_node *node, size_t capacity)
+{
+    return first_that_may(node, fair_queue_first(&node->waiters, loop_now_ms(node->pool->loop)), capacity);
 }
 
 struct pool_ticket *pool_node_next_to_serve(struct pool_node *node, struct pool_ticket *ticket, size_t capacity)
 {
-    uint64_t now_ms = loop_now_ms(node->pool->loop);
-    struct fair_entry *entry = fair_queue_next(&node->waiters, &ticket->entry, now_ms);
-    while (entry != NULL && !pool_node_may_serve(node, ticket_of(entry), capacity))
-        entry = fair_queue_first_behind(&node->waiters, fair_queue_bucket(&node->waiters, entry->client), now_ms);
-    return ticket_of(entry);
+    return first_that_may(node, fair_queue_next(&node->waiters, &ticket->entry, loop_now_ms(node->pool->loop)), capacity);
 }

@@ -139,6 +139,40 @@ static void who_has_less_than_its_share_takes_the_last_one(void **state)
     assert_true(is_waiting(busy));
 }
 
+static struct asker *served_of(unsigned class, uint64_t client)
+{
+    stage.askers[next].ticket.class = class;
+    return served_as(client);
+}
+
+/* Many clients that query leave room for writes, where a node does both. */
+static void a_class_leaves_room_for_others_on_a_node_of_several_modes(void **state)
+{
+    (void)state;
+    stage.nodes[0].capabilities = NODE_CAPABILITY_INGEST | NODE_CAPABILITY_QUERY;
+    for (uint64_t client = 0; client < 3; client++)
+        served_of(REQUEST_CLASS_QUERY, client * b);
+    stage.askers[next].ticket.class = REQUEST_CLASS_QUERY;
+    struct asker *query = ask_as(99 * b);
+    rig_settle(&stage.rig);
+    assert_true(is_waiting(query));
+    served_of(REQUEST_CLASS_WRITE, 98 * b);
+}
+
+static void on_a_node_of_one_mode_many_clients_take_all(void **state)
+{
+    (void)state;
+    stage.nodes[0].capabilities = NODE_CAPABILITY_QUERY;
+    struct fair_queue *queue = &stage.pool->nodes[shared(0)->slot]->waiters;
+    uint64_t client = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        served_of(REQUEST_CLASS_QUERY, client);
+        while (fair_queue_bucket(queue, client)->held > 0)
+            client += b;
+    }
+    assert_int_equal(links_to(0), 4);
+}
+
 static void a_share_of_less_than_a_stream_is_none(void **state)
 {
     (void)state;
@@ -155,6 +189,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_queue_drops_the_oldest_of_whose_are_most, one_link, tear_down),
         cmocka_unit_test_setup_teardown(nobody_takes_all_streams_of_a_node, four_links, tear_down),
         cmocka_unit_test_setup_teardown(who_has_less_than_its_share_takes_the_last_one, four_links, tear_down),
+        cmocka_unit_test_setup_teardown(a_class_leaves_room_for_others_on_a_node_of_several_modes, four_links, tear_down),
+        cmocka_unit_test_setup_teardown(on_a_node_of_one_mode_many_clients_take_all, four_links, tear_down),
         cmocka_unit_test_setup_teardown(a_share_of_less_than_a_stream_is_none, four_links, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
