@@ -4,8 +4,9 @@
 
 enum memory_pressure memory_pressure_of(size_t used_bytes, size_t maximum_bytes)
 {
-    bool is_short = maximum_bytes != 0 && used_bytes >= maximum_bytes - maximum_bytes / 10;
-    return is_short ? MEMORY_PRESSURE_SHORT : MEMORY_PRESSURE_NONE;
+    if (maximum_bytes == 0 || used_bytes < maximum_bytes - maximum_bytes / 4)
+        return MEMORY_PRESSURE_NONE;
+    return used_bytes < maximum_bytes - maximum_bytes / 10 ? MEMORY_PRESSURE_RISING : MEMORY_PRESSURE_SHORT;
 }
 
 static uint64_t own_bytes(unsigned workers)
@@ -28,7 +29,7 @@ size_t memory_limit_of_traffic(uint64_t limit_bytes, uint64_t machine_bytes, uns
 
 size_t memory_limit_of_bodies(uint64_t wanted_bytes, size_t used_bytes, size_t maximum_bytes)
 {
-    if (memory_pressure_of(used_bytes, maximum_bytes) != MEMORY_PRESSURE_NONE)
+    if (memory_pressure_of(used_bytes, maximum_bytes) == MEMORY_PRESSURE_SHORT)
         return 0;
     uint64_t most = maximum_bytes == 0 ? SIZE_MAX : maximum_bytes / 2;
     return (size_t)(wanted_bytes < most ? wanted_bytes : most);

@@ -9,6 +9,7 @@
 
 enum memory_pressure {
     MEMORY_PRESSURE_NONE,
+    MEMORY_PRESSURE_RISING, /* a quarter is left: who holds memory and makes no progress ends, so that nobody need be refused */
     MEMORY_PRESSURE_SHORT, /* a tenth is left: nothing new is begun, nothing more is kept that could be done without */
 };
 

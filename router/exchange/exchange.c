@@ -222,7 +222,7 @@ static void send_request(struct exchange *exchange)
 /* While memory is short only what Sluice answers itself is begun: whether it is well must be known then, too. */
 static bool is_admitted(const struct exchange_context *context, const struct session *session, const struct message_head *head)
 {
-    if (roster_memory_pressure(context->dispatch->roster) == MEMORY_PRESSURE_NONE)
+    if (roster_memory_pressure(context->dispatch->roster) != MEMORY_PRESSURE_SHORT)
         return true;
     struct classify_question question = {
         .method = head->method,
@@ -238,7 +238,6 @@ void exchange_start(struct exchange_context *context, struct session *session, s
                     const struct message_head *head)
 {
     if (!is_admitted(context, session, head)) {
-        roster_note_memory_refusal(context->dispatch->roster, loop_now_ms(context->loop));
         exchange_refuse(context, session, stream, head, FAULT_MEMORY_LIMIT);
         return;
     }

@@ -69,8 +69,8 @@ void exchange_leave_epochs(struct exchange_context *context);
 void exchange_cut_all(struct exchange_context *context);
 
 /*
- * From the loop, once a second: when memory is short, or any worker has refused a request for that of late, those of the oldest exchanges end as
- * request_timeout whose client has begun a body and sent nothing for 5 s.
+ * From the loop, once a second: when little memory is left (MEMORY_PRESSURE_RISING), those of the oldest exchanges end as request_timeout whose
+ * client has begun a body and sent nothing for 5 s.
  */
 void exchange_shed_silent(struct exchange_context *context);
 

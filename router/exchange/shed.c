@@ -5,8 +5,6 @@
 
 /* Longer than the pauses of an honest client in the middle of a body; limits.upload_rate measures large bodies over the same time. */
 #define SILENT_MS 5000
-/* Who holds the memory may be in another worker than those who are refused: each worker looks once within this time. */
-#define REFUSED_OF_LATE_MS 2000
 /* So many of the oldest exchanges are looked at each time, which takes well under a millisecond. */
 #define LOOKS_MAXIMUM 4096
 
@@ -20,12 +18,9 @@ static bool is_silent(const struct exchange *exchange)
 
 void exchange_shed_silent(struct exchange_context *context)
 {
-    const struct roster *roster = context->dispatch->roster;
-    uint64_t refused_ms = atomic_load_explicit(&roster->memory_refused_ms, memory_order_relaxed);
-    bool has_refused = refused_ms != 0 && loop_now_ms(context->loop) < refused_ms + REFUSED_OF_LATE_MS;
-    bool is_short = has_refused || roster_memory_pressure(roster) != MEMORY_PRESSURE_NONE;
+    bool is_little_left = roster_memory_pressure(context->dispatch->roster) != MEMORY_PRESSURE_NONE;
     struct list_node *node = context->exchanges.head.next;
-    for (unsigned looks = 0; is_short && looks < LOOKS_MAXIMUM && node != &context->exchanges.head; looks++) {
+    for (unsigned looks = 0; is_little_left && looks < LOOKS_MAXIMUM && node != &context->exchanges.head; looks++) {
         struct exchange *exchange = LIST_OWNER(node, struct exchange, node);
         node = node->next;
         if (is_silent(exchange))

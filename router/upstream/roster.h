@@ -86,7 +86,6 @@ struct roster {
     atomic_size_t kept_body_bytes;           /* of requests, by all workers: at most limits.replay_total */
     atomic_size_t memory_bytes;              /* of traffic, by all workers (base/memory_account.h), without kept bodies */
     atomic_size_t memory_maximum_bytes;      /* limits.memory less what the process needs for itself; 0: not known yet, nothing is refused */
-    _Atomic uint64_t memory_refused_ms;             /* when a worker refused a request for want of memory, the last time; 0: never */
     atomic_uint workers;                     /* among which each node's limit of links is divided; 0 counts as 1 */
     struct link_budget links;
     atomic_ulong requests;                   /* that the budget of repeats has not heard of yet */
@@ -108,10 +107,6 @@ static inline size_t roster_memory_bytes(const struct roster *roster)
 static inline enum memory_pressure roster_memory_pressure(const struct roster *roster)
 {
     return memory_pressure_of(roster_memory_bytes(roster), atomic_load_explicit(&roster->memory_maximum_bytes, memory_order_relaxed));
-}
-static inline void roster_note_memory_refusal(struct roster *roster, uint64_t now_ms)
-{
-    atomic_store_explicit(&roster->memory_refused_ms, now_ms, memory_order_relaxed);
 }
 /* How much of all bodies together may be kept now; `wanted_bytes`: limits.replay_total. */
 static inline size_t roster_kept_body_maximum(const struct roster *roster, uint64_t wanted_bytes)

@@ -13,7 +13,9 @@
 static void memory_is_short_when_a_tenth_is_left(void **state)
 {
     (void)state;
-    assert_int_equal(memory_pressure_of(899, 1000), MEMORY_PRESSURE_NONE);
+    assert_int_equal(memory_pressure_of(749, 1000), MEMORY_PRESSURE_NONE);
+    assert_int_equal(memory_pressure_of(750, 1000), MEMORY_PRESSURE_RISING);
+    assert_int_equal(memory_pressure_of(899, 1000), MEMORY_PRESSURE_RISING);
     assert_int_equal(memory_pressure_of(900, 1000), MEMORY_PRESSURE_SHORT);
     assert_int_equal(memory_pressure_of(5000, 1000), MEMORY_PRESSURE_SHORT);
     assert_int_equal(memory_pressure_of(SIZE_MAX, 0), MEMORY_PRESSURE_NONE);

@@ -67,6 +67,6 @@ def what_was_accepted_ends_well(house, version):
 def who_only_promises_keeps_nobody_out(house):
     with house.serve("iqc", SMALL) as sluice, contextlib.ExitStack() as opened:
         first_refused(begin_stalled_streams(sluice, 10, opened, b""))
-        # All of them stay connected; timeouts.idle is minutes here.
-        eventually(lambda: sluice.metric('sluice_faults_total{fault="request_timeout"}') > 100)
+        # All of them stay connected; timeouts.idle is minutes here. From nine tenths of 384 windows to less than three quarters is more than 50.
+        eventually(lambda: sluice.metric('sluice_faults_total{fault="request_timeout"}') > 50)
         eventually(lambda: sluice.ask("POST", WRITE, LINES).status == 204)
