@@ -269,12 +269,25 @@ static bool close_idle_elsewhere(struct pool *pool)
     return false;
 }
 
+/*
+ * The last quarter of the descriptors is for nodes that have few links: each has a part of it in each worker, one at least. So a flood at one node
+ * leaves the others what they need.
+ */
+static bool leaves_room_to_others(const struct pool_node *node)
+{
+    const struct roster *roster = node->shared->roster;
+    unsigned workers = atomic_load_explicit(&roster->workers, memory_order_relaxed);
+    size_t sharers = (size_t)node->pool->epoch->topology->node_count * (workers == 0 ? 1 : workers);
+    size_t part = link_budget_reserve(&roster->links) / sharers;
+    return link_budget_is_ample(&roster->links) || node->links < (part == 0 ? 1 : part);
+}
+
 /* One more connection to the node; false when the process has no descriptor for it. *fault is FAULT_NONE when it is under way. */
 static bool dial(struct pool_node *node, bool needs_http2, enum fault *fault)
 {
     struct link_budget *budget = &node->shared->roster->links;
     *fault = FAULT_NONE;
-    if (!link_budget_take(budget) && (!close_idle_elsewhere(node->pool) || !link_budget_take(budget))) {
+    if (!leaves_room_to_others(node) || (!link_budget_take(budget) && (!close_idle_elsewhere(node->pool) || !link_budget_take(budget)))) {
         node->pool->is_starved = true;
         return false;
     }

@@ -37,6 +37,23 @@ static void who_finds_no_descriptor_waits_for_one(void **state)
     assert_int_equal(links_open(), 1);
 }
 
+/* The last quarter of the descriptors: one link for each node, in each worker. */
+static void a_flood_at_one_node_leaves_a_descriptor_to_the_others(void **state)
+{
+    (void)state;
+    stage.nodes[0].maximum_links = 8;
+    stage.topology.limits.queue = 8;
+    atomic_store(&budget()->maximum, 4);
+    for (size_t number = 0; number < 3; number++)
+        served(0, number);
+    struct asker *waiting = ask_node(0, 3);
+    rig_settle(&stage.rig);
+    assert_true(is_waiting(waiting));
+    assert_int_equal(links_to(0), 3);
+    served(1, 4);
+    assert_int_equal(links_open(), 4);
+}
+
 /* Two links to a node are two of the process, whatever its workers: each has its part. */
 static void workers_divide_the_links_to_a_node(void **state)
 {
@@ -103,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(who_finds_no_descriptor_waits_for_one),
+        TEST(a_flood_at_one_node_leaves_a_descriptor_to_the_others),
         TEST(workers_divide_the_links_to_a_node),
         TEST(an_idle_link_of_another_node_makes_room_at_once),
         TEST(what_another_worker_leaves_is_found_within_a_second),
