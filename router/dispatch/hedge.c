@@ -132,7 +132,8 @@ static void give_up_loser(struct dispatch *dispatch, struct attempt *loser, bool
     struct dispatch_context *context = dispatch->context;
     uint64_t now_ms = dispatch_now_ms(dispatch);
     uint64_t waited_ms = now_ms - loser->begun_ms;
-    if (dispatch_topology(dispatch)->queries_hedge_ms == TOPOLOGY_HEDGE_P95)
+    /* How long the first attempt has waited is the least that it would have taken. The second one's wait was cut short, and says nothing. */
+    if (had_more_time && dispatch_topology(dispatch)->queries_hedge_ms == TOPOLOGY_HEDGE_P95)
         latency_add(&context->query_latency, now_ms - loser->active_ms);
     if (had_more_time)
         standings_outrun(loser->node, loser->class, waited_ms);
